@@ -1,0 +1,1 @@
+"""``sigma``: the command line over the deployment; every command speaks JSON with ``--json``."""

@@ -1,0 +1,1 @@
+"""The assembly: beacon, panels, commit-reveal, consensus, and a replay that anyone can run."""

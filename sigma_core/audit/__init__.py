@@ -1,0 +1,1 @@
+"""Audit models: the engines that validators run, and the code that holds their answers against the bytes."""

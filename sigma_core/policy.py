@@ -1,0 +1,229 @@
+"""Deployment policy: every value that shapes a result, typed, in one file, with a hash.
+
+The file is ``policy.toml`` beside this module, or the one that ``SIGMA_POLICY_FILE`` names. Whatever a policy shaped
+(facts, a round, a ledger entry, a weight, a certificate) carries `Policy.hash`, and the policy itself is kept by that
+hash, so that an old result can be recomputed exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sigma_core.canonical import canonical_json, sha256_hex
+from sigma_core.errors import SigmaError
+
+PPM = 1_000_000
+Q10 = 1 << 10
+"""Ledger points are integers in units of 2^-10 point."""
+
+DEFAULT_POLICY_FILE = Path(__file__).with_name("policy.toml")
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Ppm = Annotated[int, Field(ge=0, le=PPM)]
+Relaxation = Literal["reuse_phase_one_families", "family_cap", "operator_twice"]
+
+
+class PolicyError(SigmaError):
+    """A policy file that cannot be read or breaks a rule; names the value and the rule."""
+
+    code = "POLICY_INVALID"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class PackageLimits(_Section):
+    """What a submitted package may be at most (bytes and counts)."""
+
+    max_files: Positive
+    max_total_bytes: Positive
+    max_file_bytes: Positive
+    max_path_bytes: Positive
+    max_path_depth: Positive
+    max_archive_bytes: Positive
+    max_expansion_ratio: Positive
+    max_archive_depth: Count
+    max_manifest_bytes: Positive
+    max_manifest_depth: Positive
+    max_manifest_nodes: Positive
+
+
+class SandboxBudgets(_Section):
+    """Budgets in counted work (bytes looked at), never in seconds, so that the same bytes give the same facts."""
+
+    work_units_per_file: Positive
+    work_units_per_package: Positive
+    max_layer_depth: Positive
+    max_layers_per_file: Positive
+    max_findings_per_rule_and_file: Positive
+    max_excerpt_characters: Positive
+
+
+class AssemblyRules(_Section):
+    """Panels: seats, quorum, caps, the order in which they relax, and when votes reject."""
+
+    seats_per_phase: Positive
+    quorum_per_phase: Positive
+    max_seats_per_family: Positive
+    max_draw_attempts: Positive
+    relaxation_order: tuple[Relaxation, ...]
+    abstain_redraws: Count
+    unsafe_votes_to_reject: Positive
+    third_panel: bool
+    third_panel_seats: Positive
+
+    @model_validator(mode="after")
+    def _quorum_fits(self) -> Self:
+        if self.quorum_per_phase > self.seats_per_phase:
+            raise ValueError("quorum_per_phase is larger than seats_per_phase")
+        if self.unsafe_votes_to_reject > 2 * self.seats_per_phase:
+            raise ValueError("unsafe_votes_to_reject is larger than both panels together")
+        if 2 * self.unsafe_votes_to_reject <= 2 * self.seats_per_phase:
+            raise ValueError("unsafe_votes_to_reject must be a majority of both panels")
+        if len(set(self.relaxation_order)) != len(self.relaxation_order):
+            raise ValueError("relaxation_order names a relaxation twice")
+        return self
+
+
+class AuditRules(_Section):
+    """Bounds of one validator's verdict."""
+
+    max_findings_per_verdict: Positive
+    min_quote_characters: Positive
+    max_quote_characters: Positive
+
+
+class StandingRules(_Section):
+    """Points, decay, reputation and weight. q10 = units of 2^-10 point; ppm = parts per million."""
+
+    points_q10: Positive
+    min_multiplier_q10: Positive
+    max_multiplier_q10: Positive
+    base_rate_prior: Positive
+    base_rate_trailing_days: Positive
+    seat_tax_q10: Count
+    no_show_q10: Count
+    factor_certificate_q10: Count
+    factor_canary_q10: Count
+    factor_monitoring_q10: Count
+    half_life_days: Positive
+    decay_bits: Positive
+    decay_per_day: Positive
+    accuracy_prior_points: Positive
+    reputation_start_ppm: Ppm
+    reputation_constructive_ppm: Ppm
+    reputation_bad_ppm: Ppm
+    reputation_idle_half_life_days: Positive
+    reputation_idle_keep_per_day: Positive
+    stake_cap_micro_usd: Positive
+    accuracy_floor_ppm: Ppm
+    reputation_offset_ppm: Ppm
+    plugin_bonus_cap_ppm: Ppm
+    in_world_bonus_cap_ppm: Ppm
+    operator_cap_ppm: Ppm
+    operator_cap_small_pool_multiple: Positive
+    protocol_token_micro_usd: Count
+
+    @model_validator(mode="after")
+    def _decay_matches_half_life(self) -> Self:
+        for name, written, days in (
+            ("decay_per_day", self.decay_per_day, self.half_life_days),
+            ("reputation_idle_keep_per_day", self.reputation_idle_keep_per_day, self.reputation_idle_half_life_days),
+        ):
+            expected = half_life_factor(days, self.decay_bits)
+            if written != expected:
+                raise ValueError(f"{name} is {written}, but a half-life of {days} days makes it {expected}")
+        return self
+
+
+class MonitoringRules(_Section):
+    """Monitoring assemblies: seats and how a confirmed case's budget is split (ppm, sums to one)."""
+
+    seats: Positive
+    split_detector_ppm: Ppm
+    split_confirming_ppm: Ppm
+    split_reserve_ppm: Ppm
+
+    @model_validator(mode="after")
+    def _splits_add_up(self) -> Self:
+        if self.split_detector_ppm + self.split_confirming_ppm + self.split_reserve_ppm != PPM:
+            raise ValueError("the three splits must add up to 1,000,000 ppm")
+        return self
+
+
+class CertificateRules(_Section):
+    """How long a certificate is good for."""
+
+    validity_days: Positive
+
+
+class PopulationRules(_Section):
+    """The validators that an embedded deployment starts with."""
+
+    seed: str
+    operators: Positive
+    validators_per_operator: Positive
+
+
+class Policy(_Section):
+    """One version of the deployment policy. Immutable; equal policies have equal hashes."""
+
+    version: str
+    package: PackageLimits
+    sandbox: SandboxBudgets
+    assembly: AssemblyRules
+    audit: AuditRules
+    standing: StandingRules
+    monitoring: MonitoringRules
+    certificate: CertificateRules
+    population: PopulationRules
+
+    @cached_property
+    def canonical_bytes(self) -> bytes:
+        """RFC 8785 bytes of the whole policy: what is stored and what the hash covers."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 hex of `canonical_bytes`."""
+        return sha256_hex(self.canonical_bytes)
+
+
+def half_life_factor(days: int, bits: int) -> int:
+    """round(2^bits · 2^(−1/days)), by decimal arithmetic of 60 digits so that no platform's libm decides it."""
+    with localcontext() as context:
+        context.prec = 60
+        exact = Decimal(2) ** bits * Decimal(2) ** (Decimal(-1) / Decimal(days))
+        return int(exact.to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
+def parse_policy(text: str, source: str) -> Policy:
+    """The policy in TOML ``text``; ``source`` names it in errors. Raises PolicyError."""
+    try:
+        # Through JSON: pydantic's strict mode (no "50" for 50) then still reads an array as a tuple.
+        return Policy.model_validate_json(json.dumps(tomllib.loads(text), default=str))
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"{source}: not TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "policy"
+        raise PolicyError(f"{source}: {place}: {first['msg']}") from None
+
+
+@lru_cache(maxsize=8)
+def load_policy(path: Path = DEFAULT_POLICY_FILE) -> Policy:
+    """The policy in the TOML file at ``path``. Raises PolicyError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path}: {error}") from None
+    return parse_policy(text, str(path))

@@ -1,0 +1,212 @@
+"""Markdown into the parts that mean different things: front matter, headings, prose, code fences, inline code, comments, links, images, tables.
+
+A line scanner after the block rules of CommonMark 0.31 (sections 4.2, 4.5, 4.6) and the table rule of GFM; one pass, linear in the text. Inline structure is read only as far as the sandbox
+needs it, so nothing here can be driven into the super-linear cases of full inline parsing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import re2
+
+
+class Part(StrEnum):
+    """What a stretch of Markdown is."""
+
+    FRONT_MATTER = "front_matter"
+    HEADING = "heading"
+    PROSE = "prose"
+    TABLE = "table"
+    FENCE = "fence"
+    INLINE_CODE = "inline_code"
+    COMMENT = "comment"
+    LINK = "link"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One part: character range in the text, the words as they stand there, and what surrounds it.
+
+    ``language`` is a fence's info string; ``target`` a link's or image's address; ``cautionary`` whether headings or the lead-in say that what
+    follows is shown as a danger, not as something to do.
+    """
+
+    part: Part
+    start: int
+    end: int
+    text: str
+    language: str = ""
+    target: str = ""
+    heading: str = ""
+    cautionary: bool = False
+
+
+_FENCE = re2.compile(r"^[ >*+0-9.)-]{0,40}?(`{3,}|~{3,})[ \t]*([^`\n]*)$")
+_HEADING = re2.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)$")
+_LINK = re2.compile(r"(!?)\[([^\]\n]{0,300})\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"\n]{0,200}\")?\s*\)")
+_REFERENCE = re2.compile(r"(?m)^ {0,3}\[([^\]\n]{1,200})\]:\s*(\S+)")
+_INLINE_CODE = re2.compile(r"`([^`\n]+)`")
+_TABLE_ROW = re2.compile(r"^\s*\|.*\|\s*$")
+
+CAUTION = re2.compile(
+    r"(?i)\b(?:do not|don'?t|never|avoid|bad|wrong|unsafe|insecure|dangerous|malicious|harmful|suspicious|vulnerab\w*|attacks?|attackers?|anti-?patterns?|red[ -]flags?|warning signs?|threats?|exploits?|"
+    r"injections?|jailbreaks?|detect\w*|blocks?|blocked|blocklist|denylist|flag(?:s|ged)?|forbidden|prohibited|not allowed|reject\w*|refuse\w*|what to look for|patterns? (?:to|we|it)|"
+    r"scan(?:s|ner|ning)?|audit\w*|hardening|risks?|risky|social engineering|phishing|scams?|sanitiz\w*|validat\w*|evil|incident|cve-\d+|poisoning|exfiltration|obfuscat\w*)\b|❌|🚫|⛔|🚨|🔴"
+)
+"""Words that announce that what follows is talked about, not asked for."""
+
+
+def _cautionary(text: str) -> bool:
+    return bool(CAUTION.search(text))
+
+
+@dataclass
+class _State:
+    headings: list[str]
+    lead_in: str = ""
+
+    def context(self) -> tuple[str, bool]:
+        titles = " > ".join(self.headings)
+        return titles, _cautionary(titles)
+
+
+def split_markdown(text: str) -> list[Segment]:
+    """The segments of ``text`` in order. Links and inline code are given besides the prose that holds them."""
+    segments: list[Segment] = []
+    state = _State([])
+    lines: list[tuple[int, str]] = []
+    position = 0
+    for line in text.split("\n"):
+        lines.append((position, line.rstrip("\r")))
+        position += len(line) + 1
+    index = _front_matter(text, lines, segments)
+    paragraph_start: int | None = None
+
+    def flush(end: int) -> None:
+        nonlocal paragraph_start
+        if paragraph_start is None:
+            return
+        body = text[paragraph_start:end]
+        if body.strip():
+            first = body.lstrip().split("\n", 1)[0]
+            part = Part.TABLE if _TABLE_ROW.search(first) else Part.PROSE
+            titles, cautionary = state.context()
+            segments.append(Segment(part, paragraph_start, end, body, heading=titles, cautionary=cautionary))
+            state.lead_in = body.rstrip()[-400:]
+        paragraph_start = None
+
+    while index < len(lines):
+        start, line = lines[index]
+        fence = _FENCE.search(line) if "```" in line or "~~~" in line else None
+        comment = line.find("<!--")
+        if fence:
+            flush(start)
+            index = _fence(text, lines, index, fence.group(1), fence.group(2), state, segments)
+        elif comment >= 0 and "`<!--" not in line:
+            if paragraph_start is None:
+                paragraph_start = start
+            flush(start + comment)
+            index = _comment(text, lines, index, start + comment, state, segments)
+        elif (title := _HEADING.search(line)) is not None:
+            flush(start)
+            level = len(title.group(1))
+            del state.headings[level - 1 :]
+            state.headings += [""] * (level - 1 - len(state.headings)) + [title.group(2).strip()]
+            titles, cautionary = state.context()
+            segments.append(Segment(Part.HEADING, start, start + len(line), line, heading=titles, cautionary=cautionary))
+            state.lead_in = ""
+            index += 1
+        elif not line.strip():
+            flush(start)
+            index += 1
+        else:
+            if paragraph_start is None:
+                paragraph_start = start
+            index += 1
+    flush(len(text))
+    _inline(segments)
+    return segments
+
+
+def _front_matter(text: str, lines: list[tuple[int, str]], segments: list[Segment]) -> int:
+    first = next((at for at, (_, line) in enumerate(lines) if line.strip("\ufeff \t")), 0)
+    if not lines or lines[first][1].strip("\ufeff \t") != "---":
+        return 0
+    for index in range(first + 1, min(len(lines), 2_000)):
+        if lines[index][1].rstrip() in {"---", "..."}:
+            start = lines[first + 1][0]
+            segments.append(Segment(Part.FRONT_MATTER, start, lines[index][0], text[start : lines[index][0]]))
+            return index + 1
+    return 0
+
+
+def _fence(text: str, lines: list[tuple[int, str]], index: int, marker: str, info: str, state: _State, segments: list[Segment]) -> int:
+    body_start = lines[index + 1][0] if index + 1 < len(lines) else len(text)
+    end = index + 1
+    while end < len(lines):
+        candidate = lines[end][1].strip(" \t>")
+        if candidate.startswith(marker) and not candidate.strip(marker[0]):
+            break
+        end += 1
+    body_end = lines[end][0] if end < len(lines) else len(text)
+    titles, cautionary = state.context()
+    lead = state.lead_in.rsplit("\n\n", 1)[-1]
+    lead = lead[-160:] if lead.rstrip().endswith((":", "：")) or len(lead) < 160 else ""
+    segments.append(
+        Segment(Part.FENCE, body_start, body_end, text[body_start:body_end], language=info.strip(), heading=titles, cautionary=cautionary or _cautionary(lead))
+    )
+    return end + 1
+
+
+def _comment(text: str, lines: list[tuple[int, str]], index: int, start: int, state: _State, segments: list[Segment]) -> int:
+    close = text.find("-->", start + 4)
+    end = len(text) if close < 0 else close + 3
+    titles, _ = state.context()
+    segments.append(Segment(Part.COMMENT, start, end, text[start:end], heading=titles))
+    index += 1
+    while index < len(lines) and lines[index][0] < end:
+        index += 1
+    tail = text[end : lines[index][0] if index < len(lines) else len(text)]
+    if tail.strip():
+        segments.append(Segment(Part.PROSE, end, end + len(tail), tail, heading=titles, cautionary=_cautionary(titles)))
+    return index
+
+
+def _inline(segments: list[Segment]) -> None:
+    found: list[Segment] = []
+    for segment in segments:
+        if segment.part not in {Part.PROSE, Part.TABLE, Part.HEADING}:
+            continue
+        for match in _LINK.finditer(segment.text):
+            part = Part.IMAGE if match.group(1) else Part.LINK
+            found.append(
+                Segment(
+                    part,
+                    segment.start + match.start(),
+                    segment.start + match.end(),
+                    match.group(2),
+                    target=match.group(3),
+                    heading=segment.heading,
+                    cautionary=segment.cautionary,
+                )
+            )
+        for match in _REFERENCE.finditer(segment.text):
+            found.append(Segment(Part.LINK, segment.start + match.start(), segment.start + match.end(), match.group(1), target=match.group(2), heading=segment.heading))
+        for match in _INLINE_CODE.finditer(segment.text):
+            line_start = segment.text.rfind("\n", 0, match.start()) + 1
+            before = segment.text[max(line_start, match.start() - 160) : match.start()]
+            found.append(
+                Segment(
+                    Part.INLINE_CODE,
+                    segment.start + match.start(1),
+                    segment.start + match.end(1),
+                    match.group(1),
+                    heading=segment.heading,
+                    cautionary=segment.cautionary or _cautionary(before),
+                )
+            )
+    segments += found
+    segments.sort(key=lambda segment: (segment.start, segment.end, segment.part))

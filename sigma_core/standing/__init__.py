@@ -1,0 +1,1 @@
+"""Standing: ledgers of integer points, accuracy, reputation and governance weight, on two engines that must agree."""

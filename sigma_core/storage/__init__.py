@@ -1,0 +1,1 @@
+"""Storage: the two databases, their migrations, and content-addressed blobs."""

@@ -1,0 +1,287 @@
+"""Tables of the protocol database: what people and agents did, and what the assembly made of it.
+
+Rows are keyed by (submission, round, stage), so that writing a stage again changes nothing. Documents that are hashed (facts,
+verdicts, policies, snapshots, bundles) are blobs; a column ``…_sha256`` names them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from sigma_core.storage.types import UtcDateTime
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+Digest = String(64)
+Identifier = String(64)
+# SQLite gives an autoincrement only to INTEGER, which is 64 bits there anyway.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+class ProtocolBase(DeclarativeBase):
+    """Base of the protocol tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+class PolicyRow(ProtocolBase):
+    """A policy that shaped some result, kept by its hash."""
+
+    __tablename__ = "policies"
+    hash: Mapped[str] = mapped_column(Digest, primary_key=True)
+    version: Mapped[str] = mapped_column(String(64))
+    first_used_at: Mapped[datetime]
+
+
+class SubmissionRow(ProtocolBase):
+    """A submitted package: one Dagster partition."""
+
+    __tablename__ = "submissions"
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))  # RECEIVED APPROVED REJECTED ESCALATED
+    name: Mapped[str] = mapped_column(String(200))
+    version: Mapped[str | None] = mapped_column(String(64))
+    description: Mapped[str] = mapped_column(Text)
+    product_type: Mapped[str] = mapped_column(String(16))
+    source_type: Mapped[str] = mapped_column(String(16))
+    source_ref: Mapped[str | None] = mapped_column(String(200))
+    source_url: Mapped[str | None] = mapped_column(String(500))
+    source_name: Mapped[str] = mapped_column(String(300))
+    tree_hash: Mapped[str] = mapped_column(Digest)
+    skill_hash: Mapped[str | None] = mapped_column(Digest)
+    package_sha256: Mapped[str] = mapped_column(Digest)  # the package document: tree, manifest, product type
+    dev_notes: Mapped[str] = mapped_column(Text, default="")
+    submitter: Mapped[str] = mapped_column(String(120))
+    beacon_chain: Mapped[str] = mapped_column(Digest)
+    beacon_round: Mapped[int]
+    submitted_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "submitted_at", "id"), Index(None, "skill_hash"), Index(None, "tree_hash"))
+
+
+class BeaconChainRow(ProtocolBase):
+    """A beacon chain of this deployment: its public anchor, and how far it has been revealed."""
+
+    __tablename__ = "beacon_chains"
+    anchor: Mapped[str] = mapped_column(Digest, primary_key=True)
+    length: Mapped[int]
+    revealed_round: Mapped[int]  # 0 = nothing yet; a submission is bound to the round after this one
+    created_at: Mapped[datetime]
+
+
+class BeaconValueRow(ProtocolBase):
+    """A revealed beacon round."""
+
+    __tablename__ = "beacon_values"
+    chain: Mapped[str] = mapped_column(ForeignKey("beacon_chains.anchor"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    value: Mapped[str] = mapped_column(Digest)
+    revealed_at: Mapped[datetime]
+
+
+class OutboxRow(ProtocolBase):
+    """A message to a background worker, written in the transaction that caused it; done when ``handled_at`` is set."""
+
+    __tablename__ = "outbox"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    topic: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(Identifier)
+    detail: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    handled_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("topic", "subject"), Index(None, "handled_at", "topic", "id"))
+
+
+class FactsRow(ProtocolBase):
+    """A facts document derived for a submission."""
+
+    __tablename__ = "facts"
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(Digest, primary_key=True)
+    rule_pack_hash: Mapped[str] = mapped_column(Digest)
+    policy_hash: Mapped[str] = mapped_column(Digest)
+    complete: Mapped[bool]
+    sandbox_risk_level: Mapped[str] = mapped_column(String(16))
+    security_level: Mapped[str] = mapped_column(String(16))
+    fact_count: Mapped[int]
+    blocking_count: Mapped[int]
+    derived_at: Mapped[datetime]
+
+
+class ValidatorRow(ProtocolBase):
+    """A validator: an operator's engine of one family, with its stake and its declared parameters."""
+
+    __tablename__ = "validators"
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    operator: Mapped[str] = mapped_column(String(64))
+    family: Mapped[str] = mapped_column(String(40))
+    parameters: Mapped[dict[str, Any]]
+    stake_micro_usd: Mapped[int] = mapped_column(BigInteger)
+    tier_ppm: Mapped[int]
+    status: Mapped[str] = mapped_column(String(16))  # ACTIVE SUSPENDED
+    joined_at: Mapped[datetime]
+
+
+class WeightEpochRow(ProtocolBase):
+    """A published weights snapshot. The snapshot document (rows, policy, day) is the blob ``snapshot_sha256``."""
+
+    __tablename__ = "weight_epochs"
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    day: Mapped[int]
+    policy_hash: Mapped[str] = mapped_column(Digest)
+    inputs_sha256: Mapped[str] = mapped_column(Digest, unique=True)
+    accuracy_high_water: Mapped[int] = mapped_column(BigInteger)
+    reputation_high_water: Mapped[int] = mapped_column(BigInteger)
+    merkle_root: Mapped[str] = mapped_column(Digest)
+    total_weight: Mapped[int] = mapped_column(BigInteger)
+    validator_count: Mapped[int]
+    snapshot_sha256: Mapped[str] = mapped_column(Digest)
+    published_at: Mapped[datetime]
+
+
+class RoundRow(ProtocolBase):
+    """One complete assembly on one submission. Never overwritten once decided: a re-run is the next number."""
+
+    __tablename__ = "rounds"
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"))
+    number: Mapped[int]
+    run_key: Mapped[str] = mapped_column(Identifier)  # the Dagster root run that opened it: a retry resumes, a new run is a new round
+    round_type: Mapped[str] = mapped_column(String(20))
+    trigger_source: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))  # OPEN PHASE_ONE PHASE_TWO DECIDED
+    facts_sha256: Mapped[str] = mapped_column(Digest)
+    policy_hash: Mapped[str] = mapped_column(Digest)
+    weights_epoch: Mapped[int] = mapped_column(ForeignKey("weight_epochs.epoch"))
+    beacon_chain: Mapped[str] = mapped_column(Digest)
+    beacon_round: Mapped[int]
+    beacon_value: Mapped[str] = mapped_column(String(400))
+    seed: Mapped[str] = mapped_column(Digest)
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    with_rejection: Mapped[bool | None]
+    scored: Mapped[bool | None]
+    truth: Mapped[str | None] = mapped_column(String(16))
+    truth_source: Mapped[str | None] = mapped_column(String(32))
+    reasons: Mapped[list[Any]]
+    n_eff_ppm: Mapped[int | None]
+    assurance_level: Mapped[int | None]
+    diversity_degraded: Mapped[bool | None]
+    replay_sha256: Mapped[str | None] = mapped_column(Digest)
+    opened_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("submission_id", "number"), UniqueConstraint("submission_id", "run_key"))
+
+
+class SeatRow(ProtocolBase):
+    """A drawn seat of a round: who, by which ticket, what was committed and revealed."""
+
+    __tablename__ = "seats"
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    phase: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    validator_id: Mapped[str] = mapped_column(ForeignKey("validators.id"))
+    operator: Mapped[str] = mapped_column(String(64))
+    family: Mapped[str] = mapped_column(String(40))
+    ticket_index: Mapped[int]
+    replaces: Mapped[int | None]
+    relaxations: Mapped[list[Any]]
+    status: Mapped[str] = mapped_column(String(16))  # REVEALED ABSTAINED NO_SHOW
+    verdict: Mapped[str | None] = mapped_column(String(16))
+    commitment: Mapped[str | None] = mapped_column(Digest)
+    salt: Mapped[str | None] = mapped_column(Digest)
+    result_sha256: Mapped[str | None] = mapped_column(Digest)
+    score_ppm: Mapped[int | None]
+    finding_count: Mapped[int]
+    revealed_at: Mapped[datetime | None]
+
+    __table_args__ = (Index(None, "validator_id"),)
+
+
+class AccuracyEntryRow(ProtocolBase):
+    """One line of the accuracy ledger, in units of 2^-10 point. Append-only: a correction is another line."""
+
+    __tablename__ = "accuracy_ledger"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    entry_key: Mapped[str] = mapped_column(String(160), unique=True)
+    validator_id: Mapped[str] = mapped_column(ForeignKey("validators.id"))
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"))
+    seat: Mapped[str] = mapped_column(String(16))
+    day: Mapped[int]
+    aligned_q10: Mapped[int]
+    misaligned_q10: Mapped[int]
+    reason: Mapped[str] = mapped_column(String(40))
+    truth_source: Mapped[str] = mapped_column(String(32))
+    policy_hash: Mapped[str] = mapped_column(Digest)
+
+
+class ReputationEntryRow(ProtocolBase):
+    """One event of the reputation ledger. Append-only."""
+
+    __tablename__ = "reputation_ledger"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    entry_key: Mapped[str] = mapped_column(String(160), unique=True)
+    validator_id: Mapped[str] = mapped_column(ForeignKey("validators.id"))
+    round_id: Mapped[str | None] = mapped_column(ForeignKey("rounds.id"))
+    day: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[dict[str, Any]]
+    policy_hash: Mapped[str] = mapped_column(Digest)
+
+
+class CertificateRow(ProtocolBase):
+    """A sealed certificate. The payload never changes; ``status`` is what may change after issue."""
+
+    __tablename__ = "certificates"
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"))
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), unique=True)
+    status: Mapped[str] = mapped_column(String(16))
+    skill_name: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(Text)
+    payload_hash: Mapped[str] = mapped_column(String(66))
+    bundle_sha256: Mapped[str] = mapped_column(Digest)
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "issued_at", "id"),)
+
+
+class StageFailureRow(ProtocolBase):
+    """A submission that failed one stage of a batched run; it gets an ordinary run of its own, so that it shows as failed."""
+
+    __tablename__ = "stage_failures"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"))
+    stage: Mapped[str] = mapped_column(String(40))
+    run_key: Mapped[str] = mapped_column(Identifier)
+    error: Mapped[str] = mapped_column(Text)
+    failed_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("submission_id", "stage", "run_key"),)
+
+
+class AuditTrailRow(ProtocolBase):
+    """Who changed what, why, before and after. Append-only."""
+
+    __tablename__ = "audit_trail"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    actor: Mapped[str] = mapped_column(String(120))
+    action: Mapped[str] = mapped_column(String(60))
+    subject: Mapped[str] = mapped_column(Identifier)
+    reason: Mapped[str] = mapped_column(Text)
+    before: Mapped[dict[str, Any]]
+    after: Mapped[dict[str, Any]]
+    at: Mapped[datetime]

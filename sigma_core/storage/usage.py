@@ -1,0 +1,53 @@
+"""Tables of the usage database: what audit engines were asked and what it cost. Never joined to the protocol tables in SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Index, MetaData, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from sigma_core.storage.protocol import NAMING, Digest, Identifier, Serial
+from sigma_core.storage.types import UtcDateTime
+
+
+class UsageBase(DeclarativeBase):
+    """Base of the usage tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012
+
+
+class CallAttemptRow(UsageBase):
+    """One attempt of one call to an engine. Append-only. Costs are micro-USD; NULL means unknown, never nothing."""
+
+    __tablename__ = "call_attempts"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    call_key: Mapped[str] = mapped_column(String(160))
+    attempt_number: Mapped[int]
+    round_id: Mapped[str] = mapped_column(Identifier)
+    submission_id: Mapped[str] = mapped_column(Identifier)
+    phase: Mapped[int]
+    validator_id: Mapped[str] = mapped_column(Identifier)
+    purpose: Mapped[str] = mapped_column(String(16))  # audit chunk reduce plugin_screen monitor
+    provider: Mapped[str] = mapped_column(String(40))
+    model: Mapped[str] = mapped_column(String(80))
+    model_revision: Mapped[str] = mapped_column(String(80))
+    state: Mapped[str] = mapped_column(String(16))  # done failed
+    http_status: Mapped[int | None]
+    finish_reason: Mapped[str | None] = mapped_column(String(40))
+    latency_us: Mapped[int] = mapped_column(BigInteger)
+    uncached_in: Mapped[int]
+    cache_read: Mapped[int]
+    cache_write: Mapped[int]
+    tokens_out: Mapped[int]
+    reasoning: Mapped[int]
+    usage_source: Mapped[str] = mapped_column(String(16))  # provider estimated none
+    cost_micro_usd: Mapped[int | None] = mapped_column(BigInteger)
+    cost_source: Mapped[str] = mapped_column(String(16))  # provider genai-prices zero unknown
+    price_snapshot: Mapped[str | None] = mapped_column(String(80))
+    request_sha256: Mapped[str] = mapped_column(Digest)
+    response_sha256: Mapped[str | None] = mapped_column(Digest)
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("call_key", "attempt_number"), Index(None, "created_at"))

@@ -1,0 +1,1 @@
+"""Asset domains: rounds (per submission), standing and models (unpartitioned)."""

@@ -1,0 +1,1 @@
+"""The chain of one submission: package, facts, two panels, outcome, certificate."""

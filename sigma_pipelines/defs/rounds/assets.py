@@ -1,0 +1,140 @@
+"""The audit round of a submission, as assets. Each body is one call into ``sigma_core.lifecycle`` and the metadata of what it did.
+
+Materialising the chain again opens the next round and leaves the earlier ones as they were; re-executing a failed run
+resumes the round it had opened.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from sigma_core.lifecycle import certify, facts, intake, outcome, panels
+from sigma_pipelines.defs.rounds import metadata
+from sigma_pipelines.materialisation import each_submission, run_key
+from sigma_pipelines.partitions import SUBMISSIONS
+from sigma_pipelines.resources.deployment import SigmaDeployment
+
+OWNER = "team:protocol"
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+
+
+@dg.asset(
+    group_name="round",
+    owners=[OWNER],
+    kinds={"python"},
+    partitions_def=SUBMISSIONS,
+    backfill_policy=SINGLE_RUN,
+    description="The submitted package: its members by content hash, its manifest, its canonical tree. Nothing in it is ever run.",
+)
+def submission_package(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
+    deployment = sigma.open()
+    intake.mark_scheduled_handled(deployment, context.partition_keys)
+
+    def load(submission_id: str) -> metadata.Metadata:
+        row = intake.load_submission(deployment, submission_id)
+        return metadata.of_package(row, intake.load_package(deployment, submission_id))
+
+    each_submission(context, deployment, load)
+
+
+@dg.asset(
+    deps=[submission_package],
+    group_name="round",
+    owners=[OWNER],
+    kinds={"python"},
+    partitions_def=SUBMISSIONS,
+    backfill_policy=SINGLE_RUN,
+    description="Deterministic facts: what the package can do, what it declares, where the two part, and what was looked at. "
+    "Facts can only raise risk; no vote lowers them.",
+)
+def sandbox_facts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
+    deployment = sigma.open()
+    each_submission(
+        context, deployment, lambda submission_id: metadata.of_facts(facts.derive_and_keep(deployment, submission_id))
+    )
+
+
+@dg.asset(
+    deps=[sandbox_facts],
+    group_name="round",
+    owners=[OWNER],
+    kinds={"python"},
+    partitions_def=SUBMISSIONS,
+    backfill_policy=SINGLE_RUN,
+    description="Opens the round, reveals its beacon, draws the first panel, and keeps its committed and revealed verdicts.",
+)
+def phase_one_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
+    deployment = sigma.open()
+    opened_by = run_key(context)
+
+    def audit(submission_id: str) -> metadata.Metadata:
+        round_id = panels.open_round(deployment, submission_id, run_key=opened_by)
+        return metadata.of_panel(panels.run_phase(deployment, round_id, phase=1))
+
+    each_submission(context, deployment, audit)
+
+
+@dg.asset(
+    deps=[phase_one_verdicts],
+    group_name="round",
+    owners=[OWNER],
+    kinds={"python"},
+    partitions_def=SUBMISSIONS,
+    backfill_policy=SINGLE_RUN,
+    description="A fresh panel on the claims-stripped view: no member, operator or (where the pool allows) family of the first.",
+)
+def phase_two_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
+    deployment = sigma.open()
+
+    def audit(submission_id: str) -> metadata.Metadata:
+        return metadata.of_panel(panels.run_phase(deployment, panels.latest_round(deployment, submission_id), phase=2))
+
+    each_submission(context, deployment, audit)
+
+
+@dg.asset(
+    deps=[phase_two_verdicts],
+    group_name="round",
+    owners=[OWNER],
+    kinds={"python"},
+    partitions_def=SUBMISSIONS,
+    backfill_policy=SINGLE_RUN,
+    description="Consensus: both panels' votes merged with the facts by a total function. No SAFE majority ever certifies.",
+)
+def round_outcome(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
+    deployment = sigma.open()
+
+    def decide(submission_id: str) -> metadata.Metadata:
+        return metadata.of_outcome(outcome.decide_round(deployment, panels.latest_round(deployment, submission_id)))
+
+    each_submission(context, deployment, decide)
+
+
+@dg.asset(
+    deps=[round_outcome],
+    group_name="round",
+    owners=[OWNER],
+    kinds={"python"},
+    partitions_def=SUBMISSIONS,
+    backfill_policy=SINGLE_RUN,
+    description="The sealed certificate of an approved round (canonical payload, keccak-256, DSSE Ed25519), or the record that none was issued.",
+)
+def certificate(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
+    deployment = sigma.open()
+
+    def issue(submission_id: str) -> metadata.Metadata:
+        return metadata.of_certificate(
+            certify.issue_certificate(deployment, panels.latest_round(deployment, submission_id))
+        )
+
+    each_submission(context, deployment, issue)
+
+
+ROUND_ASSETS = [
+    submission_package,
+    sandbox_facts,
+    phase_one_verdicts,
+    phase_two_verdicts,
+    round_outcome,
+    certificate,
+]

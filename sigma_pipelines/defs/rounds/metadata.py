@@ -1,0 +1,132 @@
+"""What an operator reads beside each materialisation: a few figures, the hashes that matter, and a small table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from sigma_core.lifecycle.panels import PanelRecord
+from sigma_core.sandbox.facts import FactsDocument
+from sigma_core.storage.protocol import CertificateRow, RoundRow, SubmissionRow
+from sigma_core.submissions.package import Package
+
+Metadata = Mapping[str, Any]
+MAX_TABLE_ROWS = 20
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """A Markdown table; cell text comes from packages too, so it cannot break out of its cell."""
+    lines = [f"| {' | '.join(header)} |", f"| {' | '.join('---' for _ in header)} |"]
+    rows = list(rows)
+    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows[:MAX_TABLE_ROWS]]
+    if len(rows) > MAX_TABLE_ROWS:
+        lines.append(f"\n… and {len(rows) - MAX_TABLE_ROWS} more")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    escaped = "".join(f"\\{sign}" if sign in "\\|`*_[]<>!#" else sign for sign in text)
+    return escaped.replace("\n", " ").replace("\r", " ")
+
+
+def of_package(row: SubmissionRow, package: Package) -> Metadata:
+    """Name, size, hashes and the member list."""
+    return {
+        "name": row.name,
+        "product_type": row.product_type,
+        "files": len(package.files),
+        "bytes": package.total_bytes,
+        "tree_hash": row.tree_hash,
+        "skill_hash": row.skill_hash or "none",
+        "members": table(("path", "bytes", "sha256"), ((f.path, f.size, f.sha256[:16]) for f in package.files)),
+    }
+
+
+def of_facts(facts: FactsDocument) -> Metadata:
+    """Risk, blocking signals, coverage and the worst facts."""
+    order = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "INFO": 4}
+    worst = sorted(facts.facts, key=lambda fact: order[fact["severity"]])
+    return {
+        "sandbox_risk_level": facts.risk_level.value,
+        "security_level": facts.security_level.value,
+        "facts": len(facts.facts),
+        "blocking_signals": len(facts.blocking_signals),
+        "coverage_complete": facts.complete,
+        "facts_sha256": facts.sha256,
+        "rule_pack_hash": facts.document["rulePackHash"],
+        "worst_facts": table(
+            ("severity", "rule", "where", "what"),
+            (
+                (fact["severity"], fact["ruleId"], f"{fact['file']}:{fact['lineStart']}", fact["title"])
+                for fact in worst
+            ),
+        ),
+    }
+
+
+def of_panel(panel: PanelRecord) -> Metadata:
+    """Votes, seats, tickets and how long the panel took."""
+    verdicts = [seat.verdict for seat in panel.seats]
+    return {
+        "round": panel.round.number,
+        "round_id": panel.round.id,
+        "phase": panel.phase,
+        "safe": verdicts.count("SAFE"),
+        "unsafe": verdicts.count("UNSAFE"),
+        "abstain_or_no_show": sum(verdict not in ("SAFE", "UNSAFE") for verdict in verdicts),
+        "families": len({seat.family for seat in panel.seats}),
+        "relaxations": sorted({name for seat in panel.seats for name in seat.relaxations}),
+        "beacon_round": panel.round.beacon_round,
+        "seed": panel.round.seed,
+        "weights_epoch": panel.round.weights_epoch,
+        "audit_ms": round(panel.audit_us / 1000, 1),
+        "seats": table(
+            ("seat", "validator", "operator", "family", "ticket", "verdict", "findings", "status"),
+            (
+                (
+                    seat.number,
+                    seat.validator_id,
+                    seat.operator,
+                    seat.family,
+                    seat.ticket_index,
+                    seat.verdict,
+                    seat.finding_count,
+                    seat.status,
+                )
+                for seat in panel.seats
+            ),
+        ),
+    }
+
+
+def of_outcome(row: RoundRow) -> Metadata:
+    """The outcome, its reasons, and how independent the votes were."""
+    return {
+        "outcome": row.outcome or "none",
+        "with_rejection": bool(row.with_rejection),
+        "round": row.number,
+        "round_id": row.id,
+        "assurance_level": row.assurance_level or 0,
+        "effective_votes": round((row.n_eff_ppm or 0) / 1_000_000, 3),
+        "diversity_degraded": bool(row.diversity_degraded),
+        "policy_hash": row.policy_hash,
+        "replay_document": row.replay_sha256 or "none",
+        "reasons": table(("code", "reason"), ((reason["code"], reason["message"]) for reason in row.reasons)),
+    }
+
+
+def of_certificate(row: CertificateRow | None) -> Metadata:
+    """The certificate's id and hashes, or that none was issued."""
+    if row is None:
+        return {"issued": False}
+    return {
+        "issued": True,
+        "certificate_id": row.id,
+        "payload_hash": row.payload_hash,
+        "bundle_sha256": row.bundle_sha256,
+        "issued_at": dg.MetadataValue.timestamp(row.issued_at),
+        "expires_at": dg.MetadataValue.timestamp(row.expires_at),
+    }

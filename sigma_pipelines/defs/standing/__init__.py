@@ -1,0 +1,1 @@
+"""Standing: ledger, accuracy, reputation, weights."""

@@ -1,0 +1,80 @@
+"""How a per-submission asset does its work and leaves its record, for one partition or for a batch.
+
+One partition: an ordinary Dagster materialisation, and a failure fails the run. A batch: one run over a contiguous range of keys;
+a submission that fails is noted, left out of the rest of the batch, and gets an ordinary run of its own from the failure
+sensor, so that its partition shows as failed while the others go on.
+
+In a batch Dagster would write a planned and a materialised event for each key, one transaction each, and re-read the whole key list at
+each call of ``add_asset_metadata``. The run tag `DEFER_EVENTS` (internal to Dagster, hence the exact pin and the test
+that covers it) makes it leave asset events to the asset, which then stores one per key itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster._core.events import AssetMaterialization as _AssetMaterialization  # noqa: F401
+
+from sigma_core.deployment import Deployment
+from sigma_core.errors import SigmaError
+from sigma_core.lifecycle.failures import failed_in_run, note_failure
+
+DEFER_EVENTS = {"dagster/defer_asset_events": "true"}
+RUN_KEY_TAG = "sigma/run_key"
+
+Metadata = Mapping[str, Any]
+
+
+def run_key(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> str:
+    """What a round is bound to: the tag that a resumed CLI audit carries, else the root run, which retries share."""
+    run = context.run
+    return run.tags.get(RUN_KEY_TAG) or run.root_run_id or run.run_id
+
+
+def each_submission(
+    context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]
+) -> None:
+    """Do ``work`` for every partition of this run and record what it returns as the materialisation's metadata."""
+    if len(context.partition_keys) == 1:
+        _one(context, work)
+    else:
+        _batch(context, deployment, work)
+
+
+def _one(context: dg.AssetExecutionContext, work: Callable[[str], Metadata]) -> None:
+    key = context.partition_key
+    try:
+        context.add_asset_metadata(work(key), partition_key=key)
+    except SigmaError as error:
+        # The message names the thing, the place and the rule: that is what an operator needs, not a stack trace.
+        raise dg.Failure(description=str(error), metadata={"code": error.code}, allow_retries=False) from error
+
+
+def _batch(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
+    stage = context.asset_key.path[-1]
+    key_of_run = run_key(context)
+    failed = failed_in_run(deployment, key_of_run)
+    deferred = context.run.tags.get("dagster/defer_asset_events") == "true"
+    done: list[tuple[str, Metadata]] = []
+    keys = [key for key in context.partition_keys if key not in failed]
+    for position, key in enumerate(keys, start=1):
+        try:
+            done.append((key, work(key)))
+        except Exception as error:  # one submission must not stop the others; its own run will show the error
+            note_failure(deployment, submission_id=key, stage=stage, run_key=key_of_run, error=f"{error}")
+            context.log.warning(f"{key}: {stage} failed and is left to a run of its own: {error}")
+        if position % 100 == 0:
+            context.log.info(f"{stage}: {position} of {len(keys)} submissions")
+    if deferred:
+        _store_events(context, done)
+    else:
+        for key, metadata in done:
+            context.add_asset_metadata(metadata, partition_key=key)
+    context.log.info(f"{stage}: {len(done)} of {len(context.partition_keys)} submissions done")
+
+
+def _store_events(context: dg.AssetExecutionContext, done: list[tuple[str, Metadata]]) -> None:
+    for key, metadata in done:
+        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))

@@ -1,0 +1,1 @@
+"""What assets are handed: the deployment that they work on."""
