@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from cli.files import write_whole
 from sigma_core.config import Settings
 from sigma_core.errors import Unavailable
 
@@ -35,12 +36,12 @@ def prepare_dagster_home(settings: Settings) -> None:
 
     Raises Unavailable when it cannot be written.
     """
-    home = settings.dagster_home.absolute()
+    home = settings.dagster_home
     config = home / "dagster.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not config.exists():
-            config.write_text(DAGSTER_YAML, encoding="utf-8")
+            write_whole(config, DAGSTER_YAML.encode())
     except OSError as error:
         raise Unavailable(f"{home}: {error.strerror}", hint="check SIGMA_HOME and its permissions") from None
     os.environ["DAGSTER_HOME"] = str(home)

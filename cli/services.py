@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import http.client
 import os
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -22,64 +23,84 @@ from sigma_core.errors import Unavailable
 
 START_SECONDS = 120
 STOP_SECONDS = 15
+POLL_SECONDS = 0.2
 WORKSPACE = Path(__file__).resolve().parent.parent / "workspace.yaml"
 
 
 @dataclass(frozen=True)
 class Service:
-    """One child process; ``health`` is the path that answers 200 when it is up, or None for one without a port."""
+    """One child process; ``health`` is the path that answers 200 when it is up. One without a port has neither."""
 
     name: str
     command: list[str]
-    port: int | None
-    health: str | None
+    port: int | None = None
+    health: str = "/"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A started service, leader of a process group of its own, and the file that holds what it printed."""
+
+    service: Service
+    process: subprocess.Popen[bytes]
+    log: Path
 
 
 def services(settings: Settings) -> list[Service]:
     """The three processes of an embedded deployment."""
-    python = sys.executable
-    host, workspace = settings.host, str(WORKSPACE)
+    python = [sys.executable, "-m"]
+    host, workspace, quiet = settings.host, str(WORKSPACE), ["--log-level", "warning"]
+    api_port, dagster_port = settings.api_port, settings.dagster_port
     return [
         Service(
             "API",
-            [python, "-m", "uvicorn", "sigma_api.app:app", "--host", host, "--port", str(settings.api_port), "--log-level", "warning"],
-            settings.api_port,
+            [*python, "uvicorn", "sigma_api.app:app", "--host", host, "--port", str(api_port), *quiet],
+            api_port,
             "/readyz",
         ),
         Service(
             "Dagster UI",
-            [python, "-m", "dagster_webserver", "--host", host, "--port", str(settings.dagster_port), "-w", workspace, "--log-level", "warning"],
-            settings.dagster_port,
+            [*python, "dagster_webserver", "--host", host, "--port", str(dagster_port), "-w", workspace, *quiet],
+            dagster_port,
             "/server_info",
         ),
-        Service("Dagster daemon", [python, "-m", "dagster._daemon", "run", "-w", workspace, "--log-level", "warning"], None, None),
+        Service("Dagster daemon", [*python, "dagster._daemon", "run", "-w", workspace, *quiet]),
     ]
 
 
-def refuse_taken_ports(settings: Settings) -> None:
-    """Raises Unavailable naming the first port that another process listens on, and the variable that moves it."""
-    for port, variable in ((settings.api_port, "SIGMA_API_PORT"), (settings.dagster_port, "SIGMA_DAGSTER_PORT")):
-        with socket.socket() as probe:
-            # As the servers bind: a port that a stopped server leaves in TIME_WAIT is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((settings.host, port))
-            except OSError as error:
-                raise Unavailable(
-                    f"port {port} on {settings.host} is taken: {error.strerror}",
-                    code="PORT_TAKEN",
-                    hint=f"stop what listens there, or choose another with {variable}",
-                ) from None
+def run_services(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run until Ctrl-C or SIGTERM; stop all of them then, or when one ends by itself. Call it in the main thread.
+
+    Raises Unavailable when a port is taken, `sigma up` runs already, or a service does not come up or ends.
+    """
+    with only_one(settings.home), _stop_request() as stop_requested:
+        refuse_taken_ports(settings)
+        prepare_dagster_home(settings)
+        running: list[Running] = []
+        try:
+            for service in services(settings):
+                running.append(_start(service, settings))
+            _await_health(settings, running, stop_requested, say)
+            while not stop_requested():
+                _refuse_ended(running)
+                time.sleep(POLL_SECONDS)
+            say("Stopping.")
+        finally:
+            _stop([each.process for each in running])
 
 
 @contextmanager
 def only_one(home: Path) -> Iterator[None]:
     """Hold the deployment's lock. Raises Unavailable when another ``sigma up`` of the same home holds it."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (home / "up.lock").open("a+", encoding="utf-8") as lock:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (home / "up.lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise Unavailable(f"{home}: {error.strerror}", hint="check SIGMA_HOME and its permissions") from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             lock.seek(0)
             raise Unavailable(
                 f"sigma up already runs for {home} (process {lock.read().strip() or 'unknown'})",
@@ -92,105 +113,117 @@ def only_one(home: Path) -> Iterator[None]:
         yield
 
 
+def refuse_taken_ports(settings: Settings) -> None:
+    """Raises Unavailable naming the first port that cannot be listened on, and the variable that moves it."""
+    for port, variable in ((settings.api_port, "SIGMA_API_PORT"), (settings.dagster_port, "SIGMA_DAGSTER_PORT")):
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as probe:
+                # As the servers bind: a port that a stopped server leaves in TIME_WAIT is free.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Unavailable(
+                    f"port {port} on {settings.host} is taken",
+                    code="PORT_TAKEN",
+                    hint=f"stop what listens there, or choose another with {variable}",
+                ) from None
+            raise Unavailable(
+                f"cannot listen on port {port} of {settings.host}: {error.strerror}",
+                hint=f"check SIGMA_HOST and {variable}",
+            ) from None
+
+
+@contextmanager
+def _stop_request() -> Iterator[Callable[[], bool]]:
+    """Whether SIGINT or SIGTERM has come; a second one does not cut the stopping short."""
+    received: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _start(service: Service, settings: Settings) -> Running:
+    logs = settings.home / "logs"
+    logs.mkdir(exist_ok=True, mode=0o700)
+    log = logs / f"{service.name.lower().replace(' ', '-')}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            service.command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "DAGSTER_HOME": str(settings.dagster_home), "SIGMA_HOME": str(settings.home)},
+            cwd=WORKSPACE.parent,
+            # A session of its own: Ctrl-C reaches us alone, and we stop the children.
+            start_new_session=True,
+        )
+    return Running(service, process, log)
+
+
+def _await_health(
+    settings: Settings, running: list[Running], stop_requested: Callable[[], bool], say: Callable[[str], None]
+) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    waiting = list(running)
+    while waiting and not stop_requested():
+        _refuse_ended(running)
+        for each in list(waiting):
+            service = each.service
+            if service.port is None:
+                waiting.remove(each)
+                say(f"  {service.name} started")
+            elif _healthy(settings.host, service.port, service.health):
+                waiting.remove(each)
+                say(f"  {service.name} ready at http://{settings.host}:{service.port}")
+        if time.monotonic() > deadline:
+            names = ", ".join(each.service.name for each in waiting)
+            raise Unavailable(f"{names}: not up after {START_SECONDS} s", hint=f"see {waiting[0].log}")
+        time.sleep(POLL_SECONDS)
+    if not stop_requested():
+        say("SIGMA is up. Ctrl-C stops it.")
+
+
 def _healthy(host: str, port: int, path: str) -> bool:
     connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()
 
 
-def run_services(settings: Settings, say: Callable[[str], None]) -> None:
-    """Run until Ctrl-C or SIGTERM; stop all three then, or when one of them ends by itself.
-
-    Raises Unavailable when a port is taken, one is running already, or a service does not come up.
-    """
-    with only_one(settings.home):
-        refuse_taken_ports(settings)
-        prepare_dagster_home(settings)
-        environment = {**os.environ, "DAGSTER_HOME": str(settings.dagster_home), "SIGMA_HOME": str(settings.home)}
-        logs = settings.home / "logs"
-        logs.mkdir(exist_ok=True, mode=0o700)
-        running: list[tuple[Service, subprocess.Popen[bytes]]] = []
-        stopping = _StopFlag()
-        try:
-            for service in services(settings):
-                with (logs / f"{service.name.lower().replace(' ', '-')}.log").open("ab") as log:
-                    # A session of its own: Ctrl-C reaches us alone, and we stop the children in order.
-                    process = subprocess.Popen(
-                        service.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
-                        cwd=WORKSPACE.parent, start_new_session=True,
-                    )
-                running.append((service, process))
-            _await_health(settings, running, stopping, logs, say)
-            while not stopping.requested:
-                _refuse_ended(running, logs)
-                time.sleep(0.3)
-            say("Stopping.")
-        finally:
-            _stop([process for _, process in running])
-
-
-class _StopFlag:
-    """Set by SIGINT or SIGTERM."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        signal.signal(signal.SIGINT, self._request)
-        signal.signal(signal.SIGTERM, self._request)
-
-    def _request(self, _signal: int, _frame: FrameType | None) -> None:
-        self.requested = True
-
-
-def _await_health(
-    settings: Settings,
-    running: list[tuple[Service, subprocess.Popen[bytes]]],
-    stopping: _StopFlag,
-    logs: Path,
-    say: Callable[[str], None],
-) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    waiting = [service for service, _ in running]
-    while waiting and not stopping.requested:
-        _refuse_ended(running, logs)
-        for service in list(waiting):
-            if service.port is None or service.health is None:
-                waiting.remove(service)
-                say(f"  {service.name} started")
-            elif _healthy(settings.host, service.port, service.health):
-                waiting.remove(service)
-                say(f"  {service.name} ready at http://{settings.host}:{service.port}")
-        if time.monotonic() > deadline:
-            names = ", ".join(service.name for service in waiting)
-            raise Unavailable(f"{names}: not up after {START_SECONDS} s", hint=f"see {logs}")
-        time.sleep(0.2)
-    if not stopping.requested:
-        say("SIGMA is up. Ctrl-C stops it.")
-
-
-def _refuse_ended(running: list[tuple[Service, subprocess.Popen[bytes]]], logs: Path) -> None:
-    for service, process in running:
-        code = process.poll()
+def _refuse_ended(running: list[Running]) -> None:
+    for each in running:
+        code = each.process.poll()
         if code is not None:
-            log = logs / f"{service.name.lower().replace(' ', '-')}.log"
-            raise Unavailable(f"{service.name} ended by itself (exit code {code})", hint=f"see {log}")
+            raise Unavailable(f"{each.service.name} ended by itself (exit code {code})", hint=f"see {each.log}")
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Interrupt each child's group, wait, then kill what is left: no orphan keeps a port."""
-    for signal_number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+    """Interrupt each child's group, wait, ask harder, and at last kill whatever is left of it: no orphan keeps a port."""
+    for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGTERM, 5)):
         for process in processes:
-            if process.poll() is None or signal_number == signal.SIGKILL:
-                try:
-                    os.killpg(process.pid, signal_number)
-                except ProcessLookupError:
-                    continue
+            if process.poll() is None:
+                _signal_group(process, number)
         deadline = time.monotonic() + seconds
         while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if all(process.poll() is not None for process in processes):
-            continue
+            time.sleep(POLL_SECONDS / 4)
+    for process in processes:
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

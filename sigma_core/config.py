@@ -1,7 +1,7 @@
 """Settings of one deployment, from ``SIGMA_*`` environment variables.
 
-With none set, everything is embedded: SQLite, local blobs and a local Dagster home under ``SIGMA_HOME``. What shapes a *result* is not here
-but in the policy; settings only say where things are.
+With none set, everything is embedded: SQLite, local blobs and a local Dagster home under ``SIGMA_HOME``. What shapes a
+*result* is not here but in the policy; settings only say where things are.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sigma_core.errors import SigmaError
@@ -23,27 +25,41 @@ class SettingsError(SigmaError):
     code = "SETTINGS_INVALID"
 
 
+def _refuse_relative_sqlite(url: SecretStr) -> SecretStr:
+    text = url.get_secret_value()
+    if text.startswith("sqlite") and ":////" not in text:
+        raise ValueError(
+            "a SQLite database needs an absolute path with four slashes, as in sqlite:////var/lib/sigma.db"
+        )
+    return url
+
+
+# Absolute, because the services of `sigma up` run in another folder than the shell that set the variable.
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_refuse_relative_sqlite)]
+
+
 class Settings(BaseSettings):
-    """Where this deployment keeps things and where it listens."""
+    """Where this deployment keeps things and where it listens. A variable that is set to nothing counts as not set."""
 
-    model_config = SettingsConfigDict(env_prefix="SIGMA_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SIGMA_", env_ignore_empty=True, extra="ignore", frozen=True)
 
-    home: Path = Field(
+    home: AbsolutePath = Field(
         default_factory=lambda: Path.home() / ".sigma",
         description="Folder of the embedded defaults: databases, blobs, lake, keys, Dagster home.",
     )
-    database_url: SecretStr | None = Field(
+    database_url: DatabaseUrl | None = Field(
         default=None,
-        description="Protocol database, as a SQLAlchemy URL (sqlite:///… or postgresql://…). Default: SQLite in home.",
+        description="Protocol database, as a SQLAlchemy URL (sqlite:////… or postgresql://…). Default: SQLite in home.",
     )
-    usage_database_url: SecretStr | None = Field(
+    usage_database_url: DatabaseUrl | None = Field(
         default=None, description="Usage database, never the protocol one. Default: SQLite in home."
     )
-    blob_url: str | None = Field(
+    blob_url: SecretStr | None = Field(
         default=None, description="Content-addressed blobs: file:///… or s3://bucket/prefix. Default: a folder in home."
     )
-    policy_file: Path = Field(default=DEFAULT_POLICY_FILE, description="Deployment policy (TOML).")
-    signing_key_file: Path | None = Field(
+    policy_file: AbsolutePath = Field(default=DEFAULT_POLICY_FILE, description="Deployment policy (TOML).")
+    signing_key_file: AbsolutePath | None = Field(
         default=None, description="Ed25519 key that signs certificates; made on first use (0600). Default: in home."
     )
     host: str = Field(default="127.0.0.1", description="Address that `sigma up` listens on.")
@@ -59,26 +75,30 @@ class Settings(BaseSettings):
     @cached_property
     def protocol_url(self) -> str:
         """URL of the protocol database, password included: never log it."""
-        if self.database_url is None:
-            return f"sqlite:///{self.home / 'protocol.db'}"
-        return self.database_url.get_secret_value()
+        return self._url_or_file(self.database_url, "protocol.db")
 
     @cached_property
     def usage_url(self) -> str:
         """URL of the usage database, password included: never log it."""
-        if self.usage_database_url is None:
-            return f"sqlite:///{self.home / 'usage.db'}"
-        return self.usage_database_url.get_secret_value()
+        return self._url_or_file(self.usage_database_url, "usage.db")
+
+    def _url_or_file(self, url: SecretStr | None, name: str) -> str:
+        return url.get_secret_value() if url is not None else f"sqlite:///{quote(str(self.home / name))}"
 
     @cached_property
     def blobs(self) -> str:
-        """URL of the blob store."""
-        return self.blob_url if self.blob_url is not None else (self.home.absolute() / "blobs").as_uri()
+        """URL of the blob store: it may hold a key, so never log it."""
+        return self.blob_url.get_secret_value() if self.blob_url is not None else (self.home / "blobs").as_uri()
 
     @cached_property
     def signing_key(self) -> Path:
         """File of the signing key."""
         return self.signing_key_file if self.signing_key_file is not None else self.home / "keys" / "certificates.pem"
+
+    @cached_property
+    def key_set(self) -> Path:
+        """File of the published key set, beside the signing key."""
+        return self.signing_key.with_name("trusted-keys.json")
 
     @cached_property
     def beacon_key(self) -> Path:
@@ -93,7 +113,7 @@ class Settings(BaseSettings):
     @cached_property
     def dagster_home(self) -> Path:
         """Folder of the Dagster instance."""
-        return Path(os.environ["DAGSTER_HOME"]) if "DAGSTER_HOME" in os.environ else self.home / "dagster"
+        return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
 
 
 def load_settings() -> Settings:
@@ -103,7 +123,9 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "SIGMA_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"{name}: {first['msg']}") from None
+        raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
     if settings.protocol_url == settings.usage_url:
         raise SettingsError("SIGMA_USAGE_DATABASE_URL: protocol and usage must be two databases, never one")
+    if settings.api_port == settings.dagster_port:
+        raise SettingsError("SIGMA_DAGSTER_PORT: the API listens on this port; give the Dagster UI another")
     return settings

@@ -5,15 +5,17 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
+from sigma_core.timestamps import epoch_milliseconds
+
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def new_submission_id(now: datetime) -> str:
     """``sub_`` and a ULID (48 bits of UTC milliseconds, 80 random bits), lower case: sorts by time of submission.
 
-    Format: https://github.com/ulid/spec, in lower case.
+    Format: https://github.com/ulid/spec, in lower case. Raises ValueError for a naive date-time.
     """
-    number = int(now.timestamp() * 1000) << 80 | secrets.randbits(80)
+    number = epoch_milliseconds(now) << 80 | secrets.randbits(80)
     return "sub_" + "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sigma_core.canonical import canonical_json, sha256_hex
+from sigma_core.canonical import MAX_SAFE_INTEGER, canonical_json, sha256_hex
 from sigma_core.errors import SigmaError
 
 PPM = 1_000_000
@@ -25,8 +25,8 @@ Q10 = 1 << 10
 
 DEFAULT_POLICY_FILE = Path(__file__).with_name("policy.toml")
 
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
+Positive = Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
 Ppm = Annotated[int, Field(ge=0, le=PPM)]
 Relaxation = Literal["reuse_phase_one_families", "family_cap", "operator_twice"]
 
@@ -76,6 +76,7 @@ class AssemblyRules(_Section):
     max_seats_per_family: Positive
     max_draw_attempts: Positive
     relaxation_order: tuple[Relaxation, ...]
+    near_equal_weight_ppm: Ppm
     abstain_redraws: Count
     unsafe_votes_to_reject: Positive
     third_panel: bool
@@ -101,6 +102,12 @@ class AuditRules(_Section):
     min_quote_characters: Positive
     max_quote_characters: Positive
 
+    @model_validator(mode="after")
+    def _quotes_in_order(self) -> Self:
+        if self.min_quote_characters > self.max_quote_characters:
+            raise ValueError("min_quote_characters is larger than max_quote_characters")
+        return self
+
 
 class StandingRules(_Section):
     """Points, decay, reputation and weight. q10 = units of 2^-10 point; ppm = parts per million."""
@@ -116,7 +123,7 @@ class StandingRules(_Section):
     factor_canary_q10: Count
     factor_monitoring_q10: Count
     half_life_days: Positive
-    decay_bits: Positive
+    decay_bits: Annotated[int, Field(ge=1, le=30)]  # (A·D >> bits) stays in 64 bits only up to here
     decay_per_day: Positive
     accuracy_prior_points: Positive
     reputation_start_ppm: Ppm
@@ -132,6 +139,12 @@ class StandingRules(_Section):
     operator_cap_ppm: Ppm
     operator_cap_small_pool_multiple: Positive
     protocol_token_micro_usd: Count
+
+    @model_validator(mode="after")
+    def _multipliers_in_order(self) -> Self:
+        if self.min_multiplier_q10 > self.max_multiplier_q10:
+            raise ValueError("min_multiplier_q10 is larger than max_multiplier_q10")
+        return self
 
     @model_validator(mode="after")
     def _decay_matches_half_life(self) -> Self:
@@ -177,7 +190,7 @@ class PopulationRules(_Section):
 class Policy(_Section):
     """One version of the deployment policy. Immutable; equal policies have equal hashes."""
 
-    version: str
+    version: Annotated[str, Field(min_length=1, max_length=64)]
     package: PackageLimits
     sandbox: SandboxBudgets
     assembly: AssemblyRules
@@ -210,13 +223,17 @@ def parse_policy(text: str, source: str) -> Policy:
     """The policy in TOML ``text``; ``source`` names it in errors. Raises PolicyError."""
     try:
         # Through JSON: pydantic's strict mode (no "50" for 50) then still reads an array as a tuple.
-        return Policy.model_validate_json(json.dumps(tomllib.loads(text), default=str))
-    except tomllib.TOMLDecodeError as error:
+        document = json.dumps(tomllib.loads(text))
+    except (ValueError, RecursionError) as error:
         raise PolicyError(f"{source}: not TOML: {error}") from None
+    except TypeError:
+        raise PolicyError(f'{source}: a policy holds no dates, only text: version = "2026-11-21"') from None
+    try:
+        return Policy.model_validate_json(document)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "policy"
-        raise PolicyError(f"{source}: {place}: {first['msg']}") from None
+        raise PolicyError(f"{source}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 @lru_cache(maxsize=8)
@@ -224,6 +241,8 @@ def load_policy(path: Path = DEFAULT_POLICY_FILE) -> Policy:
     """The policy in the TOML file at ``path``. Raises PolicyError."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: {error}") from None
+    except OSError as error:
+        raise PolicyError(f"{path}: {error.strerror}", hint="check SIGMA_POLICY_FILE") from None
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path}: not UTF-8 at byte {error.start}") from None
     return parse_policy(text, str(path))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def utc_now() -> datetime:
@@ -27,11 +27,18 @@ def iso_utc(moment: datetime) -> str:
 
 def parse_iso_utc(text: str) -> datetime:
     """The inverse of `iso_utc`; raises ValueError for any other form."""
-    if not text.endswith("Z"):
-        raise ValueError(f"{text!r} is not UTC (it must end in Z)")
-    return truncate_to_milliseconds(datetime.fromisoformat(text))
+    moment = datetime.fromisoformat(text)
+    # `fromisoformat` also takes week dates, other offsets and other precisions.
+    if moment.tzinfo is None or iso_utc(moment) != text:
+        raise ValueError(f"{text!r} is not a UTC time to the millisecond, as in 2026-11-21T03:52:00.000Z")
+    return moment
 
 
 def day_number(moment: datetime) -> int:
-    """Whole UTC days since 1970-01-01; the unit of the standing ledgers."""
-    return (moment.astimezone(UTC) - EPOCH_DAY).days
+    """Whole UTC days since 1970-01-01; the unit of the standing ledgers. Raises ValueError for a naive date-time."""
+    return (truncate_to_milliseconds(moment) - EPOCH).days
+
+
+def epoch_milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970-01-01, UTC. Raises ValueError for a naive date-time."""
+    return (truncate_to_milliseconds(moment) - EPOCH) // timedelta(milliseconds=1)

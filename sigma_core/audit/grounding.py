@@ -44,6 +44,8 @@ class Category(StrEnum):
 _CATEGORIES = frozenset(Category)
 _MAX_RATIONALE_CHARACTERS = 600
 _MAX_REASON_CHARACTERS = 600
+_MAX_NAME_CHARACTERS = 200
+_MAX_PATH_CHARACTERS = 512
 
 
 def is_grounded(finding: Finding, package: Package, rules: AuditRules) -> bool:
@@ -52,7 +54,11 @@ def is_grounded(finding: Finding, package: Package, rules: AuditRules) -> bool:
     Bytes that are not UTF-8 are compared as U+FFFD, the form in which an engine saw them.
     """
     file = package.by_path.get(finding.file)
-    if file is None or not rules.min_quote_characters <= len(finding.quote.strip()) or len(finding.quote) > rules.max_quote_characters:
+    if (
+        file is None
+        or not rules.min_quote_characters <= len(finding.quote.strip())
+        or len(finding.quote) > rules.max_quote_characters
+    ):
         return False
     lines = file.content.split(b"\n")
     if not 1 <= finding.line_start <= finding.line_end <= len(lines):
@@ -81,12 +87,12 @@ def ground(result: AuditResult, package: Package, rules: AuditRules) -> AuditRes
 
 def _abstained(result: AuditResult, findings: tuple[Finding, ...], reason: str) -> AuditResult:
     """The same engine's ABSTAIN. Fields that may be malformed are replaced, so that the result can be stored and hashed."""
-    family = result.family if isinstance(result.family, str) else ""
-    revision = result.revision if isinstance(result.revision, str) else ""
+    family = result.family if _is_text(result.family, _MAX_NAME_CHARACTERS) else ""
+    revision = result.revision if _is_text(result.revision, _MAX_NAME_CHARACTERS) else ""
     return AuditResult(
         verdict=Verdict.ABSTAIN,
         findings=findings,
-        files_reviewed=tuple(path for path in result.files_reviewed if isinstance(path, str)) if isinstance(result.files_reviewed, tuple) else (),
+        files_reviewed=tuple(path for path in _paths(result.files_reviewed) if _is_text(path, _MAX_PATH_CHARACTERS)),
         score_ppm=result.score_ppm if _is_ppm(result.score_ppm) else 0,
         family=family,
         revision=revision,
@@ -98,11 +104,13 @@ def _anomaly(result: AuditResult, package: Package, rules: AuditRules) -> str:
     """The first thing that is out of order, or an empty string."""
     if not isinstance(result.verdict, Verdict):
         return "verdict is none of SAFE, UNSAFE, ABSTAIN"
-    if not isinstance(result.files_reviewed, tuple) or list(result.files_reviewed) != [file.path for file in package.files]:
+    if _paths(result.files_reviewed) != sorted(file.path for file in package.files):
         return "files_reviewed differs from the file list"
     if not _is_ppm(result.score_ppm):
         return "score_ppm is not an integer from 0 to 1,000,000"
-    if not _is_text(result.reason, _MAX_REASON_CHARACTERS) or not all(_is_text(text, 200) and text for text in (result.family, result.revision)):
+    if not _is_text(result.reason, _MAX_REASON_CHARACTERS) or not all(
+        _is_text(text, _MAX_NAME_CHARACTERS) and text for text in (result.family, result.revision)
+    ):
         return "family, revision or reason is not text within its bound"
     if not isinstance(result.findings, tuple) or len(result.findings) > rules.max_findings_per_verdict:
         return f"findings are not a list of at most {rules.max_findings_per_verdict}"
@@ -118,7 +126,7 @@ def _flaw(finding: Finding) -> str:
         return "not a finding"
     if not isinstance(finding.severity, Severity):
         return "severity is not in the list"
-    if finding.category not in _CATEGORIES:
+    if not isinstance(finding.category, str) or finding.category not in _CATEGORIES:
         return "category is not in the list"
     if not isinstance(finding.file, str) or not isinstance(finding.quote, str):
         return "file or quote is not text"
@@ -127,6 +135,13 @@ def _flaw(finding: Finding) -> str:
     if not _is_ppm(finding.confidence_ppm):
         return "confidence_ppm is not an integer from 0 to 1,000,000"
     return "" if _is_text(finding.rationale, _MAX_RATIONALE_CHARACTERS) else "rationale is not text within its bound"
+
+
+def _paths(reviewed: object) -> list[str]:
+    """The reviewed paths, sorted; empty where the field is not a list of texts."""
+    if not isinstance(reviewed, tuple) or not all(isinstance(path, str) for path in reviewed):
+        return []
+    return sorted(reviewed)
 
 
 def _is_ppm(value: object) -> bool:

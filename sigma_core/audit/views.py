@@ -79,7 +79,9 @@ _ACTS = re2.compile(
 """Text that tells an agent to do, fetch, read or keep something: never blanked."""
 
 _SENTENCE_END = re2.compile(rb"[.!?](?:\s|$)|\n")
-_BADGE = re2.compile(rb"(?i)!\[[^\]\n]{0,200}\]\(https?://[^)\s?]{0,300}(?:shields\.io|badgen\.net|badge)[^)\s]{0,300}\)")
+_BADGE = re2.compile(
+    rb"(?i)!\[[^\]\n]{0,200}\]\(https?://[^)\s?]{0,300}(?:shields\.io|badgen\.net|badge)[^)\s]{0,300}\)"
+)
 _FENCE = re2.compile(rb"^[ \t>]*(`{3,}|~{3,})[ \t]*([A-Za-z0-9_+-]*)")
 _DESCRIPTION_KEY = re2.compile(rb"(?im)^([ \t]*(?:- +)?)(?:short_?|long_?)?(?:description|tagline|summary)[ \t]*:")
 _JSON_DESCRIPTION = re2.compile(rb'(?i)"(?:short_?|long_?)?(?:description|tagline|summary)"\s*:\s*"((?:[^"\\]|\\.)*)"')

@@ -18,7 +18,10 @@ def derive_and_keep(deployment: Deployment, submission_id: str, package: Package
     facts = derive_facts(package or load_package(deployment, submission_id), deployment.policy)
     deployment.blobs.put(facts.canonical_bytes)
     with deployment.sessions.begin() as session:
-        if session.get(FactsRow, (submission_id, facts.sha256)) is None:
+        known = session.get(FactsRow, (submission_id, facts.sha256))
+        if known is not None:
+            known.derived_at = utc_now()  # a round takes the document that was derived last
+        else:
             session.add(
                 FactsRow(
                     submission_id=submission_id,

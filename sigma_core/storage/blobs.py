@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from sigma_core.canonical import sha256_hex
@@ -30,40 +30,23 @@ class Blobs:
     """``put`` returns the SHA-256 hex that ``get`` takes. Every read is checked against its name."""
 
     def __init__(self, url: str) -> None:
-        parsed = urlparse(url)
-        self._store: ObjectStore
-        try:
-            if parsed.scheme == "memory":
-                self._store = MemoryStore()
-            elif parsed.scheme == "file":
-                folder = Path(unquote(parsed.path))
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._store = LocalStore(folder)
-            else:
-                self._store = from_url(url)
-        except (OSError, BaseError) as error:
-            raise Unavailable(f"blob store {parsed.scheme}: {error}", hint="check SIGMA_BLOB_URL") from None
-        # Writing what this process has already written costs a round trip for nothing.
-        self._written: set[str] = set()
-
-    @staticmethod
-    def _key(digest: str) -> str:
-        return f"sha256/{digest[:2]}/{digest}"
+        self._store = _open_store(url)
 
     def put(self, content: bytes) -> str:
-        """Store ``content`` (idempotent) and return its SHA-256 hex. Raises Unavailable when the store cannot be written."""
+        """Store ``content``, whole or not at all, and return its SHA-256 hex. Storing it again changes nothing.
+
+        Raises Unavailable when the store cannot be written.
+        """
         digest = sha256_hex(content)
-        if digest in self._written:
-            return digest
         try:
-            obstore.put(self._store, self._key(digest), content, mode="create")
+            obstore.put(self._store, _key(digest), content, mode="create")
         except AlreadyExistsError:
             pass
         except (OSError, BaseError) as error:
             raise Unavailable(
-                f"blob {digest[:12]}… cannot be written: {error}", hint="check space and permissions of the blob store"
+                f"blob {digest[:12]}… cannot be written: {_reason(error)}",
+                hint="check space and permissions of the blob store",
             ) from None
-        self._written.add(digest)
         return digest
 
     def put_all(self, contents: Iterable[bytes]) -> list[str]:
@@ -73,11 +56,44 @@ class Blobs:
     def get(self, digest: str) -> bytes:
         """The bytes whose SHA-256 is ``digest``. Raises BlobMissing, BlobCorrupt or Unavailable."""
         try:
-            content = bytes(obstore.get(self._store, self._key(digest)).bytes())
-        except (FileNotFoundError, NotFoundError):
-            raise BlobMissing(f"blob {digest} is not in the store") from None
+            content = bytes(obstore.get(self._store, _key(digest)).bytes())
+        except (FileNotFoundError, ValueError):  # ValueError: no path at all, as a digest never is
+            raise BlobMissing(f"blob {digest!r} is not in the store") from None
         except (OSError, BaseError) as error:
-            raise Unavailable(f"blob {digest[:12]}… cannot be read: {error}") from None
+            raise Unavailable(
+                f"blob {digest[:12]}… cannot be read: {_reason(error)}", hint="check SIGMA_BLOB_URL"
+            ) from None
         if sha256_hex(content) != digest:
             raise BlobCorrupt(f"blob {digest} holds other bytes than its name says")
         return content
+
+
+def _key(digest: str) -> str:
+    return f"sha256/{digest[:2]}/{digest}"
+
+
+def _open_store(url: str) -> ObjectStore:
+    scheme, _, place = url.partition("://")
+    if scheme == "memory":
+        return MemoryStore()
+    if scheme == "file" and place.startswith("/"):
+        folder = Path(unquote(place))
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return LocalStore(folder)
+        except (OSError, BaseError) as error:
+            reason = error.strerror if isinstance(error, OSError) else _reason(error)
+            raise Unavailable(f"blob folder {folder}: {reason}", hint="check SIGMA_BLOB_URL and SIGMA_HOME") from None
+    try:
+        return from_url(url)
+    except (ValueError, BaseError):  # their messages quote the URL, which may hold a key
+        raise SigmaError(
+            "the blob URL names no store: use file:///folder or s3://bucket/prefix",
+            code="SETTINGS_INVALID",
+            hint="check SIGMA_BLOB_URL",
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    """The first line: the others are the store library's own debugging output."""
+    return str(error).partition("\n")[0]

@@ -5,65 +5,76 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
 from sigma_core.errors import SigmaError, Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
+CONNECT_TIMEOUT_S = 10
 READ_ONLY = "sigma_read_only"
 """Execution option of an engine whose transactions only read: on SQLite they then never wait for a writer."""
-
-
-def _translate(context: ExceptionContext) -> None:
-    """Turn what an operator can act on (locked, full, unreachable) into `Unavailable`, in one place for every query."""
-    text = str(context.original_exception).lower()
-    if "database is locked" in text:
-        message, hint = "the database is locked by another process", "wait for it to finish, then try again"
-    elif "disk is full" in text or "no space left" in text:
-        message, hint = "the disk that holds the database is full", "free some space; nothing was half-written"
-    elif "unable to open database file" in text or "readonly database" in text or "disk i/o error" in text:
-        message, hint = "the database file cannot be opened or written", "check SIGMA_HOME and its permissions"
-    elif context.is_disconnect or "connection refused" in text:
-        message, hint = "the database cannot be reached", "check that it runs and that its URL is right"
-    else:
-        return
-    context.chained_exception = Unavailable(message, code="DATABASE_UNAVAILABLE", hint=hint)
 
 
 def open_engine(url: str) -> Engine:
     """An engine for ``url``; ``postgresql://`` means psycopg 3.
 
-    Raises SigmaError when the URL cannot be parsed or names another database, Unavailable (later, per query) when the
-    database cannot be used.
+    Raises SigmaError when the URL cannot be parsed or names another kind of database. A database that cannot be used
+    raises Unavailable, later, from the query that meets it.
     """
     try:
         parsed = make_url(url)
-    except Exception:
-        raise SigmaError("the database URL cannot be parsed", code="SETTINGS_INVALID") from None
+    except Exception:  # its message would quote the URL, password included
+        raise _wrong_url("a database URL cannot be parsed") from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        engine = _open_postgresql(parsed)
     elif backend == "sqlite":
-        if parsed.database and parsed.database != ":memory:":
-            _make_folder(Path(parsed.database).parent)
-        engine = create_engine(parsed)
-        _configure_sqlite(engine)
+        engine = _open_sqlite(parsed)
     else:
-        raise SigmaError(f"database {backend!r} is not supported: use sqlite or postgresql", code="SETTINGS_INVALID")
+        raise _wrong_url(f"database {backend!r} is not supported: use sqlite or postgresql")
     event.listen(engine, "handle_error", _translate)
     return engine
 
 
-def _make_folder(folder: Path) -> None:
+def session_factory(engine: Engine, *, read_only: bool = False) -> sessionmaker[Session]:
+    """Sessions whose objects outlive the commit; ``read_only`` ones never wait for a writer and cannot write."""
+    if read_only:
+        engine = read_only_engine(engine)
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def read_only_engine(engine: Engine) -> Engine:
+    """The same engine and pool, with transactions that only read."""
+    return engine.execution_options(**{READ_ONLY: True, "postgresql_readonly": True})
+
+
+def _wrong_url(message: str) -> SigmaError:
+    return SigmaError(message, code="SETTINGS_INVALID", hint="check SIGMA_DATABASE_URL and SIGMA_USAGE_DATABASE_URL")
+
+
+def _open_postgresql(url: URL) -> Engine:
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise Unavailable(f"{folder}: {error.strerror}", hint="check SIGMA_HOME and its permissions") from None
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+        )
+    except ImportError:
+        raise _wrong_url("PostgreSQL needs its driver: install sigma-verification[postgres]") from None
 
 
-def _configure_sqlite(engine: Engine) -> None:
+def _open_sqlite(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        folder = Path(url.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise Unavailable(f"{folder}: {error.strerror}", hint="check SIGMA_HOME and its permissions") from None
+    engine = create_engine(url)
+
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:
         # The driver's own transaction control is off: `begin` below starts every transaction.
@@ -80,11 +91,40 @@ def _configure_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        # A transaction that reads and then writes would otherwise fail with "database is locked" instead of waiting.
         reading = connection.get_execution_options().get(READ_ONLY, False)
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
+        # A transaction that reads and then writes would otherwise fail with "database is locked" instead of waiting.
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
+    return engine
 
-def session_factory(engine: Engine, *, read_only: bool = False) -> sessionmaker[Session]:
-    """Sessions whose objects stay readable after commit; ``read_only`` ones never wait for a writer."""
-    return sessionmaker(engine.execution_options(**{READ_ONLY: read_only}), expire_on_commit=False)
+
+def _translate(context: ExceptionContext) -> None:
+    """Turn what an operator can act on (locked, full, unreachable) into `Unavailable`, in one place for every query."""
+    error = context.sqlalchemy_exception
+    if not isinstance(error, DBAPIError) or isinstance(error, DataError | IntegrityError | ProgrammingError):
+        return  # about the statement or its values, which may quote anything
+    text = str(error.orig).lower()
+    place = _place(context.dialect.name, context.engine.url if context.engine else None)
+    if "database is locked" in text:
+        message, hint = f"{place} is locked by another process", "wait for it to finish, then try again"
+    elif "disk is full" in text or "no space left" in text:
+        message, hint = f"the disk that holds {place} is full", "free some space; nothing was half-written"
+    elif "not a database" in text or "malformed" in text:
+        message, hint = f"{place} is damaged or no database", "restore it from a backup, or move it away"
+    elif "unable to open database file" in text or "readonly database" in text or "disk i/o error" in text:
+        message, hint = f"{place} cannot be opened or written", "check SIGMA_HOME and its permissions"
+    elif context.is_disconnect or context.connection is None:
+        message, hint = f"{place} cannot be reached", "check that it runs and that its URL is right"
+    else:
+        return
+    context.chained_exception = Unavailable(message, code="DATABASE_UNAVAILABLE", hint=hint)
+
+
+def _place(backend: str, url: URL | None) -> str:
+    """The database by name; never the whole URL, which may hold a password in more places than one."""
+    if url is None:
+        return f"the {backend} database"
+    if backend == "sqlite":
+        return f"the database {url.database}"
+    return f"the database {url.database} at {url.host or 'the local socket'}"

@@ -1,7 +1,7 @@
 """Tables of the protocol database: what people and agents did, and what the assembly made of it.
 
-Rows are keyed by (submission, round, stage), so that writing a stage again changes nothing. Documents that are hashed (facts,
-verdicts, policies, snapshots, bundles) are blobs; a column ``…_sha256`` names them.
+Rows are keyed by (submission, round, stage), so that writing a stage again changes nothing. Documents that are hashed
+(facts, verdicts, policies, snapshots, bundles) are blobs; a column ``…_sha256`` names them.
 """
 
 from __future__ import annotations
@@ -158,10 +158,10 @@ class RoundRow(ProtocolBase):
     id: Mapped[str] = mapped_column(Identifier, primary_key=True)
     submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"))
     number: Mapped[int]
-    run_key: Mapped[str] = mapped_column(Identifier)  # the Dagster root run that opened it: a retry resumes, a new run is a new round
+    run_key: Mapped[str] = mapped_column(Identifier)  # the Dagster root run: its retry resumes, another is a new round
     round_type: Mapped[str] = mapped_column(String(20))
     trigger_source: Mapped[str] = mapped_column(String(16))
-    state: Mapped[str] = mapped_column(String(16))  # OPEN PHASE_ONE PHASE_TWO DECIDED
+    state: Mapped[str] = mapped_column(String(16))  # OPEN PHASE_1 PHASE_2 DECIDED
     facts_sha256: Mapped[str] = mapped_column(Digest)
     policy_hash: Mapped[str] = mapped_column(Digest)
     weights_epoch: Mapped[int] = mapped_column(ForeignKey("weight_epochs.epoch"))
@@ -260,7 +260,7 @@ class CertificateRow(ProtocolBase):
 
 
 class StageFailureRow(ProtocolBase):
-    """A submission that failed one stage of a batched run; it gets an ordinary run of its own, so that it shows as failed."""
+    """A submission that failed one stage of a batched run; it gets a run of its own, so that it shows as failed."""
 
     __tablename__ = "stage_failures"
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)

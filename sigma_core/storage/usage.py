@@ -1,4 +1,4 @@
-"""Tables of the usage database: what audit engines were asked and what it cost. Never joined to the protocol tables in SQL."""
+"""Tables of the usage database: what audit engines were asked and what it cost. Never joined to protocol tables."""
 
 from __future__ import annotations
 

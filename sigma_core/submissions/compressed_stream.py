@@ -109,7 +109,7 @@ class CompressedStream:
         return b"".join(pieces)
 
     def finish(self) -> None:
-        """Refuse unless the compressed stream ends here, and the archive with it. Call it after `read` came up short."""
+        """Refuse unless the archive ends where the compressed stream does. Call it after `read` came up short."""
         extra = len(self._decompressor.unused_data) + len(self._data) - self._taken
         if extra:
             raise Refusal("HOSTILE_BYTES_AFTER", found=f"{extra} bytes after the compressed stream")

@@ -15,7 +15,7 @@ FREE_EXPANSION_BYTES = 65_536
 
 
 class IntakeBudget:
-    """Counts entries, files and bytes of one package against ``limits``; raises a ``LIMIT_`` Refusal at the first excess."""
+    """Counts entries, files and bytes of one package; raises a ``LIMIT_`` Refusal at the first excess."""
 
     def __init__(self, limits: PackageLimits) -> None:
         self.limits = limits

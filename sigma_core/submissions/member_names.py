@@ -73,7 +73,7 @@ def _check_component(component: str, name: str) -> None:
         raise Refusal("HOSTILE_PATH_WINDOWS_NAME", name, found="leading space, trailing dot or space")
     if not _WINDOWS_CHARACTERS.isdisjoint(component):
         raise Refusal("HOSTILE_PATH_WINDOWS_NAME", name, found=min(_WINDOWS_CHARACTERS.intersection(component)))
-    if component.split(".")[0].rstrip(" ").upper() in _WINDOWS_DEVICES:
+    if component.split(".", maxsplit=1)[0].rstrip(" ").upper() in _WINDOWS_DEVICES:
         raise Refusal("HOSTILE_PATH_WINDOWS_NAME", name, found=component)
 
 

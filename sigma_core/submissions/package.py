@@ -55,14 +55,16 @@ class PackageFile:
 class Package:
     """Members sorted by the UTF-8 bytes of their paths, and the manifest that intake read from SKILL.md.
 
-    ``manifest`` is plain JSON data (see `sigma_core.submissions.manifest`); ``source_name`` is the name of the folder or
-    archive as submitted, for people only: no hash covers it.
+    ``manifest`` is plain JSON data (see `sigma_core.submissions.manifest`); ``source_name`` is the name of the folder
+    or archive as submitted, ``intake_notes`` say what intake left out or saw through; both are for people only: no hash
+    covers them.
     """
 
     files: tuple[PackageFile, ...]
     manifest: Mapping[str, Any]
     product_type: ProductType
     source_name: str
+    intake_notes: tuple[str, ...] = ()
 
     @cached_property
     def by_path(self) -> Mapping[str, PackageFile]:
@@ -84,8 +86,8 @@ class Package:
 
     @cached_property
     def skill_file(self) -> PackageFile | None:
-        """The root ``SKILL.md``, or None for an API package."""
-        return self.by_path.get("SKILL.md")
+        """The root ``SKILL.md``, in any case of letters (intake admits one), or None for an API package."""
+        return next((file for file in self.files if is_skill_file(file.path)), None)
 
     @cached_property
     def skill_hash(self) -> str | None:
@@ -96,6 +98,11 @@ class Package:
     def total_bytes(self) -> int:
         """Sum of member sizes in bytes."""
         return sum(file.size for file in self.files)
+
+
+def is_skill_file(path: str) -> bool:
+    """Whether ``path`` is the root SKILL.md; some published skills write it in lower case."""
+    return path.lower() == "skill.md"
 
 
 def skill_hash(content: bytes) -> str:

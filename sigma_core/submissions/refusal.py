@@ -15,7 +15,7 @@ RULES: dict[str, str] = {
     # Limits of the policy's [package] section.
     "LIMIT_ARCHIVE_BYTES": "an archive may not be larger than max_archive_bytes",
     "LIMIT_FILES": "a package may not hold more than max_files files",
-    "LIMIT_ENTRIES": "a package may not hold more than four entries (directories and headers included) per allowed file",
+    "LIMIT_ENTRIES": "directories, extended headers and files together may be four for each file that max_files allows",
     "LIMIT_FILE_BYTES": "a file may not be larger than max_file_bytes",
     "LIMIT_TOTAL_BYTES": "all files together may not be larger than max_total_bytes",
     "LIMIT_PATH_BYTES": "a path may not be longer than max_path_bytes in UTF-8",
@@ -70,7 +70,7 @@ RULES: dict[str, str] = {
     "HOSTILE_MANIFEST_DUPLICATE_KEY": "a key may appear once in a mapping, in one spelling",
     "HOSTILE_MANIFEST_ALIAS": "anchors, aliases and merge keys are not allowed",
     "HOSTILE_MANIFEST_TAG": "tags and directives are not allowed",
-    "HOSTILE_MANIFEST_CHARACTER": "a manifest may not have line breaks or invisible characters that readers disagree on",
+    "HOSTILE_MANIFEST_CHARACTER": "a manifest may not have characters that only some readers take for line breaks",
     # Damage.
     "BROKEN_SOURCE": "the package must be a folder or an archive that can be read",
     "BROKEN_ARCHIVE_TYPE": "an archive is a zip, or a tar that is plain or compressed by gzip, bzip2 or xz",
@@ -88,7 +88,7 @@ MAX_SHOWN = 200
 
 
 def printable(name: str | bytes) -> str:
-    """``name`` for a person: anything invisible, directional or undecodable is escaped, the end cut at 200 characters."""
+    """``name`` for a person: what is invisible, directional or undecodable is escaped; cut at 200 characters."""
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
     shown = "".join(
         character if character.isprintable() and character != "\\" else ascii(character)[1:-1]
@@ -100,9 +100,9 @@ def printable(name: str | bytes) -> str:
 class Refusal(SigmaError):
     """A package that intake does not take in.
 
-    ``member`` is the path or record concerned ("" = the package as a whole), ``rule`` the sentence of `RULES` for ``code``,
-    ``limit`` and ``found`` the numbers or words that were compared, where there are any, and ``line`` a 1-based line in
-    ``member`` for refusals about its text.
+    ``member`` is the path or record concerned ("" = the package as a whole), ``rule`` the sentence of `RULES` for
+    ``code``, ``limit`` and ``found`` the numbers or words that were compared, where there are any, and ``line`` a
+    1-based line in ``member`` for refusals about its text.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""A strict reader of tar archives: ustar, pax and plain GNU form (POSIX.1-2017 ``pax``, GNU tar manual "Basic Tar Format").
+"""A strict reader of tar archives: ustar and pax (POSIX.1-2017 ``pax``), plain GNU form ("Basic Tar Format").
 
-Readers of tar disagree about long names, sizes and what comes after the end, so every header byte is accounted for: what has
-no meaning here must be zero. Nothing but files and directories passes.
+Readers of tar disagree about long names, sizes and what comes after the end, so every header byte is accounted for:
+what has no meaning here must be zero. Nothing but files and directories passes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _LINKS_AND_DEVICES = {
 
 # pax records that change neither name, kind nor content of a member.
 _HARMLESS_PAX_KEYS = frozenset(
-    "atime ctime mtime uid gid uname gname comment LIBARCHIVE.creationtime SCHILY.dev SCHILY.ino SCHILY.nlink".split()
+    {"atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment", "LIBARCHIVE.creationtime"}
+    | {"SCHILY.dev", "SCHILY.ino", "SCHILY.nlink"}
 )
 _HARMLESS_PAX_PREFIXES = ("SCHILY.xattr.com.apple.", "LIBARCHIVE.xattr.com.apple.")
 
@@ -247,8 +248,11 @@ def _member_name(header: _Header, overrides: _Overrides) -> tuple[str, bool]:
 
 
 def _abbreviates(short: bytes, full: bytes) -> bool:
-    """Whether a header name is what an archiver makes of a pax path: the same, or, where the path is long or not ASCII, a
-    shortened form of it (its bytes in order; ``?`` for what ASCII lacks)."""
+    """Whether a header name is what an archiver makes of a pax path.
+
+    That is the same, or, where the path is long or not ASCII, a shortened form: its bytes in order, ``?`` for what
+    ASCII lacks.
+    """
     if full.isascii() and len(full) <= 100:
         return short == full
     rest = iter(full)

@@ -1,8 +1,8 @@
 """A strict reader of zip archives (PKWARE APPNOTE 6.3.10), made so that no two readers can see different members.
 
-Readers of zip take names, sizes and methods from the central directory, from the local headers or from data descriptors, and
-start from the front, from the end or in between. Here all of them must agree, and members, directory and end record must
-tile the file from its first byte to its last. That is checked before anything is decompressed.
+Readers of zip take names, sizes and methods from the central directory, from the local headers or from data
+descriptors, and start from the front, from the end or in between. Here all of them must agree, and members, directory
+and end record must tile the file from its first byte to its last. That is checked before anything is decompressed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from sigma_core.policy import PackageLimits
 from sigma_core.submissions.intake_budget import IntakeBudget, check_mode, is_executable
 from sigma_core.submissions.member_names import check_name, refuse_clashes
 from sigma_core.submissions.package import PackageFile
@@ -116,7 +117,8 @@ def _find_end(data: bytes) -> _End:
         raise Refusal("HOSTILE_BYTES_AFTER", found=f"{rest - comment} bytes after the end record")
     _check_comment(data[at + _END.size :], "")
     narrow = (disk, directory_disk, count_here, count, size, offset)
-    wide, directory_end = narrow, at
+    wide: tuple[int, ...] = narrow
+    directory_end = at
     if data[max(0, at - _LOCATOR64.size) : at].startswith(_LOCATOR64_MAGIC):
         directory_end = at - _LOCATOR64.size - _END64.size
         wide = _read_end64(data, directory_end, narrow)
@@ -158,10 +160,9 @@ def _read_directory(data: bytes, end: _End, budget: IntakeBudget) -> list[_Entry
     for _ in range(end.count):
         if at + _DIRECTORY.size > end.directory_end or data[at : at + 4] != _DIRECTORY_MAGIC:
             raise Refusal("BROKEN_ARCHIVE", found=f"central directory has fewer than the {end.count} records it claims")
-        entry, at = _read_record(data, at)
+        entry, at = _read_record(data, at, budget.limits)
         if at > end.directory_end:
             raise Refusal("BROKEN_ARCHIVE", entry.name, found="record reaches beyond the central directory")
-        check_name(entry.name, budget.limits)
         budget.charge_entry(entry.name)
         if not entry.is_directory:
             budget.charge_file(entry.name, entry.size)
@@ -172,15 +173,18 @@ def _read_directory(data: bytes, end: _End, budget: IntakeBudget) -> list[_Entry
     return entries
 
 
-def _read_record(data: bytes, at: int) -> tuple[_Entry, int]:
+def _read_record(data: bytes, at: int, limits: PackageLimits) -> tuple[_Entry, int]:
     """The record at ``at`` and where the next one begins."""
-    (_, _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length, comment_length, disk, _, attributes, offset) = (
-        _DIRECTORY.unpack_from(data, at)
-    )
+    record = _DIRECTORY.unpack_from(data, at)
+    flags, method = record[3:5]
+    crc, compressed, size, name_length, extra_length, comment_length, disk = record[7:14]
+    attributes, offset = record[15:17]
     name_at = at + _DIRECTORY.size
     extra_at = name_at + name_length
     comment_at = extra_at + extra_length
     raw_name = data[name_at:extra_at]
+    name = raw_name.decode("utf-8", "surrogateescape")
+    check_name(name.removesuffix("/"), limits)
     _check_comment(data[comment_at : comment_at + comment_length], raw_name)
     extras = _extras(data[extra_at:comment_at], raw_name)
     size, compressed, offset = _widened(extras.get(_ZIP64_EXTRA), (size, compressed, offset), raw_name)
@@ -194,12 +198,11 @@ def _read_record(data: bytes, at: int) -> tuple[_Entry, int]:
         raise Refusal("HOSTILE_COMPRESSION_METHOD", raw_name, found=method)
     if method == _STORED and compressed != size:
         raise Refusal("HOSTILE_SIZE_LIE", raw_name, found=f"stored, but {compressed} bytes become {size}")
-    name = raw_name.decode("utf-8", "surrogateescape")
     if not name.isascii() and not flags & _UTF8_FLAG and _UNICODE_PATH_EXTRA not in extras:
         raise Refusal("HOSTILE_PATH_NOT_UTF8", raw_name, found="not ASCII, and the UTF-8 flag is not set")
     is_directory = name.endswith("/")
     mode = attributes >> 16
-    _check_kind(raw_name, is_directory, mode, attributes)
+    _check_kind(name, is_directory, mode, attributes)
     if is_directory and size:
         raise Refusal("HOSTILE_SIZE_LIE", raw_name, found="a directory with content")
     entry = _Entry(
@@ -217,7 +220,7 @@ def _read_record(data: bytes, at: int) -> tuple[_Entry, int]:
     return entry, comment_at + comment_length
 
 
-def _check_kind(name: bytes, is_directory: bool, mode: int, attributes: int) -> None:
+def _check_kind(name: str, is_directory: bool, mode: int, attributes: int) -> None:
     """The trailing slash, the Unix mode and the DOS attributes must tell of the same kind: a file or a directory."""
     kind = stat.S_IFMT(mode)
     if kind == stat.S_IFLNK or attributes & _DOS_REPARSE_POINT:
@@ -302,7 +305,7 @@ def _check_local_header(data: bytes, entry: _Entry) -> int:
         raise Refusal("BROKEN_ARCHIVE", entry.raw_name, found="no local header where the directory says")
     _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = _LOCAL.unpack_from(data, entry.offset)
     name_at = entry.offset + _LOCAL.size
-    start = name_at + name_length + extra_length
+    start: int = name_at + name_length + extra_length
     name = data[name_at : name_at + name_length]
     if name != entry.raw_name:
         raise Refusal("HOSTILE_NAME_DISAGREES", entry.raw_name, found=name.decode("utf-8", "replace"))
@@ -325,7 +328,7 @@ def _check_descriptor(data: bytes, entry: _Entry, start: int, following: int) ->
     values = (entry.crc, entry.compressed, entry.size)
     if descriptor not in {_DESCRIPTOR_MAGIC + struct.pack(form, *values) for form in ("<III", "<IQQ")}:
         raise Refusal("HOSTILE_DATA_DESCRIPTOR", entry.raw_name)
-    # A stored member does not end by itself: a reader that starts from the front ends it at the first descriptor it meets.
+    # A stored member does not end by itself: a reader that starts from the front ends it at the first descriptor.
     if entry.method == _STORED and _DESCRIPTOR_MAGIC in data[start:at]:
         raise Refusal("HOSTILE_DATA_DESCRIPTOR", entry.raw_name, found="a second descriptor inside the stored bytes")
 

@@ -118,7 +118,14 @@ def strongest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
     def order(finding: Finding) -> tuple[int, int, bytes, int, str, str]:
         severity = -int(Rank[finding.severity.name])
-        return -finding.confidence_ppm, severity, finding.file.encode(), finding.line_start, finding.category, finding.quote
+        return (
+            -finding.confidence_ppm,
+            severity,
+            finding.file.encode(),
+            finding.line_start,
+            finding.category,
+            finding.quote,
+        )
 
     return tuple(sorted(findings, key=order)[:_MAX_FINDINGS])
 

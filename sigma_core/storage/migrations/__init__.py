@@ -1,14 +1,21 @@
-"""Migrations of the two databases: the same revisions run on SQLite and PostgreSQL."""
+"""Migrations of the two databases: the same revisions run on SQLite and PostgreSQL.
+
+A revision is named after its database and its number (``protocol_0001``), so that one database is never taken for the
+other.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Engine, inspect, text
 
 from sigma_core.errors import SigmaError
-from sigma_core.storage.engine import BUSY_TIMEOUT_MS as BUSY_TIMEOUT_MS
+from sigma_core.storage.engine import read_only_engine
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 Database = Literal["protocol", "usage"]
 FOLDER = Path(__file__).parent
@@ -21,32 +28,30 @@ class DatabaseNewer(SigmaError):
 
 
 def revisions(database: Database) -> list[str]:
-    """Revision ids in order. Files are named by their revision: ``0001_initial.py``."""
-    return sorted(path.stem for path in (FOLDER / database / "versions").glob("[0-9]*.py"))
+    """Revision ids, oldest first."""
+    return sorted(path.stem for path in (FOLDER / database / "versions").glob(f"{database}_*.py"))
 
 
 def current_revision(engine: Engine) -> str | None:
     """The revision that the database is at, or None when it is empty."""
-    with engine.connect() as connection:
+    with read_only_engine(engine).connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def upgrade(engine: Engine, database: Database) -> None:
-    """Bring the database to the newest revision. Safe to call at every start, and from several processes at once.
+    """Bring the database to the newest revision, or leave it as it is. Safe at every start, and in several processes.
 
-    Raises DatabaseNewer when it is ahead of this code.
+    Raises DatabaseNewer when it is ahead of this code, SigmaError when it is the other database, Unavailable when it cannot
+    be used.
     """
     known = revisions(database)
     current = current_revision(engine)
     if current == known[-1]:
         return
     if current is not None and current not in known:
-        raise DatabaseNewer(
-            f"the {database} database is at revision {current}, which this version of SIGMA does not know",
-            hint="upgrade SIGMA, or point it at another database",
-        )
+        raise _foreign(database, current)
     # alembic takes a quarter of a second to import, and hardly any start needs it.
     from alembic import command  # noqa: PLC0415
 
@@ -62,11 +67,25 @@ def upgrade(engine: Engine, database: Database) -> None:
         connection.commit()
 
 
-def alembic_config(database: Database):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def alembic_config(database: Database) -> Config:
     """The alembic configuration of one database; the caller puts a connection into ``attributes``."""
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(FOLDER / database).replace("%", "%%"))
+    config.set_main_option("file_template", "%%(rev)s")
     config.set_main_option("path_separator", "os")
     return config
+
+
+def _foreign(database: Database, current: str) -> SigmaError:
+    if not current.startswith(f"{database}_"):
+        return SigmaError(
+            f"the {database} database is set to a database that holds other tables (revision {current})",
+            code="SETTINGS_INVALID",
+            hint="check SIGMA_DATABASE_URL and SIGMA_USAGE_DATABASE_URL",
+        )
+    return DatabaseNewer(
+        f"the {database} database is at revision {current}, which this version of SIGMA does not know",
+        hint="upgrade SIGMA, or point it at another database",
+    )

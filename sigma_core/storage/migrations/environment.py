@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
@@ -11,7 +11,7 @@ from sqlalchemy import MetaData
 from sigma_core.storage.types import UtcDateTime
 
 
-def _render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
+def _render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
     # Without this a generated revision names the type without importing it.
     if kind == "type" and isinstance(item, UtcDateTime):
         autogen.imports.add("from sigma_core.storage.types import UtcDateTime")

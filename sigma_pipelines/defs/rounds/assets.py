@@ -65,10 +65,10 @@ def sandbox_facts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> 
 )
 def phase_one_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
-    opened_by = run_key(context)
+    this_run = run_key(context)
 
     def audit(submission_id: str) -> metadata.Metadata:
-        round_id = panels.open_round(deployment, submission_id, run_key=opened_by)
+        round_id = panels.open_round(deployment, submission_id, this_run)
         return metadata.of_panel(panels.run_phase(deployment, round_id, phase=1))
 
     each_submission(context, deployment, audit)
@@ -85,9 +85,10 @@ def phase_one_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment
 )
 def phase_two_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
+    this_run = run_key(context)
 
     def audit(submission_id: str) -> metadata.Metadata:
-        return metadata.of_panel(panels.run_phase(deployment, panels.latest_round(deployment, submission_id), phase=2))
+        return metadata.of_panel(panels.run_phase(deployment, panels.round_of_run(deployment, submission_id, this_run), phase=2))
 
     each_submission(context, deployment, audit)
 
@@ -103,9 +104,10 @@ def phase_two_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment
 )
 def round_outcome(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
+    this_run = run_key(context)
 
     def decide(submission_id: str) -> metadata.Metadata:
-        return metadata.of_outcome(outcome.decide_round(deployment, panels.latest_round(deployment, submission_id)))
+        return metadata.of_outcome(outcome.decide_round(deployment, panels.round_of_run(deployment, submission_id, this_run)))
 
     each_submission(context, deployment, decide)
 
@@ -121,10 +123,11 @@ def round_outcome(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> 
 )
 def certificate(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
+    this_run = run_key(context)
 
     def issue(submission_id: str) -> metadata.Metadata:
         return metadata.of_certificate(
-            certify.issue_certificate(deployment, panels.latest_round(deployment, submission_id))
+            certify.issue_certificate(deployment, panels.round_of_run(deployment, submission_id, this_run))
         )
 
     each_submission(context, deployment, issue)

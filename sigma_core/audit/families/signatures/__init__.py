@@ -42,7 +42,7 @@ _MENTION = re2.compile(
     r"(?i)(?:❌|🚫|🚩|⛔|"
     r"\b(?:malicious|suspicious|dangerous|threats?|attacks?|attackers?|attempts?|detect(?:s|ed|ion|ing)?|flag(?:s|ged)?|block(?:s|ed)?|patterns?|red flags?|"
     r"injection|vulnerab\w+|unsafe|harmful|exploits?|anti-?patterns?|e\.g\.|such as|examples? of|for example|look(?:s|ing)? for|checks? for|scan(?:s|ning)? for|"
-    r"watch for|beware|warning signs?|reject|refuse|untrusted|instead of|rather than)\b)"
+    r"watch for|what it checks|beware|warning signs?|reject|refuse|untrusted|instead of|rather than)\b)"
 )
 """Words that say of a passage that it is spoken about: a list of threats, an example of what not to do."""
 
@@ -51,7 +51,7 @@ _PROHIBITION = re2.compile(r"(?i)\b(?:never|do not|don't|avoid|must not|should n
 
 _QUOTED_BEFORE = re2.compile(r"[\"'“‘«`]\s*$")
 _SEARCHED_FOR = re2.compile(r"""(?i)\b(?:grep|egrep|rg|re\.\w+|regexp?|pattern)\b.*["'/]""")
-_LIST_ITEM = re2.compile(r"^\s*(?:[-*+|>]|[0-9]+[.)]|$)")
+_LIST_ITEM = re2.compile(r"^\s*(?:[-*+]\s|[|>]|[0-9]+[.)])")
 _STRING_ITEM = re2.compile(r"""^\s*[rRbuf]?(?:"[^"]*"|'[^']*'),?\s*$""")
 _HOST = re2.compile(r"(?i)(?:https?|hxxps?|ftp)://([a-z0-9._\[\]-]+)")
 _EVERYBODY_INSTALLS_FROM = frozenset(
@@ -92,9 +92,7 @@ class Signatures(EmbeddedFamily):
 
     family = "signatures"
     revision = f"1-{_rules_revision()}"
-    parameters = (
-        Parameter("threshold_ppm", 500_000, 450_000, 600_000, "suspicion at which the verdict is UNSAFE"),
-    )
+    parameters = (Parameter("threshold_ppm", 500_000, 450_000, 600_000, "suspicion at which the verdict is UNSAFE"),)
 
     def analyse(self, package: Package, facts: FactsDocument, view: View) -> Analysis:  # noqa: ARG002
         """Score: noisy or over the strongest match of each rule."""
@@ -123,7 +121,12 @@ def _findings_in(file: PackageFile, hosts: Counter[str]) -> Iterator[tuple[str, 
         quoted = quote_at(file.content, piece.start, piece.end)
         for rule, start, end in _matches(piece.data) if quoted is not None else ():
             decoded = " ".join(piece.data[start:end].decode("utf-8", "replace").split())
-            yield rule.identifier, _finding(rule, file, quoted, _DECODED_CONFIDENCE_PPM, f"{rule.title}, under {piece.step}: {decoded[:200]}")
+            yield (
+                rule.identifier,
+                _finding(
+                    rule, file, quoted, _DECODED_CONFIDENCE_PPM, f"{rule.title}, under {piece.step}: {decoded[:200]}"
+                ),
+            )
 
 
 def _matches(content: bytes) -> Iterator[tuple[_Rule, int, int]]:
@@ -142,7 +145,9 @@ def _matches(content: bytes) -> Iterator[tuple[_Rule, int, int]]:
             mention_matters=values.get("mention") == "matters",
             prose_only=values.get("scope") == "prose",
         )
-        places = {(match.offset, match.offset + match.length) for pattern in matched.patterns for match in pattern.matches}
+        places = {
+            (match.offset, match.offset + match.length) for pattern in matched.patterns for match in pattern.matches
+        }
         for start, end in sorted(places):
             yield rule, start, end
 
@@ -193,14 +198,22 @@ def _is_spoken_about(content: bytes, start: int) -> bool:
 
 def _is_searched_for(content: bytes, start: int) -> bool:
     """Whether a script has the match as a pattern that it searches for: quoted, after grep or a regular expression, in its line."""
-    return bool(_SEARCHED_FOR.search(content[content.rfind(b"\n", 0, start) + 1 : start][-_CONTEXT_BYTES:].decode("utf-8", "ignore")))
+    return bool(
+        _SEARCHED_FOR.search(
+            content[content.rfind(b"\n", 0, start) + 1 : start][-_CONTEXT_BYTES:].decode("utf-8", "ignore")
+        )
+    )
 
 
 def _is_string_item(content: bytes, start: int) -> bool:
     """Whether a script's line at ``start`` is nothing but a string: an item of a list of phrases."""
     left = content.rfind(b"\n", 0, start) + 1
     right = content.find(b"\n", start)
-    return bool(_STRING_ITEM.search(content[left : len(content) if right < 0 else right][:_CONTEXT_BYTES].decode("utf-8", "ignore")))
+    return bool(
+        _STRING_ITEM.search(
+            content[left : len(content) if right < 0 else right][:_CONTEXT_BYTES].decode("utf-8", "ignore")
+        )
+    )
 
 
 def _hosts_in(package: Package) -> Counter[str]:
@@ -216,4 +229,7 @@ def _is_expected(host: str, hosts: Counter[str]) -> bool:
         return True
     name = host.removeprefix("www.").removeprefix("api.")
     is_address = name.replace(".", "").isdigit()
-    return not is_address and sum(count for other, count in hosts.items() if other == name or other.endswith(f".{name}")) >= 3
+    return (
+        not is_address
+        and sum(count for other, count in hosts.items() if other == name or other.endswith(f".{name}")) >= 3
+    )

@@ -1,0 +1,181 @@
+"""``sigma audit``, ``validate`` and ``submit``: a package from disk into the deployment, and one round of it run in this process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from sigma_core.storage.files import write_whole
+from cli.output import stderr
+from sigma_core import __version__
+from sigma_core.config import Settings
+from sigma_core.deployment import Deployment, open_deployment
+from sigma_core.errors import SigmaError
+from sigma_core.lifecycle.intake import Provenance, interrupted_submission, submit
+from sigma_core.policy import load_policy
+from sigma_core.sandbox.facts import FactsDocument
+from sigma_core.submissions.intake import read_package
+from sigma_core.submissions.package import Package, SourceType
+
+LOCAL_SUBMITTER = "local-cli"
+
+STAGE_NAMES = {
+    "submission_package": "reading the package",
+    "sandbox_facts": "deriving facts",
+    "phase_one_verdicts": "first panel",
+    "phase_two_verdicts": "second panel, claims stripped",
+    "round_outcome": "consensus",
+    "certificate": "certificate",
+}
+
+
+class RoundFailed(SigmaError):
+    """The round's run failed; what was done is kept, and the same command resumes it."""
+
+    code = "ROUND_FAILED"
+
+
+def _provenance(package: Package, notes: str = "") -> Provenance:
+    return Provenance(
+        source_type=SourceType.UPLOAD,
+        source_ref=package.source_name,
+        source_url=None,
+        submitter=LOCAL_SUBMITTER,
+        dev_notes=notes,
+    )
+
+
+def dry_run(settings: Settings, path: Path, *, sarif: Path | None) -> dict[str, Any]:
+    """Intake and sandbox alone; opens no database. Raises Refusal for a package that intake does not take."""
+    from sigma_core.sandbox.derive import derive_facts  # noqa: PLC0415
+
+    policy = load_policy(settings.policy_file)
+    package = read_package(path, policy)
+    facts = derive_facts(package, policy)
+    if sarif is not None:
+        write_sarif(facts, package.source_name, sarif)
+    risk = facts.document["risk"]
+    if facts.blocking_signals:
+        decision = "block"
+    elif not facts.complete or risk["retainedErrors"] or risk["retainedWarnings"]:
+        decision = "warn"
+    else:
+        decision = "allow"
+    return {
+        "name": package.manifest.get("name") or package.source_name,
+        "decision": decision,
+        "securityLevel": facts.security_level.value,
+        "sandboxRiskLevel": facts.risk_level.value,
+        "coverageComplete": facts.complete,
+        "blockingSignals": facts.blocking_signals,
+        "findings": [fact for fact in facts.facts if fact["severity"] not in ("INFO", "LOW")],
+        "factsSha256": facts.sha256,
+        "treeHash": package.tree_hash,
+        "skillHash": package.skill_hash,
+    }
+
+
+def write_sarif(facts: FactsDocument, package_name: str, out: Path) -> None:
+    """The facts as SARIF 2.1.0 in ``out``."""
+    from sigma_core.sandbox.sarif import to_sarif  # noqa: PLC0415
+
+    document = to_sarif(facts, package_name, __version__)
+    write_whole(out, json.dumps(document, indent=2, ensure_ascii=False).encode())
+
+
+def submit_package(settings: Settings, path: Path, notes: str) -> str:
+    """Record the package for the daemon to audit; returns the submission id."""
+    package = read_package(path, load_policy(settings.policy_file))
+    return submit(open_deployment(settings), package, _provenance(package, notes), scheduled=True)
+
+
+def audit_package(settings: Settings, path: Path, *, out: Path | None, sarif: Path | None) -> dict[str, Any]:
+    """One whole round in this process; returns the round's report, with ``bundlePath`` where ``out`` was written.
+
+    A killed audit of the same bytes is resumed, not repeated. Raises Refusal, Unavailable or RoundFailed.
+    """
+    package = read_package(path, load_policy(settings.policy_file))
+    if out is not None and not out.absolute().parent.is_dir():
+        raise SigmaError(f"--out {out}: the folder does not exist", code="USAGE")
+    with stderr.status("opening the deployment") if stderr.is_terminal else _Silent() as status:
+        deployment = open_deployment(settings)
+        submission_id = interrupted_submission(deployment, package, LOCAL_SUBMITTER) or submit(
+            deployment, package, _provenance(package), scheduled=False
+        )
+        run_round(deployment, submission_id, on_stage=lambda stage: status.update(STAGE_NAMES.get(stage, stage)))
+    return _report(deployment, submission_id, out=out, sarif=sarif)
+
+
+class _Silent:
+    """Stands in for the spinner where nobody looks."""
+
+    def __enter__(self) -> _Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, _line: str) -> None:
+        """Say nothing."""
+
+
+def run_round(deployment: Deployment, submission_id: str, *, on_stage: Any) -> None:
+    """Materialise the submission's chain of assets in this process, on the deployment's own Dagster instance.
+
+    Raises RoundFailed with the failing stage's message.
+    """
+    from cli.dagster_home import prepare_dagster_home  # noqa: PLC0415
+
+    prepare_dagster_home(deployment.settings)
+    # Dagster takes most of a second to import: after the home is known to be usable, and only here.
+    import dagster as dg  # noqa: PLC0415
+
+    from sigma_core.lifecycle.panels import open_run_key  # noqa: PLC0415
+    from sigma_pipelines import progress  # noqa: PLC0415
+    from sigma_pipelines.definitions import defs  # noqa: PLC0415
+    from sigma_pipelines.materialisation import RUN_KEY_TAG  # noqa: PLC0415
+    from sigma_pipelines.partitions import SUBMISSIONS  # noqa: PLC0415
+
+    progress.on_stage(on_stage)
+    resumed = open_run_key(deployment, submission_id)
+    tags = {RUN_KEY_TAG: resumed} if resumed else {}
+    with dg.DagsterInstance.get() as instance:
+        assert SUBMISSIONS.name is not None
+        instance.add_dynamic_partitions(SUBMISSIONS.name, [submission_id])
+        result = defs.resolve_job_def("audit_round").execute_in_process(
+            instance=instance,
+            partition_key=submission_id,
+            tags={**tags, "sigma/source": "cli"},
+            run_config={"loggers": {"progress": {}}},
+            raise_on_error=False,
+        )
+    if not result.success:
+        failed = next(event for event in result.all_events if event.is_step_failure)
+        error = failed.step_failure_data
+        message = error.user_failure_data.description if error.user_failure_data else str(error.error_display_string)
+        raise RoundFailed(
+            f"{STAGE_NAMES.get(str(failed.step_key), failed.step_key)}: {message}",
+            hint=f"run the same command again to resume; run {result.run_id} in the Dagster UI has the details",
+        )
+
+
+def _report(deployment: Deployment, submission_id: str, *, out: Path | None, sarif: Path | None) -> dict[str, Any]:
+    from sigma_core.lifecycle.facts import load_facts  # noqa: PLC0415
+    from sigma_core.lifecycle.report import certificate_of, find_round, round_report  # noqa: PLC0415
+
+    row = find_round(deployment, submission_id)
+    report = round_report(deployment, row.id)
+    certificate = certificate_of(deployment, row.id)
+    if certificate is not None:
+        bundle_path = out or deployment.settings.home / "certificates" / f"{certificate.id}.sigma.json"
+        write_whole(bundle_path, deployment.blobs.get(certificate.bundle_sha256))
+        report["bundlePath"] = str(bundle_path)
+    else:
+        report["bundlePath"] = None
+        if out is not None:
+            sys.stderr.write(f"sigma: no certificate was issued, so {out} was not written\n")
+    if sarif is not None:
+        write_sarif(load_facts(deployment, row.facts_sha256), report["name"], sarif)
+    return report

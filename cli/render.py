@@ -1,0 +1,125 @@
+"""Reports for a terminal. Everything that comes from a package passes through `printable`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.padding import Padding
+from rich.table import Table
+
+from cli.output import printable, stdout
+
+OUTCOME_STYLE = {"APPROVED": "bold green", "REJECTED": "bold red", "ESCALATED": "bold yellow"}
+SEVERITY_STYLE = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow", "LOW": "cyan", "INFO": "dim"}
+LIMITS = "SIGMA verifies; it does not prove that no vulnerability exists."
+MAX_FINDINGS = 20
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """One audit round: verdict, reasons, votes, findings, certificate."""
+    outcome = report["outcome"]
+    verdict = f"{outcome}, with rejection" if report["withRejection"] and outcome == "ESCALATED" else outcome
+    name = printable(f"{report['name']} {report['version'] or ''}".strip())
+    stdout.print(f"[{OUTCOME_STYLE[outcome]}]{verdict}[/]  {name}  ({report['productType']})")
+    for reason in report["reasons"]:
+        stdout.print(f"  {printable(reason['message'])}  [dim]{reason['code']}[/]")
+    stdout.print()
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("facts", f"risk {report['sandboxRiskLevel']}, security {report['securityLevel']}, "
+                  f"coverage {'complete' if report['coverageComplete'] else 'INCOMPLETE'}")
+    for phase in report["votes"]:
+        other = f", {phase['other']} abstained or did not show" if phase["other"] else ""
+        facts.add_row(f"panel {phase['phase']}", f"{phase['safe']} SAFE, {phase['unsafe']} UNSAFE{other}")
+    if report["nEffPpm"]:
+        facts.add_row(
+            "assurance",
+            f"level {report['assuranceLevel']}; the votes count as about {report['nEffPpm'] / 1_000_000:.1f} independent ones",
+        )
+    facts.add_row("submission", f"{report['submissionId']}, round {report['roundNumber']}")
+    if report["certificateId"]:
+        facts.add_row("certificate", report["certificateId"])
+        facts.add_row("payload", report["payloadHash"])
+        facts.add_row("bundle", printable(str(report["bundlePath"])))
+    stdout.print(Padding(facts, (0, 0, 0, 2)))
+    print_findings(report["findings"])
+    stdout.print(f"\n[dim]{LIMITS}[/]")
+    if report["bundlePath"]:
+        stdout.print(f"[dim]Verify it offline:  sigma verify {printable(str(report['bundlePath']))}[/]")
+    stdout.print(f"[dim]Recompute the round: sigma replay {report['roundId']}[/]")
+
+
+def print_findings(findings: list[dict[str, Any]]) -> None:
+    """Findings, worst first: what, where, and the line itself."""
+    if not findings:
+        return
+    stdout.print(f"\n  {len(findings)} finding{'s' if len(findings) != 1 else ''}")
+    for finding in findings[:MAX_FINDINGS]:
+        severity = finding["severity"]
+        rule = finding.get("ruleId") or finding.get("source", "")
+        stdout.print(
+            f"  [{SEVERITY_STYLE[severity]}]{severity:<8}[/] {printable(finding['file'])}:{finding['lineStart']}  "
+            f"{printable(finding['title'])}  [dim]{printable(rule)}[/]"
+        )
+        quote = finding.get("quote", finding.get("excerpt", "")).strip()
+        if quote:
+            stdout.print(f"           [dim]{printable(' '.join(quote.split())[:140])}[/]")
+    if len(findings) > MAX_FINDINGS:
+        stdout.print(f"  … and {len(findings) - MAX_FINDINGS} more (--json or --sarif has all)")
+
+
+def print_dry_run(result: dict[str, Any]) -> None:
+    """Intake and facts alone."""
+    style = {"allow": "bold green", "warn": "bold yellow", "block": "bold red"}[result["decision"]]
+    stdout.print(f"[{style}]{result['decision']}[/]  {printable(str(result['name']))}")
+    stdout.print(
+        f"  risk {result['sandboxRiskLevel']}, security {result['securityLevel']}, "
+        f"coverage {'complete' if result['coverageComplete'] else 'INCOMPLETE'}"
+    )
+    for signal in result["blockingSignals"]:
+        stdout.print(
+            f"  [red]{signal['kind']}[/] {printable(signal['file'])}:{signal['line']}  {printable(signal['reason'])}"
+        )
+    print_findings(result["findings"])
+    stdout.print(f"\n[dim]A dry run: no panel has looked at it and nothing was recorded. {LIMITS}[/]")
+
+
+def print_status(result: dict[str, Any]) -> None:
+    """A submission and its rounds."""
+    stdout.print(f"[bold]{result['state']}[/]  {printable(result['name'])}  [dim]submitted {result['submittedAt']}[/]")
+    if not result["rounds"]:
+        stdout.print("  no round yet: `sigma up` starts the daemon that runs it")
+    for row in result["rounds"]:
+        outcome = row["outcome"] or row["state"]
+        certificate = f"  {row['certificateId']}" if row["certificateId"] else ""
+        stdout.print(f"  round {row['roundNumber']}  {outcome}{certificate}  [dim]{row['decidedAt'] or row['openedAt']}[/]")
+    for failure in result["failures"]:
+        stdout.print(f"  [red]failed[/] {failure['stage']}: {printable(failure['error'])}  [dim]{failure['failedAt']}[/]")
+
+
+def print_payload(payload: dict[str, Any], payload_hash: str) -> None:
+    """What a certificate says."""
+    grid = Table.grid(padding=(0, 2))
+    for label, value in (
+        ("certificate", payload["certificateId"]),
+        ("status at issue", payload["status"]),
+        ("product", f"{payload['skillName']} {payload['skillVersion'] or ''} ({payload['productType']})"),
+        ("security", f"{payload['review']['securityLevel']}, sandbox risk {payload['review']['sandboxRiskLevel']}"),
+        ("round", f"{payload['roundId']} (number {payload['roundNumber']}, {payload['roundType']})"),
+        ("skill hash", payload["skillHash"] or "none"),
+        ("tree hash", payload["treeHash"]),
+        ("issued", payload["issuedAt"]),
+        ("expires", payload["expiresAt"]),
+        ("payload hash", payload_hash),
+    ):
+        grid.add_row(label, printable(str(value)))
+    stdout.print(grid)
+
+
+def print_verified(verified: dict[str, Any]) -> None:
+    """A certificate that holds, and what was checked."""
+    stdout.print("[bold green]VALID[/]")
+    for check in verified["checks"]:
+        stdout.print(f"  [green]✓[/] {printable(check)}")
+    stdout.print()
+    print_payload(verified["payload"], verified["payloadHash"])
+    stdout.print(f"\n[dim]Offline: suspension and revocation after issue show in the status list, not here. {LIMITS}[/]")

@@ -1,0 +1,560 @@
+"""The public record of a round, and the recomputation that anyone can run on it.
+
+`ReplayDocument` holds every input of a round beside the hashes and results that were published of it. `replay`
+recomputes them step by step, each step from what the document states, so that a disagreement is named where it
+arises: the path of the stated value, the inputs that it was recomputed from, and the rule.
+
+A document that agrees with itself is a round that followed the protocol. Whether it is *the* round shows in the
+values that were published elsewhere (certificate, beacon anchor, weights root): hand them to `replay` as
+``published``. `ReplayReport.unchecked` says what no recomputation can cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from sigma_core.assembly.beacon import BeaconChain, BeaconError, BeaconValue, HashChain
+from sigma_core.assembly.commit_reveal import Ballot, SealedVote, SeatStatus, Stage, opens
+from sigma_core.assembly.consensus import CanaryState, Outcome, Vote
+from sigma_core.assembly.drand import DrandChain
+from sigma_core.assembly.independence import Calibration, FamilyKind, assurance_level, effective_votes_ppm
+from sigma_core.assembly.round import (
+    THIRD_PANEL,
+    PhaseRecord,
+    Round,
+    SealedSubmission,
+    conclude,
+    seat_panel,
+)
+from sigma_core.assembly.selection import Panel, Pool, PoolTooSmallError, Seat, selection_seed
+from sigma_core.assembly.weights import WeightRow, WeightsError, WeightsSnapshot
+from sigma_core.audit.model import Verdict
+from sigma_core.canonical import Json, NotCanonical, canonical_json, sha256_of
+from sigma_core.errors import SigmaError, Unavailable
+from sigma_core.policy import AssemblyRules, Relaxation
+from sigma_core.sandbox.facts import FactsDocument
+
+SCHEMA = "sigma-replay-v1"
+
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Number = Annotated[int, Field(ge=0)]
+
+StandingReplay = Callable[[Mapping[str, Any], Outcome], Json]
+"""Recomputes the ``standing`` part (points and weights) from the whole document and the recomputed outcome."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)
+
+
+class SubmissionPart(_Part):
+    """`SealedSubmission.as_json`."""
+
+    schema_: Literal["sigma-submission-v1"] = Field(alias="schema")
+    submission_id: str
+    tree_hash: Digest
+    conflicts: tuple[str, ...]
+    beacon_chain: Digest
+    beacon_round: Number
+
+
+class WeightRowPart(_Part):
+    """`WeightRow.as_json`."""
+
+    validator_id: str
+    operator: str
+    family: str
+    weight: Number
+    reputation_ppm: Number
+
+
+class WeightsPart(_Part):
+    """`WeightsSnapshot.as_json`."""
+
+    epoch: Number
+    policy_hash: Digest
+    rows: tuple[WeightRowPart, ...]
+    merkle_root: Digest
+
+
+class HashChainPart(_Part):
+    """`HashChain.as_json`."""
+
+    kind: Literal["hash-chain"]
+    anchor: Digest
+
+
+class DrandChainPart(_Part):
+    """`DrandChain.as_json`."""
+
+    kind: Literal["drand"]
+    public_key: str
+    period_seconds: Number
+    genesis_time: Number
+    group_hash: str
+    beacon_id: str
+
+
+class BeaconPart(_Part):
+    """The chain's public description and the value that the seed was made of."""
+
+    chain: Annotated[HashChainPart | DrandChainPart, Field(discriminator="kind")]
+    round: Number
+    value: Digest
+    proof: str
+
+
+class SeatPart(_Part):
+    """`Seat.as_json` and what came of the seat: its commitment, and salt and verdict document if it revealed."""
+
+    number: Number
+    validator_id: str
+    operator: str
+    family: str
+    ticket_index: Number
+    relaxations: tuple[Relaxation, ...]
+    replaces: Number | None
+    status: Literal[SeatStatus.REVEALED, SeatStatus.ABSTAINED, SeatStatus.NO_SHOW]
+    commitment: Digest | None
+    salt: Digest | None
+    verdict: dict[str, Any] | None
+
+
+class PhasePart(_Part):
+    """One phase: 1, 2, or 3 for a third panel."""
+
+    phase: Number
+    seats: tuple[SeatPart, ...]
+
+
+class MissedCanaryPart(_Part):
+    """A SAFE vote that missed its planted canary."""
+
+    phase: Number
+    seat: Number
+
+
+class CanaryPart(_Part):
+    """`CanaryState`."""
+
+    label: Literal[Verdict.SAFE, Verdict.UNSAFE] | None
+    missed_by: tuple[MissedCanaryPart, ...]
+
+
+class CorrelationPart(_Part):
+    """Error correlation of two families, ppm."""
+
+    families: tuple[str, str]
+    ppm: int
+
+
+class CalibrationPart(_Part):
+    """`Calibration.as_json`."""
+
+    kinds: dict[str, FamilyKind]
+    correlations: tuple[CorrelationPart, ...]
+
+
+class IndependencePart(_Part):
+    """How independent the votes were, and the calibration that says so."""
+
+    calibration: CalibrationPart
+    calibration_hash: Digest
+    n_eff_ppm: Number
+    assurance_level: Number
+
+
+class ReplayDocument(_Part):
+    """Everything that is needed to recompute a round. Canonical JSON (no floats) in camelCase; hashes are SHA-256 hex."""
+
+    schema_: Literal["sigma-replay-v1"] = Field(alias="schema")
+    round_id: str
+    submission: SubmissionPart
+    submission_hash: Digest
+    policy: dict[str, Any]
+    policy_hash: Digest
+    weights: WeightsPart
+    beacon: BeaconPart
+    seed: Digest
+    phases: tuple[PhasePart, ...]
+    facts: dict[str, Any]
+    facts_hash: Digest
+    canary: CanaryPart
+    outcome: dict[str, Any]
+    independence: IndependencePart
+    standing: dict[str, Any] | None
+
+
+def replay_document(
+    held: Round,
+    phases: Sequence[PhaseRecord],
+    *,
+    policy: Mapping[str, Any],
+    chain: BeaconChain,
+    facts: FactsDocument,
+    canary: CanaryState,
+    outcome: Outcome,
+    calibration: Calibration,
+    standing: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The `ReplayDocument` of a round that is over, as plain JSON. ``policy`` is the whole policy of the round as JSON,
+    ``standing`` what a `StandingReplay` will recompute."""
+    return {
+        "schema": SCHEMA,
+        "roundId": held.id,
+        "submission": held.submission.as_json(),
+        "submissionHash": held.submission.hash,
+        "policy": dict(policy),
+        "policyHash": sha256_of(dict(policy)),
+        "weights": held.snapshot.as_json(),
+        "beacon": {
+            "chain": chain.as_json(),
+            "round": held.beacon.round,
+            "value": held.beacon.value,
+            "proof": held.beacon.proof,
+        },
+        "seed": held.seed,
+        "phases": [
+            {
+                "phase": record.panel.phase,
+                "seats": [
+                    seat.as_json() | _sealed_json(record.ballot.votes[seat.number]) for seat in record.panel.seats
+                ],
+            }
+            for record in phases
+        ],
+        "facts": dict(facts.document),
+        "factsHash": facts.sha256,
+        "canary": {
+            "label": canary.label.value if canary.label else None,
+            "missedBy": [{"phase": phase, "seat": seat} for phase, seat in sorted(canary.missed_by)],
+        },
+        "outcome": outcome.as_json(),
+        "independence": {
+            "calibration": calibration.as_json(),
+            "calibrationHash": calibration.hash,
+            **independence_json(phases, calibration),
+        },
+        "standing": dict(standing) if standing is not None else None,
+    }
+
+
+def independence_json(phases: Sequence[PhaseRecord], calibration: Calibration) -> dict[str, int]:
+    """``{nEffPpm, assuranceLevel}`` of all votes cast in a round."""
+    families = [family for record in phases for family in record.families_cast]
+    return {
+        "nEffPpm": effective_votes_ppm(families, calibration),
+        "assuranceLevel": assurance_level(families, calibration),
+    }
+
+
+def _sealed_json(vote: SealedVote) -> dict[str, Any]:
+    return {
+        "status": vote.status.value,
+        "commitment": vote.commitment,
+        "salt": vote.salt,
+        "verdict": None if vote.verdict is None else dict(vote.verdict),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A stated value that does not follow: its path, the paths that it was recomputed from, the rule, both values."""
+
+    path: str
+    inputs: tuple[str, ...]
+    rule: str
+    stated: Json
+    recomputed: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a replay found. ``unchecked`` are ``path: why`` of what could not be recomputed."""
+
+    disagreements: tuple[Disagreement, ...]
+    unchecked: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether everything that could be recomputed came out as stated."""
+        return not self.disagreements
+
+
+def replay(
+    document: Mapping[str, Any],
+    *,
+    standing: StandingReplay | None = None,
+    published: Mapping[str, Json] | None = None,
+) -> ReplayReport:
+    """Recompute a round from its public document.
+
+    ``published`` maps dotted names such as ``weights.merkleRoot`` to values that the reader has from elsewhere. Never
+    raises for what a document may hold; a document of the wrong shape is a disagreement at the place that is wrong.
+    """
+    check = _Replay(document)
+    check.published(published or {})
+    try:
+        stated = ReplayDocument.model_validate_json(canonical_json(dict(document)))
+    except NotCanonical as error:
+        check.differs("$", "a replay document is canonical JSON: " + error.message)
+    except ValidationError as error:
+        for flaw in error.errors(include_url=False):
+            check.differs(_path(flaw["loc"]), f"a replay document has the shape of {SCHEMA}: {flaw['msg']}")
+    else:
+        check.everything(stated, standing)
+    return ReplayReport(tuple(check.disagreements), tuple(check.unchecked))
+
+
+def _path(location: Sequence[str | int]) -> str:
+    # pydantic puts the chosen member of a union into the location; it is no part of the document.
+    return "$" + "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in location if part not in ("hash-chain", "drand")
+    )
+
+
+@dataclass
+class _Replay:
+    """The steps of a replay, in the order of the protocol, and what they found."""
+
+    raw: Mapping[str, Any]
+    disagreements: list[Disagreement] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    def differs(self, path: str, rule: str, *inputs: str, stated: Json = None, recomputed: Json = None) -> None:
+        self.disagreements.append(Disagreement(path, inputs, rule, stated, recomputed))
+
+    def same(self, path: str, stated: Any, recomputed: Any, rule: str, *inputs: str) -> None:
+        """Note every leaf in which two JSON values differ."""
+        if isinstance(stated, Mapping) and isinstance(recomputed, Mapping):
+            for key in sorted({*stated, *recomputed}):
+                self.same(f"{path}.{key}", stated.get(key), recomputed.get(key), rule, *inputs)
+        elif isinstance(stated, list) and isinstance(recomputed, list) and len(stated) == len(recomputed):
+            for index, pair in enumerate(zip(stated, recomputed, strict=True)):
+                self.same(f"{path}[{index}]", *pair, rule, *inputs)
+        elif stated != recomputed or type(stated) is not type(recomputed):
+            self.differs(path, rule, *inputs, stated=stated, recomputed=recomputed)
+
+    def everything(self, stated: ReplayDocument, standing: StandingReplay | None) -> None:
+        self.hashes()
+        self.beacon(stated)
+        seed = selection_seed(stated.round_id, stated.submission_hash, stated.weights.merkle_root, stated.beacon.value)
+        covered = ("$.roundId", "$.submissionHash", "$.weights.merkleRoot", "$.beacon.value")
+        self.same("$.seed", stated.seed, seed, "the seed covers round, submission, weights and beacon", *covered)
+        snapshot = self.weights(stated)
+        facts = self.facts(stated)
+        try:
+            rules = AssemblyRules.model_validate_json(canonical_json(stated.policy.get("assembly")))
+        except ValidationError as error:
+            self.differs("$.policy.assembly", f"not assembly rules: {error.errors()[0]['msg']}")
+            return
+        records = [self.phase(stated, index) for index in range(len(stated.phases))]
+        if snapshot is not None:
+            self.panels(stated, rules, snapshot, records)
+        if facts is not None:
+            self.outcome(stated, rules, facts, records, standing)
+
+    def published(self, values: Mapping[str, Json]) -> None:
+        for name, value in sorted(values.items()):
+            found: Any = self.raw
+            for key in name.split("."):
+                found = found.get(key) if isinstance(found, Mapping) else None
+            self.same(f"$.{name}", found, value, "published elsewhere")
+
+    def hashes(self) -> None:
+        """Documents that stand beside their own hash."""
+        for source, target in (
+            ("submission", "submissionHash"),
+            ("policy", "policyHash"),
+            ("facts", "factsHash"),
+        ):
+            rule = f"{target} is the SHA-256 of the canonical JSON of {source}"
+            self.same(f"$.{target}", self.raw[target], sha256_of(self.raw[source]), rule, f"$.{source}")
+        independence = self.raw["independence"]
+        self.same(
+            "$.independence.calibrationHash",
+            independence["calibrationHash"],
+            sha256_of(independence["calibration"]),
+            "calibrationHash is the SHA-256 of the canonical JSON of calibration",
+            "$.independence.calibration",
+        )
+
+    def beacon(self, stated: ReplayDocument) -> None:
+        """The value is the chain's, and of the round that the submission was bound to."""
+        part, bound = stated.beacon, stated.submission
+        try:
+            chain = _chain(part.chain)
+            rule = "the submission names the beacon chain"
+            self.same("$.submission.beaconChain", bound.beacon_chain, chain.id, rule, "$.beacon.chain")
+            rule = "the submission names the beacon round"
+            self.same("$.submission.beaconRound", bound.beacon_round, part.round, rule, "$.beacon.round")
+            chain.verify(BeaconValue(chain.id, part.round, part.value, part.proof))
+        except BeaconError as error:
+            inputs = ("$.beacon.chain", "$.beacon.round", "$.beacon.proof")
+            self.differs("$.beacon.value", error.message, *inputs, stated=part.value)
+        except Unavailable as error:
+            self.unchecked.append(f"$.beacon.proof: {error.message}")
+
+    def weights(self, stated: ReplayDocument) -> WeightsSnapshot | None:
+        part = stated.weights
+        rows = [
+            WeightRow(row.validator_id, row.operator, row.family, row.weight, row.reputation_ppm) for row in part.rows
+        ]
+        try:
+            snapshot = WeightsSnapshot.of(part.epoch, part.policy_hash, rows)
+        except WeightsError as error:
+            self.differs("$.weights.rows", error.message)
+            return None
+        if list(snapshot.rows) != rows:
+            self.differs("$.weights.rows", "rows are sorted by validator id")
+        rule = "the root of the tree over epoch, policy and rows"
+        self.same("$.weights.merkleRoot", part.merkle_root, snapshot.merkle_root, rule, "$.weights")
+        return snapshot
+
+    def facts(self, stated: ReplayDocument) -> FactsDocument | None:
+        """The facts are of the package that was submitted, and have what consensus reads."""
+        facts = FactsDocument(stated.facts)
+        try:
+            described = stated.facts["package"]["treeHash"]
+            readable = type(stated.facts["coverage"]["complete"]) is bool and all(
+                isinstance(signal, dict) for signal in facts.blocking_signals
+            )
+        except (KeyError, TypeError):
+            readable, described = False, None
+        if not readable:
+            self.differs("$.facts", "facts have package.treeHash, coverage.complete and risk.blockingSignals")
+            return None
+        rule = "the facts are of the submitted tree"
+        self.same("$.facts.package.treeHash", described, stated.submission.tree_hash, rule, "$.submission.treeHash")
+        return facts
+
+    def phase(self, stated: ReplayDocument, index: int) -> PhaseRecord:
+        """One phase as stated, with every commitment opened."""
+        part = stated.phases[index]
+        votes = {
+            seat.number: SealedVote(
+                seat.number, seat.validator_id, SeatStatus(seat.status), seat.commitment, seat.salt, seat.verdict
+            )
+            for seat in part.seats
+        }
+        ballot = Ballot(stated.round_id, part.phase, Stage.CLOSED, votes)
+        for at, seat in enumerate(part.seats):
+            path = f"$.phases[{index}].seats[{at}]"
+            if seat.status is SeatStatus.REVEALED:
+                if not opens(ballot, votes[seat.number], seat.verdict or {}, seat.salt or ""):
+                    rule = "a commitment covers round, phase, seat, validator, verdict document and salt"
+                    inputs = ("$.roundId", f"$.phases[{index}].phase", f"{path}.number", f"{path}.validatorId")
+                    self.differs(f"{path}.commitment", rule, *inputs, f"{path}.verdict", f"{path}.salt")
+            elif seat.salt is not None or seat.verdict is not None:
+                self.differs(f"{path}.status", "who did not reveal has neither salt nor verdict", f"{path}.salt")
+            elif votes[seat.number].vacant:
+                self.unchecked.append(f"{path}.status: only the standing tells an abstention from a no-show")
+            elif seat.status is SeatStatus.ABSTAINED:
+                self.differs(f"{path}.status", "who abstained has no commitment", f"{path}.commitment")
+            else:
+                self.unchecked.append(f"{path}.commitment: it was never opened")
+        seats = [
+            Seat(
+                part.phase,
+                seat.number,
+                seat.validator_id,
+                seat.operator,
+                seat.family,
+                seat.ticket_index,
+                seat.relaxations,
+                seat.replaces,
+            )
+            for seat in part.seats
+        ]
+        return PhaseRecord(Panel(part.phase, tuple(seats)), ballot)
+
+    def panels(
+        self,
+        stated: ReplayDocument,
+        rules: AssemblyRules,
+        snapshot: WeightsSnapshot,
+        records: Sequence[PhaseRecord],
+    ) -> None:
+        """Draw every panel again, with the redraws that the stated vacancies call for."""
+        held = Round(
+            stated.round_id,
+            SealedSubmission(**stated.submission.model_dump(exclude={"schema_"})),
+            rules,
+            snapshot,
+            Pool.of(snapshot, rules),
+            BeaconValue(stated.submission.beacon_chain, stated.beacon.round, stated.beacon.value, stated.beacon.proof),
+            stated.seed,
+        )
+        inputs = ("$.seed", "$.weights.rows", "$.submission.conflicts", "$.policy.assembly")
+        earlier: list[Panel] = []
+        if len(records) > THIRD_PANEL:
+            self.differs("$.phases", "a round has two phases and at most one third panel")
+        for index, record in enumerate(records[:THIRD_PANEL]):
+            path, votes = f"$.phases[{index}]", record.ballot.votes
+
+            def vacancies(panel: Panel, votes: Mapping[int, SealedVote] = votes) -> list[int]:
+                return [s.number for s in panel.standing if s.number in votes and votes[s.number].vacant]
+
+            try:
+                panel = seat_panel(held, index + 1, earlier, vacancies)
+            except PoolTooSmallError as error:
+                self.differs(f"{path}.seats", error.message, *inputs)
+                return
+            self.same(f"{path}.phase", record.panel.phase, index + 1, "phases are numbered from 1")
+            drawn = [seat.as_json() for seat in panel.seats]
+            published = [seat.as_json() for seat in record.panel.seats]
+            self.same(f"{path}.seats", published, drawn, "the seats that the lottery draws", *inputs)
+            earlier.append(panel)
+
+    def outcome(
+        self,
+        stated: ReplayDocument,
+        rules: AssemblyRules,
+        facts: FactsDocument,
+        records: Sequence[PhaseRecord],
+        standing: StandingReplay | None,
+    ) -> None:
+        """Consensus, independence and standing from the stated votes."""
+        missed = tuple((part.phase, part.seat) for part in stated.canary.missed_by)
+        safe = {
+            (record.panel.phase, number)
+            for record in records
+            for number, vote in record.ballot.votes.items()
+            if vote.vote is Vote.SAFE
+        }
+        if not safe.issuperset(missed) or list(missed) != sorted(set(missed)):
+            self.differs("$.canary.missedBy", "sorted, and each names a SAFE vote", "$.phases")
+        outcome = conclude(rules, records, facts, CanaryState(stated.canary.label, missed))
+        inputs = ("$.phases", "$.facts", "$.canary", "$.policy.assembly")
+        self.same("$.outcome", stated.outcome, outcome.as_json(), "what consensus decides", *inputs)
+
+        part = stated.independence
+        calibration = Calibration(
+            part.calibration.kinds,
+            {correlation.families: correlation.ppm for correlation in part.calibration.correlations},
+        )
+        stated_figures = {"nEffPpm": part.n_eff_ppm, "assuranceLevel": part.assurance_level}
+        inputs = ("$.independence.calibration", "$.phases")
+        rule = "Kish n_eff and assurance level of the votes cast"
+        self.same("$.independence", stated_figures, independence_json(records, calibration), rule, *inputs)
+
+        if stated.standing is not None and standing is None:
+            self.unchecked.append("$.standing: no function to recompute points and weights was given")
+        elif standing is not None:
+            try:
+                recomputed = standing(self.raw, outcome)
+            except SigmaError as error:
+                self.differs("$.standing", error.message)
+            else:
+                self.same("$.standing", stated.standing, recomputed, "points and weights that follow from the outcome")
+
+
+def _chain(part: HashChainPart | DrandChainPart) -> BeaconChain:
+    if isinstance(part, HashChainPart):
+        return HashChain(part.anchor)
+    return DrandChain(**part.model_dump(exclude={"kind"}))

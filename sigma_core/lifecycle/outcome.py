@@ -1,0 +1,56 @@
+"""The outcome stage: consensus over the kept votes and facts, and the public document that lets anyone recompute it."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from sigma_core.assembly.independence import assurance_level, effective_votes_ppm
+from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO, conclude
+from sigma_core.audit.families import calibration
+from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.facts import load_facts
+from sigma_core.lifecycle.panels import RoundNotReady, load_phases, load_round, panel_of
+from sigma_core.lifecycle.replay import replay_bytes
+from sigma_core.storage.protocol import RoundRow, SeatRow, SubmissionRow
+from sigma_core.timestamps import utc_now
+
+
+def standing_seats(rows: tuple[SeatRow, ...], phase: int) -> tuple[SeatRow, ...]:
+    """The seats of a phase that no other seat replaced: those whose votes count."""
+    numbers = {seat.number for seat in panel_of(rows, phase).standing}
+    return tuple(row for row in rows if row.number in numbers)
+
+
+def decide_round(deployment: Deployment, round_identifier: str) -> RoundRow:
+    """Decide the round, once; a decided round is returned as it is. Raises RoundNotReady before both panels have voted."""
+    with deployment.read_sessions() as session:
+        row = session.get_one(RoundRow, round_identifier)
+    if row.state == "DECIDED":
+        return row
+    phases = load_phases(deployment, round_identifier)
+    if [record.panel.phase for record in phases][:2] != [PHASE_ONE, PHASE_TWO]:
+        raise RoundNotReady(f"{round_identifier}: both panels vote before the outcome", hint="materialise the phases first")
+    held = load_round(deployment, row)
+    facts = load_facts(deployment, row.facts_sha256)
+    outcome = conclude(deployment.policy.assembly, phases, facts)
+    families = [family for record in phases for family in record.families_cast]
+    measured = calibration()
+    replay_sha256 = deployment.blobs.put(replay_bytes(deployment, held, phases, facts, outcome, measured))
+    with deployment.sessions.begin() as session:
+        row = session.scalars(select(RoundRow).where(RoundRow.id == round_identifier).with_for_update()).one()
+        if row.state == "DECIDED":
+            return row
+        row.outcome = outcome.outcome.value
+        row.with_rejection = outcome.with_rejection
+        row.scored = outcome.scored
+        row.truth = outcome.truth.value if outcome.truth else None
+        row.truth_source = outcome.truth_source.value if outcome.truth_source else None
+        row.reasons = [reason.as_json() for reason in outcome.reasons]
+        row.n_eff_ppm = effective_votes_ppm(families, measured)
+        row.assurance_level = assurance_level(families, measured)
+        row.diversity_degraded = any(record.panel.diversity_degraded for record in phases)
+        row.replay_sha256 = replay_sha256
+        row.decided_at = utc_now()
+        row.state = "DECIDED"
+        session.get_one(SubmissionRow, row.submission_id).state = row.outcome
+    return row

@@ -1,0 +1,337 @@
+"""The panel stages: open a round, draw a panel, have it audit, keep its sealed and revealed votes."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sigma_core.assembly.beacon import BeaconValue
+from sigma_core.assembly.commit_reveal import Ballot, SealedVote, SeatStatus, Stage
+from sigma_core.assembly.round import Audit, PhaseRecord, Round, SealedSubmission, hold_phase
+from sigma_core.assembly.round import view_of as view_of_phase
+from sigma_core.assembly.selection import Panel, Pool, Seat, selection_seed
+from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
+from sigma_core.audit.model import AuditResult
+from sigma_core.audit.views import view_of
+from sigma_core.canonical import canonical_json
+from sigma_core.deployment import Deployment
+from sigma_core.errors import SigmaError
+from sigma_core.identifiers import round_id
+from sigma_core.lifecycle.audits import SeatAudit, audit_seat, keep_usage
+from sigma_core.lifecycle.beacon import next_beacon_round, reveal
+from sigma_core.lifecycle.facts import load_facts
+from sigma_core.lifecycle.intake import load_package, load_submission
+from sigma_core.storage.protocol import FactsRow, RoundRow, SeatRow, SubmissionRow, ValidatorRow, WeightEpochRow
+from sigma_core.timestamps import utc_now
+
+MAX_LOTTERIES = 8
+_lotteries: dict[tuple[str, int, str], tuple[WeightsSnapshot, Pool]] = {}
+_lotteries_lock = threading.Lock()
+
+
+class RoundNotReady(SigmaError):
+    """A stage was asked for before the stage that it builds on."""
+
+    code = "ROUND_NOT_READY"
+
+
+@dataclass(frozen=True, slots=True)
+class PanelRecord:
+    """A phase as it was kept: its round, its seats in drawing order (replaced ones included), and the engines' time."""
+
+    round: RoundRow
+    phase: int
+    seats: tuple[SeatRow, ...]
+    audit_us: int
+
+
+def open_run_key(deployment: Deployment, submission_id: str) -> str | None:
+    """The run key of the submission's undecided round, if there is one: what a resumed audit goes on with."""
+    with deployment.read_sessions() as session:
+        return session.scalar(
+            select(RoundRow.run_key)
+            .where(RoundRow.submission_id == submission_id, RoundRow.state != "DECIDED")
+            .order_by(RoundRow.number.desc())
+            .limit(1)
+        )
+
+
+def round_of_run(deployment: Deployment, submission_id: str, run_key: str) -> str:
+    """The round that this run opened, else the submission's latest. Raises RoundNotReady when there is none."""
+    with deployment.read_sessions() as session:
+        own = session.scalar(
+            select(RoundRow.id).where(RoundRow.submission_id == submission_id, RoundRow.run_key == run_key)
+        )
+        found = own or session.scalar(
+            select(RoundRow.id)
+            .where(RoundRow.submission_id == submission_id)
+            .order_by(RoundRow.number.desc())
+            .limit(1)
+        )
+    if found is None:
+        raise RoundNotReady(
+            f"submission {submission_id} has no round yet", hint="materialise phase_one_verdicts, which opens one"
+        )
+    return found
+
+
+def open_round(deployment: Deployment, submission_id: str, run_key: str) -> str:
+    """Open the submission's next round for this run, or find the one that the run opened before it was killed.
+
+    The first round uses the beacon round that the submission was bound to; a later one binds itself, here, to the next that is
+    not revealed. Raises RoundNotReady when there are no facts yet.
+    """
+    with deployment.sessions.begin() as session:
+        known = session.scalar(
+            select(RoundRow.id).where(RoundRow.submission_id == submission_id, RoundRow.run_key == run_key)
+        )
+        if known is not None:
+            return known
+        submission = session.get_one(SubmissionRow, submission_id)
+        facts_sha256 = session.scalar(
+            select(FactsRow.sha256)
+            .where(FactsRow.submission_id == submission_id, FactsRow.policy_hash == deployment.policy.hash)
+            .order_by(FactsRow.derived_at.desc())
+            .limit(1)
+        )
+        if facts_sha256 is None:
+            raise RoundNotReady(
+                f"submission {submission_id} has no facts under today's policy", hint="materialise sandbox_facts first"
+            )
+        last = session.scalar(select(func.max(RoundRow.number)).where(RoundRow.submission_id == submission_id)) or 0
+        epoch = session.scalars(select(WeightEpochRow).order_by(WeightEpochRow.epoch.desc()).limit(1)).one()
+        number = last + 1
+        identifier = round_id(submission_id, number)
+        chain, beacon_round = (
+            (submission.beacon_chain, submission.beacon_round) if number == 1 else next_beacon_round(session)
+        )
+        beacon = reveal(deployment, session, chain, beacon_round)
+        session.add(
+            RoundRow(
+                id=identifier,
+                submission_id=submission_id,
+                number=number,
+                run_key=run_key,
+                round_type="INITIAL_AUDIT" if number == 1 else "RE_AUDIT",
+                trigger_source="SUBMISSION" if number == 1 else "OPERATOR",
+                state="OPEN",
+                facts_sha256=facts_sha256,
+                policy_hash=deployment.policy.hash,
+                weights_epoch=epoch.epoch,
+                beacon_chain=chain,
+                beacon_round=beacon_round,
+                beacon_value=beacon.value,
+                seed=selection_seed(
+                    identifier,
+                    sealed_submission(submission, chain, beacon_round).hash,
+                    epoch.merkle_root,
+                    beacon.value,
+                ),
+                reasons=[],
+                opened_at=utc_now(),
+            )
+        )
+    return identifier
+
+
+def run_phase(deployment: Deployment, round_identifier: str, phase: int) -> PanelRecord:
+    """Draw the phase's panel and keep its votes, or return what is kept already.
+
+    The seats commit, then the phase closes, then they reveal; a seat that abstains is redrawn before anything is revealed. Raises
+    RoundNotReady or PoolTooSmallError.
+    """
+    with deployment.read_sessions() as session:
+        row = session.get_one(RoundRow, round_identifier)
+        seats = phase_seats(session, round_identifier)
+    if seats.get(phase):
+        return PanelRecord(row, phase, seats[phase], 0)
+    if phase == 2 and not seats.get(1):
+        raise RoundNotReady(f"{round_identifier}: phase 2 follows phase 1", hint="materialise phase_one_verdicts first")
+    if row.policy_hash != deployment.policy.hash:
+        raise RoundNotReady(
+            f"{round_identifier} was opened under policy {row.policy_hash[:12]}…, which is not today's",
+            hint="materialise phase_one_verdicts in a new run to open the next round",
+        )
+    audits: dict[int, SeatAudit] = {}
+    earlier = [panel_of(seats[held], held) for held in seats]
+    record = hold_phase(
+        load_round(deployment, row), phase, earlier, _engines_of(deployment, row, phase, audits), secrets.token_bytes(32)
+    )
+    rows = [_seat_row(deployment, row, seat, record.ballot, audits[seat.number].result) for seat in record.panel.seats]
+    with deployment.sessions.begin() as session:
+        current = session.get_one(RoundRow, round_identifier)
+        session.add_all(rows)
+        current.state = f"PHASE_{phase}"
+    keep_usage(
+        deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values())
+    )
+    return PanelRecord(current, phase, tuple(rows), sum(audit.latency_us for audit in audits.values()))
+
+
+def phase_seats(session: Session, round_identifier: str) -> dict[int, tuple[SeatRow, ...]]:
+    """Seats by phase, in drawing order."""
+    rows = session.scalars(
+        select(SeatRow).where(SeatRow.round_id == round_identifier).order_by(SeatRow.phase, SeatRow.number)
+    ).all()
+    return {phase: tuple(row for row in rows if row.phase == phase) for phase in sorted({row.phase for row in rows})}
+
+
+def panel_of(rows: tuple[SeatRow, ...], phase: int) -> Panel:
+    """The panel as `draw_panel` gave it, from its kept seats."""
+    return Panel(
+        phase=phase,
+        seats=tuple(
+            Seat(
+                phase=phase,
+                number=row.number,
+                validator_id=row.validator_id,
+                operator=row.operator,
+                family=row.family,
+                ticket_index=row.ticket_index,
+                relaxations=tuple(row.relaxations),
+                replaces=row.replaces,
+            )
+            for row in rows
+        ),
+        next_ticket=rows[-1].ticket_index + 1 if rows else 0,
+        relaxations=tuple(rows[-1].relaxations) if rows else (),
+    )
+
+
+def load_round(deployment: Deployment, row: RoundRow) -> Round:
+    """What was fixed before the round's first audit, from its record."""
+    snapshot, pool = _lottery(deployment, row.weights_epoch)
+    submission = load_submission(deployment, row.submission_id)
+    return Round(
+        id=row.id,
+        submission=sealed_submission(submission, row.beacon_chain, row.beacon_round),
+        rules=deployment.policy.assembly,
+        snapshot=snapshot,
+        pool=pool,
+        beacon=BeaconValue(row.beacon_chain, row.beacon_round, row.beacon_value),
+    )
+
+
+def sealed_submission(submission: SubmissionRow, beacon_chain: str, beacon_round: int) -> SealedSubmission:
+    """What the seed of a round covers. In conflict is whoever submitted the package."""
+    return SealedSubmission(submission.id, submission.tree_hash, (submission.submitter,), beacon_chain, beacon_round)
+
+
+def _engines_of(deployment: Deployment, row: RoundRow, phase: int, audits: dict[int, SeatAudit]) -> Audit:
+    """The engines behind a panel's seats; each audit is also put into ``audits`` by its seat number."""
+    view = view_of_phase(phase)
+    package = view_of(load_package(deployment, row.submission_id), view)
+    facts = load_facts(deployment, row.facts_sha256)
+
+    def audit(panel: Panel, numbers: Collection[int]) -> Mapping[int, AuditResult]:
+        seats = [seat for seat in panel.seats if seat.number in numbers]
+        parameters = _parameters(deployment, [seat.validator_id for seat in seats])
+        for seat in seats:
+            audits[seat.number] = audit_seat(
+                seat_number=seat.number,
+                validator_id=seat.validator_id,
+                family=seat.family,
+                parameters=parameters[seat.validator_id],
+                package=package,
+                facts=facts,
+                view=view,
+                rules=deployment.policy.audit,
+            )
+        return {seat.number: audits[seat.number].result for seat in seats}
+
+    return audit
+
+
+def load_phases(deployment: Deployment, round_identifier: str) -> list[PhaseRecord]:
+    """The kept phases of a round, as `hold_phase` returned them."""
+    with deployment.read_sessions() as session:
+        seats = phase_seats(session, round_identifier)
+    return [_phase_record(deployment, round_identifier, phase, rows) for phase, rows in seats.items()]
+
+
+def _phase_record(deployment: Deployment, round_identifier: str, phase: int, rows: tuple[SeatRow, ...]) -> PhaseRecord:
+    votes = {
+        row.number: SealedVote(
+            seat=row.number,
+            validator_id=row.validator_id,
+            status=SeatStatus(row.status),
+            commitment=row.commitment,
+            salt=row.salt,
+            verdict=json.loads(deployment.blobs.get(str(row.result_sha256))) if row.status == "REVEALED" else None,
+        )
+        for row in rows
+    }
+    return PhaseRecord(panel_of(rows, phase), Ballot(round_identifier, phase, Stage.CLOSED, votes))
+
+
+def _seat_row(deployment: Deployment, row: RoundRow, seat: Seat, ballot: Ballot, result: AuditResult) -> SeatRow:
+    vote = ballot.votes[seat.number]
+    return SeatRow(
+        round_id=row.id,
+        phase=seat.phase,
+        number=seat.number,
+        validator_id=seat.validator_id,
+        operator=seat.operator,
+        family=seat.family,
+        ticket_index=seat.ticket_index,
+        replaces=seat.replaces,
+        relaxations=list(seat.relaxations),
+        status=vote.status.value,
+        verdict=vote.vote.value,
+        commitment=vote.commitment,
+        salt=vote.salt,
+        result_sha256=deployment.blobs.put(canonical_json(result.as_json())),
+        score_ppm=result.score_ppm,
+        finding_count=len(result.findings),
+        revealed_at=utc_now() if vote.verdict is not None else None,
+    )
+
+
+def _parameters(deployment: Deployment, validator_ids: list[str]) -> Mapping[str, Mapping[str, int | str]]:
+    with deployment.read_sessions() as session:
+        rows = session.execute(
+            select(ValidatorRow.id, ValidatorRow.parameters).where(ValidatorRow.id.in_(validator_ids))
+        )
+        return {row.id: row.parameters for row in rows}
+
+
+def load_snapshot(deployment: Deployment, epoch: int) -> WeightsSnapshot:
+    """The published weights of an epoch, checked against their Merkle root."""
+    with deployment.read_sessions() as session:
+        row = session.get_one(WeightEpochRow, epoch)
+    document = json.loads(deployment.blobs.get(row.snapshot_sha256))
+    snapshot = WeightsSnapshot.of(
+        epoch,
+        row.policy_hash,
+        (
+            WeightRow(
+                validator_id=entry["validatorId"],
+                operator=entry["operator"],
+                family=entry["family"],
+                weight=entry["weight"],
+                reputation_ppm=entry["reputationPpm"],
+            )
+            for entry in document["rows"]
+        ),
+    )
+    if snapshot.merkle_root != row.merkle_root:
+        raise SigmaError(f"epoch {epoch}: the stored weights do not have the published Merkle root", code="WEIGHTS_TAMPERED")
+    return snapshot
+
+
+def _lottery(deployment: Deployment, epoch: int) -> tuple[WeightsSnapshot, Pool]:
+    """The weights of an epoch and the lottery laid out over them, once per process: thousands of rounds draw from the same one."""
+    key = (deployment.settings.protocol_url, epoch, deployment.policy.hash)
+    with _lotteries_lock:
+        if key not in _lotteries:
+            if len(_lotteries) >= MAX_LOTTERIES:
+                _lotteries.pop(next(iter(_lotteries)))
+            snapshot = load_snapshot(deployment, epoch)
+            _lotteries[key] = (snapshot, Pool.of(snapshot, deployment.policy.assembly))
+        return _lotteries[key]

@@ -1,0 +1,36 @@
+"""The validators of an embedded deployment, and the weights that the first panels are drawn by."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from sigma_core.assembly.population import embedded_population
+from sigma_core.audit.families import parameter_ranges
+from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.standing import publish_weights
+from sigma_core.storage.protocol import ValidatorRow, WeightEpochRow
+from sigma_core.timestamps import utc_now
+
+
+def settle_population(deployment: Deployment) -> None:
+    """Seat the embedded population and publish epoch 1, where nothing has been published yet."""
+    with deployment.read_sessions() as session:
+        if session.scalar(select(WeightEpochRow.epoch).limit(1)) is not None:
+            return
+    with deployment.sessions.begin() as session:
+        if session.scalar(select(ValidatorRow.id).limit(1)) is None:
+            now = utc_now()
+            session.add_all(
+                ValidatorRow(
+                    id=validator.id,
+                    operator=validator.operator,
+                    family=validator.family,
+                    parameters=dict(validator.parameters),
+                    stake_micro_usd=validator.stake_micro_usd,
+                    tier_ppm=validator.tier_ppm,
+                    status=validator.status.value,
+                    joined_at=now,
+                )
+                for validator in embedded_population(deployment.policy, parameter_ranges())
+            )
+    publish_weights(deployment)

@@ -1,0 +1,113 @@
+"""Standing, downstream of every decided round: ledgers, accuracy, reputation, and the weights that draw the next panels."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from sigma_core.lifecycle import standing
+from sigma_pipelines.defs.rounds.assets import round_outcome
+from sigma_pipelines.defs.rounds.metadata import table
+from sigma_pipelines.resources.deployment import SigmaDeployment
+
+OWNER = "team:protocol"
+
+
+def _schema(**columns: str) -> dg.TableSchema:
+    return dg.TableSchema(columns=[dg.TableColumn(name, kind) for name, kind in columns.items()])
+
+
+@dg.asset(
+    deps=[round_outcome],
+    group_name="standing",
+    owners=[OWNER],
+    kinds={"python", "sql"},
+    description="Books every decided round that is not booked yet: integer points for each vote on a resolved truth, and reputation "
+    "events. Append-only; an escalation scores nobody until it is resolved.",
+)
+def accuracy_ledger(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
+    booked = standing.book_decided_rounds(sigma.open())
+    return dg.MaterializeResult(
+        metadata={
+            "rounds_booked": booked.rounds,
+            "accuracy_entries": booked.accuracy_entries,
+            "reputation_events": booked.reputation_events,
+        }
+    )
+
+
+@dg.asset(
+    deps=[accuracy_ledger],
+    group_name="standing",
+    owners=[OWNER],
+    kinds={"polars"},
+    description="Audit accuracy of every validator today, in ppm: (A + K) / (A + M + 2K) after daily decay. Integers throughout.",
+    metadata={
+        "dagster/column_schema": _schema(
+            validator_id="String", aligned_q10="Int64", misaligned_q10="Int64", accuracy_ppm="Int64"
+        )
+    },
+)
+def validator_accuracy(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
+    frame = standing.accuracy_today(sigma.open())
+    best = frame.sort(["accuracy_ppm", "validator_id"], descending=[True, False])
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": frame.height,
+            "scored_validators": frame.filter((frame["aligned_q10"] + frame["misaligned_q10"]) > 0).height,
+            "highest": table(("validator", "accuracy ppm"), best.select("validator_id", "accuracy_ppm").head(8).rows()),
+            "lowest": table(("validator", "accuracy ppm"), best.select("validator_id", "accuracy_ppm").tail(8).rows()),
+        }
+    )
+
+
+@dg.asset(
+    deps=[accuracy_ledger],
+    group_name="standing",
+    owners=[OWNER],
+    kinds={"python"},
+    description="SIGMA reputation of every validator today, in ppm: constructive and bad events, sanction caps, idle drift to one half.",
+    metadata={"dagster/column_schema": _schema(validator_id="String", reputation_ppm="Int64")},
+)
+def sigma_reputation(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
+    frame = standing.reputation_today(sigma.open())
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": frame.height,
+            "lowest_ppm": frame["reputation_ppm"].min() or 0,
+            "highest_ppm": frame["reputation_ppm"].max() or 0,
+        }
+    )
+
+
+@dg.asset(
+    deps=[validator_accuracy, sigma_reputation],
+    group_name="standing",
+    owners=[OWNER],
+    kinds={"polars", "duckdb", "parquet"},
+    description="Governance weight of every validator, published as the next epoch with its Merkle root when anything changed. Both "
+    "engines must agree bit for bit before it is published.",
+    metadata={
+        "dagster/column_schema": _schema(
+            epoch="Int64", validator_id="String", stake_micro_usd="Int64", accuracy_ppm="Int64",
+            reputation_ppm="Int64", weight="Int64", capped="Boolean",
+        )
+    },
+)
+def governance_weights(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
+    deployment = sigma.open()
+    epoch = standing.publish_weights(deployment)
+    rows = standing.write_weights_table(deployment)
+    return dg.MaterializeResult(
+        metadata={
+            "epoch": epoch.epoch,
+            "published_at": dg.MetadataValue.timestamp(epoch.published_at),
+            "merkle_root": epoch.merkle_root,
+            "total_weight": epoch.total_weight,
+            "validators": epoch.validator_count,
+            "policy_hash": epoch.policy_hash,
+            "dagster/row_count": rows,
+        }
+    )
+
+
+STANDING_ASSETS = [accuracy_ledger, validator_accuracy, sigma_reputation, governance_weights]

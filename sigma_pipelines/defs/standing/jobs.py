@@ -1,0 +1,40 @@
+"""When standing, lake and marts are brought up to date: after rounds, and once a day, since decay goes by the day."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from sigma_core.lifecycle.standing import unbooked_rounds
+from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
+from sigma_pipelines.resources.deployment import SigmaDeployment
+
+standing = dg.define_asset_job(
+    "standing",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*ROUND_ASSETS),
+    description="Ledgers, accuracy, reputation, weights, lake tables and SQL models, with their checks.",
+)
+
+
+@dg.sensor(
+    job=standing,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Brings standing up to date when rounds have been decided since the last time.",
+)
+def standing_sensor(context: dg.SensorEvaluationContext, sigma: SigmaDeployment) -> dg.RunRequest | dg.SkipReason:
+    waiting = unbooked_rounds(sigma.open())
+    if not waiting:
+        return dg.SkipReason("Every decided round is booked.")
+    # The newest round in the run key: one run for all that wait, and no second one while it is under way.
+    return dg.RunRequest(run_key=f"{len(waiting)}-{waiting[-1]}")
+
+
+@dg.schedule(
+    job=standing,
+    cron_schedule="5 0 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Points decay by the UTC day, so weights move even on a day without rounds.",
+)
+def daily_standing(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest()
