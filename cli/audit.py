@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sigma_core.storage.files import write_whole
 from cli.output import stderr
 from sigma_core import __version__
 from sigma_core.config import Settings
@@ -16,6 +15,7 @@ from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.intake import Provenance, interrupted_submission, submit
 from sigma_core.policy import load_policy
 from sigma_core.sandbox.facts import FactsDocument
+from sigma_core.storage.files import write_whole
 from sigma_core.submissions.intake import read_package
 from sigma_core.submissions.package import Package, SourceType
 
@@ -49,7 +49,7 @@ def _provenance(package: Package, notes: str = "") -> Provenance:
 
 def dry_run(settings: Settings, path: Path, *, sarif: Path | None) -> dict[str, Any]:
     """Intake and sandbox alone; opens no database. Raises Refusal for a package that intake does not take."""
-    from sigma_core.sandbox.derive import derive_facts  # noqa: PLC0415
+    from sigma_core.sandbox.derive import derive_facts
 
     policy = load_policy(settings.policy_file)
     package = read_package(path, policy)
@@ -79,7 +79,7 @@ def dry_run(settings: Settings, path: Path, *, sarif: Path | None) -> dict[str, 
 
 def write_sarif(facts: FactsDocument, package_name: str, out: Path) -> None:
     """The facts as SARIF 2.1.0 in ``out``."""
-    from sigma_core.sandbox.sarif import to_sarif  # noqa: PLC0415
+    from sigma_core.sandbox.sarif import to_sarif
 
     document = to_sarif(facts, package_name, __version__)
     write_whole(out, json.dumps(document, indent=2, ensure_ascii=False).encode())
@@ -126,17 +126,17 @@ def run_round(deployment: Deployment, submission_id: str, *, on_stage: Any) -> N
 
     Raises RoundFailed with the failing stage's message.
     """
-    from cli.dagster_home import prepare_dagster_home  # noqa: PLC0415
+    from cli.dagster_home import prepare_dagster_home
 
     prepare_dagster_home(deployment.settings)
     # Dagster takes most of a second to import: after the home is known to be usable, and only here.
-    import dagster as dg  # noqa: PLC0415
+    import dagster as dg
 
-    from sigma_core.lifecycle.panels import open_run_key  # noqa: PLC0415
-    from sigma_pipelines import progress  # noqa: PLC0415
-    from sigma_pipelines.definitions import defs  # noqa: PLC0415
-    from sigma_pipelines.materialisation import RUN_KEY_TAG  # noqa: PLC0415
-    from sigma_pipelines.partitions import SUBMISSIONS  # noqa: PLC0415
+    from sigma_core.lifecycle.panels import open_run_key
+    from sigma_pipelines import progress
+    from sigma_pipelines.definitions import defs
+    from sigma_pipelines.materialisation import RUN_KEY_TAG
+    from sigma_pipelines.partitions import SUBMISSIONS
 
     progress.on_stage(on_stage)
     resumed = open_run_key(deployment, submission_id)
@@ -153,17 +153,24 @@ def run_round(deployment: Deployment, submission_id: str, *, on_stage: Any) -> N
         )
     if not result.success:
         failed = next(event for event in result.all_events if event.is_step_failure)
-        error = failed.step_failure_data
-        message = error.user_failure_data.description if error.user_failure_data else str(error.error_display_string)
+        message = _why(failed.step_failure_data)
         raise RoundFailed(
             f"{STAGE_NAMES.get(str(failed.step_key), failed.step_key)}: {message}",
             hint=f"run the same command again to resume; run {result.run_id} in the Dagster UI has the details",
         )
 
 
+def _why(failure: Any) -> str:
+    """A stage's own words where it failed on purpose, else the first line of what it raised."""
+    if failure.user_failure_data is not None:
+        return str(failure.user_failure_data.description)
+    raised = failure.error.cause or failure.error
+    return str(raised.message).strip().splitlines()[0]
+
+
 def _report(deployment: Deployment, submission_id: str, *, out: Path | None, sarif: Path | None) -> dict[str, Any]:
-    from sigma_core.lifecycle.facts import load_facts  # noqa: PLC0415
-    from sigma_core.lifecycle.report import certificate_of, find_round, round_report  # noqa: PLC0415
+    from sigma_core.lifecycle.facts import load_facts
+    from sigma_core.lifecycle.report import certificate_of, find_round, round_report
 
     row = find_round(deployment, submission_id)
     report = round_report(deployment, row.id)

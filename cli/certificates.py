@@ -25,11 +25,11 @@ class FoundCertificate:
 
 def find_certificate(settings: Settings, identifier: str) -> FoundCertificate:
     """By certificate id, or by the id of a round or submission that has one. Raises SigmaError when there is none."""
-    from sqlalchemy import or_, select  # noqa: PLC0415
+    from sqlalchemy import or_, select
 
-    from sigma_core.certificates.bundle import Bundle  # noqa: PLC0415
-    from sigma_core.deployment import open_deployment  # noqa: PLC0415
-    from sigma_core.storage.protocol import CertificateRow  # noqa: PLC0415
+    from sigma_core.certificates.bundle import Bundle
+    from sigma_core.deployment import open_deployment
+    from sigma_core.storage.protocol import CertificateRow
 
     deployment = open_deployment(settings)
     with deployment.read_sessions() as session:
@@ -59,7 +59,7 @@ def find_certificate(settings: Settings, identifier: str) -> FoundCertificate:
 
 def export_bundle(bundle: bytes, out: Path) -> None:
     """Write the bundle file, whole or not at all."""
-    from sigma_core.storage.files import write_whole  # noqa: PLC0415
+    from sigma_core.storage.files import write_whole
 
     write_whole(out, bundle)
 
@@ -80,12 +80,14 @@ def verify_target(
         bundle = find_certificate(settings, target).bundle
     else:
         raise SigmaError(
-            f"{target}: no such bundle file, and not a certificate id", code="USAGE", hint="a certificate id begins with cert_"
+            f"{target}: no such bundle file, and not a certificate id",
+            code="USAGE",
+            hint="a certificate id begins with cert_",
         )
     at_hand = None
     if package is not None:
-        from sigma_core.policy import load_policy  # noqa: PLC0415
-        from sigma_core.submissions.intake import read_package  # noqa: PLC0415
+        from sigma_core.policy import load_policy
+        from sigma_core.submissions.intake import read_package
 
         at_hand = read_package(package, load_policy(settings.policy_file))
     verified = verify_bundle(bundle, _trusted(settings, keys), at=at, package=at_hand)

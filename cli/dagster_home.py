@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 
-from cli.files import write_whole
 from sigma_core.config import Settings
 from sigma_core.errors import Unavailable
+from sigma_core.storage.files import write_whole
 
 DAGSTER_YAML = """\
 # Written by SIGMA on first use; yours to edit from now on.
 telemetry:
   enabled: false
+event_log_storage:
+  # Dagster's own, with a batch's events stored in one transaction.
+  module: sigma_pipelines.event_log
+  class: BatchingSqliteEventLogStorage
+  config:
+    base_dir: {runs}
 run_coordinator:
   module: dagster._core.run_coordinator.queued_run_coordinator
   class: QueuedRunCoordinator
@@ -41,7 +48,7 @@ def prepare_dagster_home(settings: Settings) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not config.exists():
-            write_whole(config, DAGSTER_YAML.encode())
+            write_whole(config, DAGSTER_YAML.format(runs=json.dumps(str(home / "history" / "runs"))).encode())
     except OSError as error:
         raise Unavailable(f"{home}: {error.strerror}", hint="check SIGMA_HOME and its permissions") from None
     os.environ["DAGSTER_HOME"] = str(home)

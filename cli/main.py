@@ -26,7 +26,9 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-PackagePath = Annotated[Path, typer.Argument(help="A skill or API package: a folder, a zip or a tar.", show_default=False)]
+PackagePath = Annotated[
+    Path, typer.Argument(help="A skill or API package: a folder, a zip or a tar.", show_default=False)
+]
 LOCAL_SUBMITTER = "local-cli"
 
 
@@ -43,7 +45,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Options that stand before the command."""
 
@@ -59,8 +63,8 @@ def audit(
 
     Exit code 0 when a certificate was issued, 1 when not, 2 for wrong use, 3 when something needed is not available.
     """
-    from cli.audit import audit_package  # noqa: PLC0415
-    from cli.render import print_report  # noqa: PLC0415
+    from cli.audit import audit_package
+    from cli.render import print_report
 
     with reporting(as_json=as_json):
         report = audit_package(load_settings(), path, out=out, sarif=sarif)
@@ -81,8 +85,8 @@ def validate(
 
     Exit code 0 when nothing blocks, 1 when a certificate would be impossible.
     """
-    from cli.audit import dry_run  # noqa: PLC0415
-    from cli.render import print_dry_run  # noqa: PLC0415
+    from cli.audit import dry_run
+    from cli.render import print_dry_run
 
     with reporting(as_json=as_json):
         result = dry_run(load_settings(), path, sarif=sarif)
@@ -100,7 +104,7 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Record a package for the running deployment (`sigma up`), whose daemon will audit it."""
-    from cli.audit import submit_package  # noqa: PLC0415
+    from cli.audit import submit_package
 
     with reporting(as_json=as_json):
         submission_id = submit_package(load_settings(), path, notes)
@@ -117,9 +121,9 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Where a submission stands: its rounds, their outcomes, and what failed on the way."""
-    from cli.render import print_status  # noqa: PLC0415
-    from sigma_core.deployment import open_deployment  # noqa: PLC0415
-    from sigma_core.lifecycle.report import submission_status  # noqa: PLC0415
+    from cli.render import print_status
+    from sigma_core.deployment import open_deployment
+    from sigma_core.lifecycle.report import submission_status
 
     with reporting(as_json=as_json):
         result = submission_status(open_deployment(), identifier)
@@ -131,13 +135,15 @@ def status(
 
 @app.command(epilog="Example: sigma certificate cert_01kb8c0z3v…_r1 --out bundle.json")
 def certificate(
-    identifier: Annotated[str, typer.Argument(metavar="ID", help="A certificate id, or a submission or round id that has one.")],
+    identifier: Annotated[
+        str, typer.Argument(metavar="ID", help="A certificate id, or a submission or round id that has one.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Write the bundle to this file instead of a summary.")] = None,
     as_json: Json = False,
 ) -> None:
     """A certificate of this deployment: its sealed payload, or its bundle with --out."""
-    from cli.certificates import export_bundle, find_certificate  # noqa: PLC0415
-    from cli.render import print_payload  # noqa: PLC0415
+    from cli.certificates import export_bundle, find_certificate
+    from cli.render import print_payload
 
     with reporting(as_json=as_json):
         found = find_certificate(load_settings(), identifier)
@@ -152,8 +158,12 @@ def certificate(
 @app.command(epilog="Example: sigma verify changelog-writer.sigma.json --package ./changelog-writer")
 def verify(
     target: Annotated[str, typer.Argument(metavar="BUNDLE|ID", help="A bundle file, or the id of a certificate here.")],
-    package: Annotated[Path | None, typer.Option(help="Also hold this package against the certificate, file by file.")] = None,
-    keys: Annotated[Path | None, typer.Option(help="Trusted public keys (JSON). Default: this deployment's own.")] = None,
+    package: Annotated[
+        Path | None, typer.Option(help="Also hold this package against the certificate, file by file.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="Trusted public keys (JSON). Default: this deployment's own.")
+    ] = None,
     at: Annotated[str | None, typer.Option(help="Verify as of this instant, ISO 8601 UTC. Default: now.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -161,8 +171,8 @@ def verify(
 
     Exit code 0 when it holds, 1 when it does not, with the refusal.
     """
-    from cli.certificates import verify_target  # noqa: PLC0415
-    from cli.render import print_verified  # noqa: PLC0415
+    from cli.certificates import verify_target
+    from cli.render import print_verified
 
     with reporting(as_json=as_json):
         moment = _instant(at)
@@ -174,7 +184,7 @@ def verify(
 
 
 def _instant(text: str | None) -> datetime:
-    from sigma_core.timestamps import parse_iso_utc  # noqa: PLC0415
+    from sigma_core.timestamps import parse_iso_utc
 
     if text is None:
         return datetime.now(UTC)
@@ -186,19 +196,23 @@ def _instant(text: str | None) -> datetime:
 
 @app.command(epilog="Example: sigma replay rnd_01kb8c0z3v…_r1")
 def replay(
-    identifier: Annotated[str, typer.Argument(metavar="ROUND|FILE", help="A round id, a submission id, or a replay document.")],
+    identifier: Annotated[
+        str, typer.Argument(metavar="ROUND|FILE", help="A round id, a submission id, or a replay document.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Write the public replay document to this file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Recompute a round from its public document: beacon, panels, votes, consensus. Exit code 1 when anything differs."""
-    from cli.replay import replay_round  # noqa: PLC0415
+    from cli.replay import replay_round
 
     with reporting(as_json=as_json):
         result = replay_round(load_settings(), identifier, out=out)
     if as_json:
         print_json(result)
     elif result["agrees"]:
-        stdout.print(f"[green]agrees[/] {printable(result['roundId'])}: seed, seats, votes and outcome recomputed bit for bit")
+        stdout.print(
+            f"[green]agrees[/] {printable(result['roundId'])}: seed, seats, votes and outcome recomputed bit for bit"
+        )
         for line in result["unchecked"]:
             stdout.print(f"  [dim]not covered: {printable(line)}[/]")
     else:
@@ -211,8 +225,8 @@ def replay(
 @app.command(epilog="Example: SIGMA_DAGSTER_PORT=9000 sigma up")
 def up() -> None:
     """Start the API, the Dagster UI and the Dagster daemon; stop all three with Ctrl-C."""
-    from cli.services import run_services  # noqa: PLC0415
-    from sigma_core.deployment import open_deployment  # noqa: PLC0415
+    from cli.services import run_services
+    from sigma_core.deployment import open_deployment
 
     with reporting(as_json=False):
         settings = load_settings()

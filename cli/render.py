@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.padding import Padding
-from rich.table import Table
-
 from cli.output import printable, stdout
 
 OUTCOME_STYLE = {"APPROVED": "bold green", "REJECTED": "bold red", "ESCALATED": "bold yellow"}
 SEVERITY_STYLE = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow", "LOW": "cyan", "INFO": "dim"}
 LIMITS = "SIGMA verifies; it does not prove that no vulnerability exists."
 MAX_FINDINGS = 20
+
+
+def _pairs(*pairs: tuple[str, object]) -> None:
+    """Labels and values, a line each; long hashes stay whole, so that they can be copied."""
+    for label, value in pairs:
+        stdout.print(f"  [dim]{label:<16}[/]{printable(str(value))}")
 
 
 def print_report(report: dict[str, Any]) -> None:
@@ -23,24 +26,25 @@ def print_report(report: dict[str, Any]) -> None:
     stdout.print(f"[{OUTCOME_STYLE[outcome]}]{verdict}[/]  {name}  ({report['productType']})")
     for reason in report["reasons"]:
         stdout.print(f"  {printable(reason['message'])}  [dim]{reason['code']}[/]")
+        for signal in reason["detail"].get("signals", []):
+            if "file" in signal:
+                stdout.print(f"    {printable(signal['file'])}:{signal['line']}  {printable(signal['reason'])}")
     stdout.print()
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("facts", f"risk {report['sandboxRiskLevel']}, security {report['securityLevel']}, "
-                  f"coverage {'complete' if report['coverageComplete'] else 'INCOMPLETE'}")
+    coverage = "complete" if report["coverageComplete"] else "INCOMPLETE"
+    _pairs(("facts", f"risk {report['sandboxRiskLevel']}, security {report['securityLevel']}, coverage {coverage}"))
     for phase in report["votes"]:
-        other = f", {phase['other']} abstained or did not show" if phase["other"] else ""
-        facts.add_row(f"panel {phase['phase']}", f"{phase['safe']} SAFE, {phase['unsafe']} UNSAFE{other}")
+        other = f", {phase['other']} without a vote" if phase["other"] else ""
+        _pairs((f"panel {phase['phase']}", f"{phase['safe']} SAFE, {phase['unsafe']} UNSAFE{other}"))
     if report["nEffPpm"]:
-        facts.add_row(
-            "assurance",
-            f"level {report['assuranceLevel']}; the votes count as about {report['nEffPpm'] / 1_000_000:.1f} independent ones",
-        )
-    facts.add_row("submission", f"{report['submissionId']}, round {report['roundNumber']}")
+        independent = report["nEffPpm"] / 1_000_000
+        _pairs(("assurance", f"level {report['assuranceLevel']}; the votes count as about {independent:.1f} independent ones"))
+    _pairs(("submission", f"{report['submissionId']}, round {report['roundNumber']}"))
     if report["certificateId"]:
-        facts.add_row("certificate", report["certificateId"])
-        facts.add_row("payload", report["payloadHash"])
-        facts.add_row("bundle", printable(str(report["bundlePath"])))
-    stdout.print(Padding(facts, (0, 0, 0, 2)))
+        _pairs(
+            ("certificate", report["certificateId"]),
+            ("payload hash", report["payloadHash"]),
+            ("bundle", report["bundlePath"]),
+        )
     print_findings(report["findings"])
     stdout.print(f"\n[dim]{LIMITS}[/]")
     if report["bundlePath"]:
@@ -91,15 +95,18 @@ def print_status(result: dict[str, Any]) -> None:
     for row in result["rounds"]:
         outcome = row["outcome"] or row["state"]
         certificate = f"  {row['certificateId']}" if row["certificateId"] else ""
-        stdout.print(f"  round {row['roundNumber']}  {outcome}{certificate}  [dim]{row['decidedAt'] or row['openedAt']}[/]")
+        stdout.print(
+            f"  round {row['roundNumber']}  {outcome}{certificate}  [dim]{row['decidedAt'] or row['openedAt']}[/]"
+        )
     for failure in result["failures"]:
-        stdout.print(f"  [red]failed[/] {failure['stage']}: {printable(failure['error'])}  [dim]{failure['failedAt']}[/]")
+        stdout.print(
+            f"  [red]failed[/] {failure['stage']}: {printable(failure['error'])}  [dim]{failure['failedAt']}[/]"
+        )
 
 
 def print_payload(payload: dict[str, Any], payload_hash: str) -> None:
     """What a certificate says."""
-    grid = Table.grid(padding=(0, 2))
-    for label, value in (
+    _pairs(
         ("certificate", payload["certificateId"]),
         ("status at issue", payload["status"]),
         ("product", f"{payload['skillName']} {payload['skillVersion'] or ''} ({payload['productType']})"),
@@ -110,9 +117,7 @@ def print_payload(payload: dict[str, Any], payload_hash: str) -> None:
         ("issued", payload["issuedAt"]),
         ("expires", payload["expiresAt"]),
         ("payload hash", payload_hash),
-    ):
-        grid.add_row(label, printable(str(value)))
-    stdout.print(grid)
+    )
 
 
 def print_verified(verified: dict[str, Any]) -> None:
@@ -122,4 +127,6 @@ def print_verified(verified: dict[str, Any]) -> None:
         stdout.print(f"  [green]✓[/] {printable(check)}")
     stdout.print()
     print_payload(verified["payload"], verified["payloadHash"])
-    stdout.print(f"\n[dim]Offline: suspension and revocation after issue show in the status list, not here. {LIMITS}[/]")
+    stdout.print(
+        f"\n[dim]Offline: suspension and revocation after issue show in the status list, not here. {LIMITS}[/]"
+    )

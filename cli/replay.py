@@ -29,8 +29,8 @@ def replay_round(settings: Settings, identifier: str, *, out: Path | None) -> di
 
 
 def _kept(settings: Settings, identifier: str, out: Path | None) -> Replayed:
-    from sigma_core.deployment import open_deployment  # noqa: PLC0415
-    from sigma_core.lifecycle.report import find_round  # noqa: PLC0415
+    from sigma_core.deployment import open_deployment
+    from sigma_core.lifecycle.report import find_round
 
     deployment = open_deployment(settings)
     if out is not None:

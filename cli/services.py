@@ -22,7 +22,8 @@ from sigma_core.config import Settings
 from sigma_core.errors import Unavailable
 
 START_SECONDS = 120
-STOP_SECONDS = 15
+INTERRUPT_SECONDS = 15
+TERMINATE_SECONDS = 5
 POLL_SECONDS = 0.2
 WORKSPACE = Path(__file__).resolve().parent.parent / "workspace.yaml"
 
@@ -156,7 +157,7 @@ def _start(service: Service, settings: Settings) -> Running:
     logs.mkdir(exist_ok=True, mode=0o700)
     log = logs / f"{service.name.lower().replace(' ', '-')}.log"
     with log.open("ab") as output:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own commands
             service.command,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -211,8 +212,8 @@ def _refuse_ended(running: list[Running]) -> None:
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Interrupt each child's group, wait, ask harder, and at last kill whatever is left of it: no orphan keeps a port."""
-    for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGTERM, 5)):
+    """Interrupt each group, wait, ask harder, and at last kill whatever is left of it: no orphan keeps a port."""
+    for number, seconds in ((signal.SIGINT, INTERRUPT_SECONDS), (signal.SIGTERM, TERMINATE_SECONDS)):
         for process in processes:
             if process.poll() is None:
                 _signal_group(process, number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import Request, Response
 
 from sigma_core.canonical import sha256_hex
@@ -11,6 +13,11 @@ NOT_FOUND_CACHE_CONTROL = "public, max-age=5"
 """A certificate that is not there now may be there in a moment."""
 
 JSON = "application/json"
+
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The bytes that `If-None-Match` names are still the answer."}
+}
+"""The OpenAPI ``responses`` of a route that answers with `cacheable`."""
 
 
 def cacheable(request: Request, content: bytes, media_type: str = JSON) -> Response:

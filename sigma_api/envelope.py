@@ -22,19 +22,6 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
-CROSS_ORIGIN_HEADERS = {
-    # Any page may read what is public; without credentials there is nothing that differs by who asks.
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "Allow, ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
-
-PREFLIGHT_HEADERS = {
-    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
-    "Access-Control-Allow-Headers": "If-None-Match, X-Request-ID",
-    "Access-Control-Max-Age": "86400",
-}
-
 ACCEPTED_REQUEST_ID = re2.compile(r"[A-Za-z0-9._-]{8,64}")
 
 log = logging.getLogger(__name__)
@@ -48,6 +35,7 @@ class Envelope:
         self._headers = dict(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

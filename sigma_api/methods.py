@@ -31,9 +31,14 @@ class Methods:
         self._options_headers = options_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            await self._app(scope | {"method": "GET"}, receive, _without_body(send))
-        elif scope["type"] == "http" and scope["method"] == "OPTIONS" and (allow := allow_header(self._api, scope["path"])):
+            await self._app({**scope, "method": "GET"}, receive, _without_body(send))
+        elif (
+            scope["type"] == "http"
+            and scope["method"] == "OPTIONS"
+            and (allow := allow_header(self._api, scope["path"]))
+        ):
             await Response(status_code=204, headers={"Allow": allow, **self._options_headers})(scope, receive, send)
         else:
             await self._app(scope, receive, send)

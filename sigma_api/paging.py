@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import orjson
 
 from sigma_api.problems import ProblemError
-from sigma_core.timestamps import EPOCH_DAY
+from sigma_core.timestamps import iso_utc, parse_iso_utc
 
 MAX_CURSOR_CHARACTERS = 200
-MAX_MILLISECONDS = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
-MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +25,8 @@ class Cursor:
     id: str
 
     def encode(self) -> str:
-        """Text for ``nextCursor``: base64url of ``[milliseconds since 1970, id]``, without padding."""
-        document = orjson.dumps([(self.at - EPOCH_DAY) // MILLISECOND, self.id])
-        return urlsafe_b64encode(document).rstrip(b"=").decode()
+        """Text for ``nextCursor``: base64url of the JSON list of instant and id, without padding."""
+        return urlsafe_b64encode(orjson.dumps([iso_utc(self.at), self.id])).rstrip(b"=").decode()
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
@@ -37,13 +34,12 @@ class Cursor:
         try:
             if len(text) > MAX_CURSOR_CHARACTERS:
                 raise ValueError
-            milliseconds, identifier = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-            if type(milliseconds) is not int or not 0 <= milliseconds <= MAX_MILLISECONDS or type(identifier) is not str:
+            at, identifier = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            cursor = cls(parse_iso_utc(at), identifier)
+            # PostgreSQL has no text with NUL.
+            if type(identifier) is not str or "\x00" in identifier or cursor.encode() != text:
                 raise ValueError
-            cursor = cls(EPOCH_DAY + milliseconds * MILLISECOND, identifier)
-            if cursor.encode() != text or "\x00" in identifier:
-                raise ValueError
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise ProblemError(
                 "invalid-cursor", "query parameter cursor: take it unchanged from nextCursor of an earlier page"
             ) from None

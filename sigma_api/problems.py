@@ -38,14 +38,24 @@ class ProblemKind:
 
 
 PROBLEMS: dict[str, ProblemKind] = {
-    "bad-request": ProblemKind(400, "The request cannot be understood", "The request breaks the rules of HTTP or of its media type."),
-    "invalid-cursor": ProblemKind(400, "The cursor is not one of ours", "Take `cursor` unchanged from `nextCursor` of an earlier page."),
+    "bad-request": ProblemKind(
+        400, "The request cannot be understood", "The request breaks the rules of HTTP or of its media type."
+    ),
+    "invalid-cursor": ProblemKind(
+        400, "The cursor is not one of ours", "Take `cursor` unchanged from `nextCursor` of an earlier page."
+    ),
     "not-found": ProblemKind(404, "There is nothing here", "No record has this id, or no route has this path."),
-    "method-not-allowed": ProblemKind(405, "This method is not served here", "The `Allow` header lists the methods that are."),
-    "invalid-parameter": ProblemKind(422, "A parameter breaks its rule", "`errors` names each parameter and the rule that it breaks."),
+    "method-not-allowed": ProblemKind(
+        405, "This method is not served here", "The `Allow` header lists the methods that are."
+    ),
+    "invalid-parameter": ProblemKind(
+        422, "A parameter breaks its rule", "`errors` names each parameter and the rule that it breaks."
+    ),
     "rate-limited": ProblemKind(429, "Too many requests", "Wait as many seconds as `Retry-After` says."),
-    "internal": ProblemKind(500, "SIGMA failed", "The fault is ours and has been logged under the `X-Request-ID` of the answer."),
-    "unavailable": ProblemKind(503, "SIGMA cannot answer now", "Something that SIGMA needs is not there. Try again after `Retry-After` seconds."),
+    "internal": ProblemKind(
+        500, "SIGMA failed", "The fault is ours and has been logged under the `X-Request-ID` of the answer."
+    ),
+    "unavailable": ProblemKind(503, "SIGMA cannot answer now", "Try again after `Retry-After` seconds."),
 }
 """Every problem type by its slug, the last part of ``type``."""
 
@@ -140,7 +150,9 @@ def install(api: FastAPI) -> None:
 
 def internal_problem(_request: Request, _error: Exception) -> Response:
     """500 that says nothing about the error; `sigma_api.envelope` logs it."""
-    return problem("internal", "SIGMA failed to answer; the fault has been logged. Name the X-Request-ID when you report it.")
+    return problem(
+        "internal", "SIGMA failed to answer; the fault has been logged. Name the X-Request-ID when you report it."
+    )
 
 
 def _unavailable() -> Response:

@@ -97,6 +97,7 @@ class RateLimit:
         self._policy = f'"{name}";q={window.limit};w={window.window_seconds}'
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

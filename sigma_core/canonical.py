@@ -22,6 +22,9 @@ MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
 """Deepest nesting that a hashed document may have; ours stay below ten."""
 
+Sealed = orjson.Fragment
+"""Bytes that `canonical_json` wrote before, as a part of a larger document: copied as they stand, not checked again."""
+
 Json = None | bool | int | str | list[Any] | dict[str, Any]
 
 
@@ -72,7 +75,7 @@ def _check(value: Any, place: _Place, depth: int) -> None:
     elif kind is list or kind is tuple:
         for index, item in enumerate(value):
             _check(item, (place, index), depth + 1)
-    elif value is not None and kind is not bool:
+    elif value is not None and kind is not bool and kind is not Sealed:
         raise _refusal(place, f"{kind.__name__} is not allowed in a hashed document")
 
 

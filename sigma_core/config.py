@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -67,6 +67,13 @@ class Settings(BaseSettings):
     dagster_port: int = Field(default=8401, ge=1, le=65535, description="Port of the Dagster UI.")
     public_url: str = Field(
         default="http://127.0.0.1:8400", description="Address under which clients reach the public plane."
+    )
+    public_rate_requests: int = Field(
+        default=600, ge=1, description="Requests that one client address may send to the public plane in a window."
+    )
+    public_rate_window_seconds: int = Field(default=60, ge=1, description="Length of that window.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="WARNING", description="What the API logs; INFO has a line for every request."
     )
     batch_size: int = Field(
         default=100, ge=1, le=500, description="Submissions that the intake sensor puts into one Dagster run at most."

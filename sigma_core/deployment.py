@@ -19,8 +19,8 @@ from sigma_core.certificates.signing_key import SigningKey, load_or_create_signi
 from sigma_core.config import Settings, load_settings
 from sigma_core.policy import Policy, load_policy
 from sigma_core.storage.blobs import Blobs
-from sigma_core.storage.files import write_whole
 from sigma_core.storage.engine import open_engine, session_factory
+from sigma_core.storage.files import write_whole
 from sigma_core.storage.migrations import upgrade
 from sigma_core.storage.protocol import PolicyRow
 from sigma_core.timestamps import utc_now

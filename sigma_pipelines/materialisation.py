@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._core.events import AssetMaterialization as _AssetMaterialization  # noqa: F401
 
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.failures import failed_in_run, note_failure
+from sigma_pipelines.event_log import store_materialisations
 
 DEFER_EVENTS = {"dagster/defer_asset_events": "true"}
 RUN_KEY_TAG = "sigma/run_key"
@@ -33,14 +33,16 @@ def run_key(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -
     return run.tags.get(RUN_KEY_TAG) or run.root_run_id or run.run_id
 
 
-def each_submission(
-    context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]
-) -> None:
+def each_submission(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
     """Do ``work`` for every partition of this run and record what it returns as the materialisation's metadata."""
-    if len(context.partition_keys) == 1:
+    if len(context.partition_keys) == 1 and not _deferred(context):
         _one(context, work)
     else:
         _batch(context, deployment, work)
+
+
+def _deferred(context: dg.AssetExecutionContext) -> bool:
+    return all(context.run.tags.get(name) == value for name, value in DEFER_EVENTS.items())
 
 
 def _one(context: dg.AssetExecutionContext, work: Callable[[str], Metadata]) -> None:
@@ -56,7 +58,6 @@ def _batch(context: dg.AssetExecutionContext, deployment: Deployment, work: Call
     stage = context.asset_key.path[-1]
     key_of_run = run_key(context)
     failed = failed_in_run(deployment, key_of_run)
-    deferred = context.run.tags.get("dagster/defer_asset_events") == "true"
     done: list[tuple[str, Metadata]] = []
     keys = [key for key in context.partition_keys if key not in failed]
     for position, key in enumerate(keys, start=1):
@@ -67,14 +68,12 @@ def _batch(context: dg.AssetExecutionContext, deployment: Deployment, work: Call
             context.log.warning(f"{key}: {stage} failed and is left to a run of its own: {error}")
         if position % 100 == 0:
             context.log.info(f"{stage}: {position} of {len(keys)} submissions")
-    if deferred:
-        _store_events(context, done)
+    if _deferred(context):
+        store_materialisations(
+            context,
+            [dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata) for key, metadata in done],
+        )
     else:
         for key, metadata in done:
             context.add_asset_metadata(metadata, partition_key=key)
     context.log.info(f"{stage}: {len(done)} of {len(context.partition_keys)} submissions done")
-
-
-def _store_events(context: dg.AssetExecutionContext, done: list[tuple[str, Metadata]]) -> None:
-    for key, metadata in done:
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))

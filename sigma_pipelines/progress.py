@@ -1,7 +1,5 @@
 """A Dagster logger that tells a terminal which stage of a run is under way."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 

@@ -9,7 +9,7 @@ Start with `sigma_core.assembly.round`: it is the protocol from top to bottom. E
 - `commit_reveal`: sealed votes
 - `consensus`: votes and facts to an outcome
 - `independence`: what the votes are worth together
-- `replay`: the public document and its recomputation
+- `replay_document`, `replay`: the public record and its recomputation
 - `transcript`: how fields become one hash
 
 Everything in here is pure: no database, no clock, no network. Storage is the caller's.

@@ -15,7 +15,7 @@ What it does not do: bind an operator who looks ahead at its own secret. A deplo
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
 from sigma_core.assembly.transcript import is_hex
@@ -150,15 +150,15 @@ class HashChainBeacon:
 
     chain: HashChain
     length: int
-    pebbles: tuple[bytes, ...]
+    pebbles: tuple[bytes, ...] = field(repr=False)
     revealed: int = 0
 
     @classmethod
     def create(cls, secret: bytes, length: int) -> Self:
-        """The chain of ``length`` rounds from a secret of at least 32 random bytes; costs ``length`` hashes. Raises
+        """The chain of ``length`` rounds from a secret of 32 random bytes; costs ``length`` hashes. Raises
         BeaconError."""
-        if len(secret) < 32:
-            raise BeaconError("the secret of a beacon chain must have at least 32 bytes")
+        if len(secret) != 32:
+            raise BeaconError("the secret of a beacon chain has 32 bytes")
         if not 1 <= length <= MAX_LENGTH:
             raise BeaconError(f"a beacon chain has 1 to {MAX_LENGTH} rounds, not {length}")
         pebbles = [secret]
@@ -192,7 +192,6 @@ class HashChainBeacon:
         if round_number > self.revealed:
             return NotYet(round_number)
         pebble, steps = divmod(self.length - round_number, PEBBLE_SPACING)
-        # A one-round chain's secret may be longer than a digest; every other value is one.
         return BeaconValue(self.chain_id, round_number, _links(self.pebbles[pebble], steps).hex())
 
     def verify(self, value: BeaconValue) -> None:
@@ -200,7 +199,7 @@ class HashChainBeacon:
         self.chain.verify(value)
 
     def reveal_to(self, round_number: int) -> Self:
-        """The beacon with rounds up to ``round_number`` public; what is public stays so. Raises BeaconExhaustedError."""
+        """The beacon with rounds up to ``round_number`` public; what is public stays. Raises BeaconExhaustedError."""
         if round_number > self.length:
             raise BeaconExhaustedError(
                 f"beacon chain {self.chain_id} ends at round {self.length}; there is no round {round_number}"

@@ -190,7 +190,7 @@ def apply(ballot: Ballot, event: Event) -> Ballot:
 
 
 def opens(ballot: Ballot, held: SealedVote, verdict: Mapping[str, Any], salt: str) -> bool:
-    """Whether ``verdict`` and ``salt`` are what the seat committed to, and the verdict is one of SAFE, UNSAFE, ABSTAIN."""
+    """Whether ``verdict`` and ``salt`` are what the seat committed to, and say SAFE, UNSAFE or ABSTAIN."""
     try:
         Verdict(str(verdict.get("verdict")))
         verdict_hash = sha256_of(dict(verdict))

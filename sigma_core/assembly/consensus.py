@@ -20,6 +20,7 @@ certifies. A canary's label is the truth whatever was decided, so a canary's vot
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,6 @@ from enum import StrEnum
 from typing import Any
 
 from sigma_core.audit.model import Verdict
-from sigma_core.canonical import canonical_json
 from sigma_core.policy import AssemblyRules
 from sigma_core.sandbox.facts import SignalKind
 
@@ -208,17 +208,22 @@ def _risks(signals: Collection[Mapping[str, Any]], canary: CanaryState, safe: in
         by_kind.setdefault(SignalKind.MISSED_CANARY.value, []).append(missed)
     for kind, found in by_kind.items():
         message = _RISK_MESSAGES.get(kind, "The facts carry a blocking signal.")
-        risks.append(Reason(kind, message, {"signals": sorted(found, key=canonical_json)}))
+        risks.append(Reason(kind, message, {"signals": sorted(found, key=_order)}))
     return risks
 
 
 _RISK_MESSAGES = {
     SignalKind.TAMPER.value: "The package was tampered with.",
     SignalKind.BLOCKING_MISMATCH.value: "The package does what it does not declare.",
-    SignalKind.STRONG_INJECTION.value: "The package addresses the agent or its reviewers with hidden or hostile instructions.",
+    SignalKind.STRONG_INJECTION.value: "The package gives hidden or hostile instructions to agents or reviewers.",
     SignalKind.HARD_FAILURE.value: "A rule that no package may break is broken.",
     SignalKind.MISSED_CANARY.value: "Votes on the SAFE side missed a canary.",
 }
+
+
+def _order(signal: Mapping[str, Any]) -> str:
+    # Not `canonical_json`, which refuses what is not canonical: `decide` must be total.
+    return json.dumps(signal, sort_keys=True, default=str)
 
 
 def _quorum_missed(first: Counter[Vote], second: Counter[Vote], rules: AssemblyRules) -> Reason:

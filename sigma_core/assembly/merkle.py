@@ -15,13 +15,14 @@ def leaf_hash(leaf: bytes) -> bytes:
     return hashlib.sha256(_LEAF + leaf).digest()
 
 
-def _node_hash(left: bytes, right: bytes) -> bytes:
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """SHA-256(0x01 ‖ left ‖ right)."""
     return hashlib.sha256(_NODE + left + right).digest()
 
 
 def _next_level(level: list[bytes]) -> list[bytes]:
     """Parents of neighbours; an odd last node moves up unchanged, which gives the RFC's split at powers of two."""
-    parents = [_node_hash(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
+    parents = [node_hash(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
     return parents + level[len(parents) * 2 :]
 
 
@@ -59,7 +60,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
             sibling = next(siblings, None)
             if sibling is None:
                 return False
-            node = _node_hash(sibling, node) if index % 2 else _node_hash(node, sibling)
+            node = node_hash(sibling, node) if index % 2 else node_hash(node, sibling)
         index //= 2
         size = (size + 1) // 2
     return node == root and next(siblings, None) is None

@@ -1,8 +1,7 @@
-"""The public record of a round, and the recomputation that anyone can run on it.
+"""Recompute a round from its public record: anyone can, with nothing else.
 
-`ReplayDocument` holds every input of a round beside the hashes and results that were published of it. `replay`
-recomputes them step by step, each step from what the document states, so that a disagreement is named where it
-arises: the path of the stated value, the inputs that it was recomputed from, and the rule.
+`replay` goes through a `ReplayDocument` step by step, each step from what the document states, so that a disagreement
+is named where it arises: the path of the stated value, the inputs that it was recomputed from, and the rule.
 
 A document that agrees with itself is a round that followed the protocol. Whether it is *the* round shows in the
 values that were published elsewhere (certificate, beacon anchor, weights root): hand them to `replay` as
@@ -12,254 +11,36 @@ values that were published elsewhere (certificate, beacon anchor, weights root):
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import ValidationError
 
 from sigma_core.assembly.beacon import BeaconChain, BeaconError, BeaconValue, HashChain
 from sigma_core.assembly.commit_reveal import Ballot, SealedVote, SeatStatus, Stage, opens
 from sigma_core.assembly.consensus import CanaryState, Outcome, Vote
 from sigma_core.assembly.drand import DrandChain
-from sigma_core.assembly.independence import Calibration, FamilyKind, assurance_level, effective_votes_ppm
-from sigma_core.assembly.round import (
-    THIRD_PANEL,
-    PhaseRecord,
-    Round,
-    SealedSubmission,
-    conclude,
-    seat_panel,
+from sigma_core.assembly.independence import Calibration
+from sigma_core.assembly.replay_document import (
+    SCHEMA,
+    DrandChainPart,
+    HashChainPart,
+    ReplayDocument,
+    independence_json,
 )
+from sigma_core.assembly.round import THIRD_PANEL, PhaseRecord, Round, SealedSubmission, conclude, seat_panel
 from sigma_core.assembly.selection import Panel, Pool, PoolTooSmallError, Seat, selection_seed
 from sigma_core.assembly.weights import WeightRow, WeightsError, WeightsSnapshot
-from sigma_core.audit.model import Verdict
 from sigma_core.canonical import Json, NotCanonical, canonical_json, sha256_of
 from sigma_core.errors import SigmaError, Unavailable
-from sigma_core.policy import AssemblyRules, Relaxation
+from sigma_core.policy import AssemblyRules
 from sigma_core.sandbox.facts import FactsDocument
 
-SCHEMA = "sigma-replay-v1"
-
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Number = Annotated[int, Field(ge=0)]
+_MOST_DRAW_ATTEMPTS = 1 << 20
+"""So that a hostile document cannot make a replay draw for ever."""
 
 StandingReplay = Callable[[Mapping[str, Any], Outcome], Json]
 """Recomputes the ``standing`` part (points and weights) from the whole document and the recomputed outcome."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)
-
-
-class SubmissionPart(_Part):
-    """`SealedSubmission.as_json`."""
-
-    schema_: Literal["sigma-submission-v1"] = Field(alias="schema")
-    submission_id: str
-    tree_hash: Digest
-    conflicts: tuple[str, ...]
-    beacon_chain: Digest
-    beacon_round: Number
-
-
-class WeightRowPart(_Part):
-    """`WeightRow.as_json`."""
-
-    validator_id: str
-    operator: str
-    family: str
-    weight: Number
-    reputation_ppm: Number
-
-
-class WeightsPart(_Part):
-    """`WeightsSnapshot.as_json`."""
-
-    epoch: Number
-    policy_hash: Digest
-    rows: tuple[WeightRowPart, ...]
-    merkle_root: Digest
-
-
-class HashChainPart(_Part):
-    """`HashChain.as_json`."""
-
-    kind: Literal["hash-chain"]
-    anchor: Digest
-
-
-class DrandChainPart(_Part):
-    """`DrandChain.as_json`."""
-
-    kind: Literal["drand"]
-    public_key: str
-    period_seconds: Number
-    genesis_time: Number
-    group_hash: str
-    beacon_id: str
-
-
-class BeaconPart(_Part):
-    """The chain's public description and the value that the seed was made of."""
-
-    chain: Annotated[HashChainPart | DrandChainPart, Field(discriminator="kind")]
-    round: Number
-    value: Digest
-    proof: str
-
-
-class SeatPart(_Part):
-    """`Seat.as_json` and what came of the seat: its commitment, and salt and verdict document if it revealed."""
-
-    number: Number
-    validator_id: str
-    operator: str
-    family: str
-    ticket_index: Number
-    relaxations: tuple[Relaxation, ...]
-    replaces: Number | None
-    status: Literal[SeatStatus.REVEALED, SeatStatus.ABSTAINED, SeatStatus.NO_SHOW]
-    commitment: Digest | None
-    salt: Digest | None
-    verdict: dict[str, Any] | None
-
-
-class PhasePart(_Part):
-    """One phase: 1, 2, or 3 for a third panel."""
-
-    phase: Number
-    seats: tuple[SeatPart, ...]
-
-
-class MissedCanaryPart(_Part):
-    """A SAFE vote that missed its planted canary."""
-
-    phase: Number
-    seat: Number
-
-
-class CanaryPart(_Part):
-    """`CanaryState`."""
-
-    label: Literal[Verdict.SAFE, Verdict.UNSAFE] | None
-    missed_by: tuple[MissedCanaryPart, ...]
-
-
-class CorrelationPart(_Part):
-    """Error correlation of two families, ppm."""
-
-    families: tuple[str, str]
-    ppm: int
-
-
-class CalibrationPart(_Part):
-    """`Calibration.as_json`."""
-
-    kinds: dict[str, FamilyKind]
-    correlations: tuple[CorrelationPart, ...]
-
-
-class IndependencePart(_Part):
-    """How independent the votes were, and the calibration that says so."""
-
-    calibration: CalibrationPart
-    calibration_hash: Digest
-    n_eff_ppm: Number
-    assurance_level: Number
-
-
-class ReplayDocument(_Part):
-    """Everything that is needed to recompute a round. Canonical JSON (no floats) in camelCase; hashes are SHA-256 hex."""
-
-    schema_: Literal["sigma-replay-v1"] = Field(alias="schema")
-    round_id: str
-    submission: SubmissionPart
-    submission_hash: Digest
-    policy: dict[str, Any]
-    policy_hash: Digest
-    weights: WeightsPart
-    beacon: BeaconPart
-    seed: Digest
-    phases: tuple[PhasePart, ...]
-    facts: dict[str, Any]
-    facts_hash: Digest
-    canary: CanaryPart
-    outcome: dict[str, Any]
-    independence: IndependencePart
-    standing: dict[str, Any] | None
-
-
-def replay_document(
-    held: Round,
-    phases: Sequence[PhaseRecord],
-    *,
-    policy: Mapping[str, Any],
-    chain: BeaconChain,
-    facts: FactsDocument,
-    canary: CanaryState,
-    outcome: Outcome,
-    calibration: Calibration,
-    standing: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The `ReplayDocument` of a round that is over, as plain JSON. ``policy`` is the whole policy of the round as JSON,
-    ``standing`` what a `StandingReplay` will recompute."""
-    return {
-        "schema": SCHEMA,
-        "roundId": held.id,
-        "submission": held.submission.as_json(),
-        "submissionHash": held.submission.hash,
-        "policy": dict(policy),
-        "policyHash": sha256_of(dict(policy)),
-        "weights": held.snapshot.as_json(),
-        "beacon": {
-            "chain": chain.as_json(),
-            "round": held.beacon.round,
-            "value": held.beacon.value,
-            "proof": held.beacon.proof,
-        },
-        "seed": held.seed,
-        "phases": [
-            {
-                "phase": record.panel.phase,
-                "seats": [
-                    seat.as_json() | _sealed_json(record.ballot.votes[seat.number]) for seat in record.panel.seats
-                ],
-            }
-            for record in phases
-        ],
-        "facts": dict(facts.document),
-        "factsHash": facts.sha256,
-        "canary": {
-            "label": canary.label.value if canary.label else None,
-            "missedBy": [{"phase": phase, "seat": seat} for phase, seat in sorted(canary.missed_by)],
-        },
-        "outcome": outcome.as_json(),
-        "independence": {
-            "calibration": calibration.as_json(),
-            "calibrationHash": calibration.hash,
-            **independence_json(phases, calibration),
-        },
-        "standing": dict(standing) if standing is not None else None,
-    }
-
-
-def independence_json(phases: Sequence[PhaseRecord], calibration: Calibration) -> dict[str, int]:
-    """``{nEffPpm, assuranceLevel}`` of all votes cast in a round."""
-    families = [family for record in phases for family in record.families_cast]
-    return {
-        "nEffPpm": effective_votes_ppm(families, calibration),
-        "assuranceLevel": assurance_level(families, calibration),
-    }
-
-
-def _sealed_json(vote: SealedVote) -> dict[str, Any]:
-    return {
-        "status": vote.status.value,
-        "commitment": vote.commitment,
-        "salt": vote.salt,
-        "verdict": None if vote.verdict is None else dict(vote.verdict),
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +133,11 @@ class _Replay:
             rules = AssemblyRules.model_validate_json(canonical_json(stated.policy.get("assembly")))
         except ValidationError as error:
             self.differs("$.policy.assembly", f"not assembly rules: {error.errors()[0]['msg']}")
+            return
+        if rules.max_draw_attempts > _MOST_DRAW_ATTEMPTS:
+            self.differs(
+                "$.policy.assembly.max_draw_attempts", f"more than {_MOST_DRAW_ATTEMPTS} tickets are not drawn again"
+            )
             return
         records = [self.phase(stated, index) for index in range(len(stated.phases))]
         if snapshot is not None:
@@ -450,6 +236,8 @@ class _Replay:
                     rule = "a commitment covers round, phase, seat, validator, verdict document and salt"
                     inputs = ("$.roundId", f"$.phases[{index}].phase", f"{path}.number", f"{path}.validatorId")
                     self.differs(f"{path}.commitment", rule, *inputs, f"{path}.verdict", f"{path}.salt")
+                    # As in the ballot: what does not open is a no-show.
+                    votes[seat.number] = replace(votes[seat.number], status=SeatStatus.NO_SHOW, verdict=None)
             elif seat.salt is not None or seat.verdict is not None:
                 self.differs(f"{path}.status", "who did not reveal has neither salt nor verdict", f"{path}.salt")
             elif votes[seat.number].vacant:
@@ -530,8 +318,8 @@ class _Replay:
         if not safe.issuperset(missed) or list(missed) != sorted(set(missed)):
             self.differs("$.canary.missedBy", "sorted, and each names a SAFE vote", "$.phases")
         outcome = conclude(rules, records, facts, CanaryState(stated.canary.label, missed))
-        inputs = ("$.phases", "$.facts", "$.canary", "$.policy.assembly")
-        self.same("$.outcome", stated.outcome, outcome.as_json(), "what consensus decides", *inputs)
+        decided_from = ("$.phases", "$.facts", "$.canary", "$.policy.assembly")
+        self.same("$.outcome", stated.outcome, outcome.as_json(), "what consensus decides", *decided_from)
 
         part = stated.independence
         calibration = Calibration(
@@ -539,9 +327,14 @@ class _Replay:
             {correlation.families: correlation.ppm for correlation in part.calibration.correlations},
         )
         stated_figures = {"nEffPpm": part.n_eff_ppm, "assuranceLevel": part.assurance_level}
-        inputs = ("$.independence.calibration", "$.phases")
-        rule = "Kish n_eff and assurance level of the votes cast"
-        self.same("$.independence", stated_figures, independence_json(records, calibration), rule, *inputs)
+        self.same(
+            "$.independence",
+            stated_figures,
+            independence_json(records, calibration),
+            "Kish n_eff and assurance level of the votes cast",
+            "$.independence.calibration",
+            "$.phases",
+        )
 
         if stated.standing is not None and standing is None:
             self.unchecked.append("$.standing: no function to recompute points and weights was given")

@@ -5,10 +5,10 @@
 2. **Seed** (`Round.opened`). Once the beacon round has its value, the seed of all draws follows from it, the submission
    hash, the round id and the Merkle root of the weights.
 3. **Phase 1, then phase 2** (`hold_phase`). A panel is drawn by lottery. Its members commit to verdicts without seeing
-   each other's; who abstains or stays away is redrawn while nothing is revealed; then everybody reveals. Phase 2 has
+   each other's; who abstains or stays away is redrawn while nothing is revealed; then all reveal. Phase 2 has
    nobody of phase 1 and sees the package without the author's claims.
-4. **Outcome** (`conclude`). The votes of the standing seats and the sandbox's facts go into `consensus.decide`. Where the
-   policy allows it, a single dissent may go to a third panel, held like the others.
+4. **Outcome** (`conclude`). The votes of the standing seats and the sandbox's facts go into `consensus.decide`. Where
+   the policy allows it, a single dissent may go to a third panel, held like the others.
 5. **Replay** (`sigma_core.assembly.replay`). Everything is published; whoever has the document gets the same seats and
    the same outcome.
 """
@@ -51,8 +51,11 @@ up."""
 
 @dataclass(frozen=True)
 class SealedSubmission:
-    """What is fixed at submission, while ``beacon_round`` has no value yet. ``conflicts`` are operators, sorted: the
-    submitter's own and those declared."""
+    """What is fixed at submission, while ``beacon_round`` has no value yet.
+
+    ``conflicts`` are operators, sorted: the submitter's own and those declared. A re-run is sealed anew, with a new
+    beacon round: the value of the first one is known by then.
+    """
 
     submission_id: str
     tree_hash: str
@@ -100,11 +103,15 @@ class Round:
         pool: Pool,
         beacon: BeaconValue,
     ) -> Round:
-        """The round with its seed. ``pool`` is `Pool.of(snapshot, rules)`, shared by all rounds on one snapshot; ``beacon``
-        is the verified value of the round that the submission names. Raises BeaconError for any other."""
+        """The round with its seed.
+
+        ``pool`` is `Pool.of(snapshot, rules)`, shared by all rounds on one snapshot;
+        ``beacon`` is the verified value of the beacon round that the submission names. Raises BeaconError
+        for any other.
+        """
         if (beacon.chain_id, beacon.round) != (submission.beacon_chain, submission.beacon_round):
             raise BeaconError(
-                f"{round_id}: the submission is bound to round {submission.beacon_round} of {submission.beacon_chain}, "
+                f"{round_id}: bound to beacon round {submission.beacon_round} of chain {submission.beacon_chain}, "
                 f"not to round {beacon.round} of {beacon.chain_id}"
             )
         seed = selection_seed(round_id, submission.hash, snapshot.merkle_root, beacon.value)

@@ -29,7 +29,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, repeat
 from operator import attrgetter
 from typing import Any
 
@@ -162,7 +162,7 @@ def draw_panel(
     Raises PoolTooSmallError, naming phase, seats and pool.
     """
     draw = _Draw(pool, seed, Panel(phase), vacant=(), rules=rules, conflicts=conflicts, earlier=earlier)
-    panel = draw.fill([None] * size)
+    panel = draw.fill(repeat(None, size))
     if len(panel.seats) < size:
         raise PoolTooSmallError(
             f"phase {phase}: {len(panel.seats)} of {size} seats can be filled from {len(pool.rows)} validators, "
@@ -236,7 +236,7 @@ class _Draw:
         for relaxation in panel.relaxations:
             self._relax(relaxation)
 
-    def fill(self, wanted: Sequence[int | None]) -> Panel:
+    def fill(self, wanted: Iterable[int | None]) -> Panel:
         """The panel with one more seat for each of ``wanted`` (what it replaces), as far as the pool reaches."""
         for replaces in wanted:
             row = self._next_row()
@@ -264,21 +264,29 @@ class _Draw:
                         and self.in_family[row.family] < self.cap
                     ):
                         return row
-            to_come = [r for r in self.rules.relaxation_order if r not in self.relaxations]
-            if not to_come:
+            relaxation = self._next_relaxation()
+            if relaxation is None:
                 return None
-            self._relax(to_come[0])
+            self._relax(relaxation)
 
     def _somebody_may_sit(self) -> bool:
         """Exactly whether any row of the pool may sit now, mostly by comparing two counts."""
         for family, operators in self.pool.operators.items():
             if family in self.avoided or self.in_family[family] >= self.cap:
                 continue
-            if len(operators) > len(self.closed) + len(self.taken):
+            if len(operators) > len(self.closed):
                 return True
             if any(op not in self.closed and count > self.taken_of[family, op] for op, count in operators.items()):
                 return True
         return False
+
+    def _next_relaxation(self) -> Relaxation | None:
+        """The next one in the policy's order, without the one on earlier panels' families where there are none."""
+        for relaxation in self.rules.relaxation_order:
+            idle = relaxation == "reuse_phase_one_families" and not self.avoided
+            if relaxation not in self.relaxations and not idle:
+                return relaxation
+        return None
 
     def _relax(self, relaxation: Relaxation) -> None:
         if relaxation == "reuse_phase_one_families":

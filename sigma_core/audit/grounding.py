@@ -1,8 +1,8 @@
 """The boundary in code around every audit model: what a result must be before its vote counts.
 
-No prompt holds against an adaptive author and an engine may be broken, so nothing that an engine says is taken on trust. A finding counts
-when its quote stands verbatim at the lines it names; a verdict counts when its evidence does. Whatever is out of order makes the
-seat ABSTAIN: nothing in here ever turns a result into SAFE.
+No prompt holds against an adaptive author and an engine may be broken, so nothing that an engine says is taken on
+trust. A finding counts when its quote stands verbatim at the lines it names; a verdict counts when its evidence does.
+Whatever is out of order makes the seat ABSTAIN: nothing in here ever turns a result into SAFE.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ _MAX_PATH_CHARACTERS = 512
 
 
 def is_grounded(finding: Finding, package: Package, rules: AuditRules) -> bool:
-    """Whether the quote stands verbatim in lines ``line_start`` to ``line_end`` (1-based, inclusive, LF ends a line) of its file.
+    """Whether the quote stands verbatim in lines ``line_start`` to ``line_end`` (1-based, inclusive, LF ends a line) of
+    its file.
 
     Bytes that are not UTF-8 are compared as U+FFFD, the form in which an engine saw them.
     """
@@ -70,9 +71,10 @@ def is_grounded(finding: Finding, package: Package, rules: AuditRules) -> bool:
 def ground(result: AuditResult, package: Package, rules: AuditRules) -> AuditResult:
     """The result as it counts: findings that are not grounded in ``package`` (the view that was audited) are gone.
 
-    ABSTAIN, with the reason, when the file list differs from the package's, when a field is out of its type or range, when there
-    are more findings than ``rules.max_findings_per_verdict`` or when UNSAFE is left without a grounded finding.
-    A SAFE that carries findings stays SAFE only if none is HIGH or CRITICAL and grounded: such a result contradicts itself.
+    ABSTAIN, with the reason, when the file list differs from the package's, when a field is out of its type or range,
+    when there are more findings than ``rules.max_findings_per_verdict`` or when UNSAFE is left without a grounded
+    finding. A SAFE that carries findings stays SAFE only if none is HIGH or CRITICAL and grounded: such a result
+    contradicts itself.
     """
     anomaly = _anomaly(result, package, rules)
     if anomaly:
@@ -86,7 +88,8 @@ def ground(result: AuditResult, package: Package, rules: AuditRules) -> AuditRes
 
 
 def _abstained(result: AuditResult, findings: tuple[Finding, ...], reason: str) -> AuditResult:
-    """The same engine's ABSTAIN. Fields that may be malformed are replaced, so that the result can be stored and hashed."""
+    """The same engine's ABSTAIN. Fields that may be malformed are replaced, so that the result can be stored and
+    hashed."""
     family = result.family if _is_text(result.family, _MAX_NAME_CHARACTERS) else ""
     revision = result.revision if _is_text(result.revision, _MAX_NAME_CHARACTERS) else ""
     return AuditResult(

@@ -1,15 +1,17 @@
 """What a panel sees of a package: all of it, or the code and instructions without the author's reassurances.
 
-`View.CLAIMS_STRIPPED` blanks text that argues instead of acting: comments and docstrings in code, descriptions, badges, HTML
-comments and sentences such as "audited by", "completely safe" or "do not flag". Published work finds that such framing cuts the
-detection rate of language models by 16 to 93 % and that taking it out restores most of it.
+`View.CLAIMS_STRIPPED` blanks text that argues instead of acting: comments and docstrings in code, descriptions, badges,
+HTML comments and sentences such as "audited by", "completely safe" or "do not flag". Published work finds that such
+framing cuts the detection rate of language models by 16 to 93 % and that taking it out restores most of it.
 
 Three rules keep the view honest:
 
-- Blanks are spaces, one per byte, and line breaks stay. Every line number and byte offset of the submitted file holds in the view.
-- What acts is never blanked: code, and text that names a URL, a path, a command or gives an order (`_ACTS`). Of a sentence that
-  both acts and reassures, only the reassuring words go.
-- A file that its own language's tokenizer does not accept is left whole, as is one in a language that is not known here.
+- Blanks are spaces, one per byte, and line breaks stay. Every line number and byte offset of the submitted file holds
+  in the view.
+- What acts is never blanked: code, and text that names a URL, a path, a command or gives an order (`_ACTS`). Of a
+  sentence that both acts and reassures, only the reassuring words go.
+- A file that its own language's tokenizer does not accept is left whole, as is one in a language that is not known
+  here.
 
 Facts are derived from the whole package, so nothing that is blanked here escapes the sandbox.
 """
@@ -40,24 +42,34 @@ _MAX_SENTENCE_BYTES = 600
 _CLAIM = re2.compile(
     rb"(?i)\b(?:"
     rb"(?:independently |fully |thoroughly |already |been |manually )*"
-    rb"(?:audited|verified|reviewed|certified|approved|vetted|scanned|endorsed|pre-?approved)\s+(?:and \w+ )?(?:by|as|for|with)\b"
-    rb"|(?:security|safety)[- ](?:audit(?:ed)?|review(?:ed)?|verified|certified|checked|scanned|tested|hardened|guaranteed?|approved)\b"
+    rb"(?:audited|verified|reviewed|certified|approved|vetted|scanned|endorsed"
+    rb"|pre-?approved)\s+(?:and \w+ )?(?:by|as|for|with)\b"
+    rb"|(?:security|safety)[- ](?:audit(?:ed)?|review(?:ed)?|verified|certified|checked|scanned|tested|hardened"
+    rb"|guaranteed?|approved)\b"
     rb"|(?:is|are|be|was|completely|totally|fully|perfectly|absolutely|entirely|100 ?%|guaranteed|known)\s+"
-    rb"(?:completely |totally |fully |perfectly |100 ?% )?(?:safe|secure|harmless|benign|trusted|trustworthy|legitimate|malware[- ]free)\b"
+    rb"(?:completely |totally |fully |perfectly |100 ?% )?(?:safe|secure|harmless|benign|trusted|trustworthy"
+    rb"|legitimate|malware[- ]free)\b"
     rb"|safe (?:to|for) (?:use|install|run|execute|approve|deploy|production)\b"
     rb"|trusted (?:by|source|publisher|author|developer|vendor|skill|tool)\b"
-    rb"|(?:no|zero|without(?: any)?|free of) (?:malware|malicious|virus(?:es)?|backdoors?|spyware|telemetry|tracking|data collection"
+    rb"|(?:no|zero|without(?: any)?|free of) (?:malware|malicious|virus(?:es)?|backdoors?|spyware|telemetry"
+    rb"|tracking|data collection"
     rb"|(?:known )?(?:security|safety) (?:issues?|risks?|concerns?|problems?))\b"
-    rb"|(?:does not|doesn'?t|never|will not|won'?t) (?:collect|store|send|share|transmit|upload|track|exfiltrate|leak|sell|phone)\b"
-    rb"|(?:do not|don'?t|never|no need to|please (?:do not|don'?t)) (?:flag|report|reject|block|scan|review|audit|escalate|warn)\b"
-    rb"|(?:note|message|notice|attention|instructions?|dear)[ :,]+(?:to |for )?(?:the |all |any )?(?:security |code |ai |automated )*"
+    rb"|(?:does not|doesn'?t|never|will not|won'?t) (?:collect|store|send|share|transmit|upload|track|exfiltrate"
+    rb"|leak|sell|phone)\b"
+    rb"|(?:do not|don'?t|never|no need to|please (?:do not|don'?t)) (?:flag|report|reject|block|scan|review"
+    rb"|audit|escalate|warn)\b"
+    rb"|(?:note|message|notice|attention|instructions?|dear)[ :,]+(?:to |for )?(?:the |all |any )?(?:security "
+    rb"|code |ai |automated )*"
     rb"(?:reviewers?|auditors?|scanners?|judges?|validators?|evaluators?|analysts?)\b"
     rb"|false positives?\b|known[- ]good\b|allow-?listed\b|white-?listed\b"
-    rb"|(?:this is|it is|which is) (?:expected|standard|normal|intended|safe|authori[sz]ed) (?:behaviou?r|practice|procedure)\b"
+    rb"|(?:this is|it is|which is) (?:expected|standard|normal|intended|safe|authori[sz]ed) (?:behaviou?r"
+    rb"|practice|procedure)\b"
     rb"|for (?:educational|testing|demonstration|research) purposes only\b"
-    rb"|(?:world|best)[- ](?:class|in[- ]class)\b|(?:industry[- ]leading|award[- ]winning|battle[- ]tested|top[- ]rated|production[- ]ready)\b"
+    rb"|(?:world|best)[- ](?:class|in[- ]class)\b|(?:industry[- ]leading|award[- ]winning|battle[- ]tested"
+    rb"|top[- ]rated|production[- ]ready)\b"
     rb"|(?:enterprise|military|bank|production)[- ]grade\b|privacy[- ](?:first|friendly|respecting)\b"
-    rb"|official(?:ly)? (?:skill|tool|plugin|release|supported|approved|certified|verified|recommended|endorsed|maintained)\b"
+    rb"|official(?:ly)? (?:skill|tool|plugin|release|supported|approved|certified|verified|recommended|endorsed"
+    rb"|maintained)\b"
     rb"|[0-9][0-9,.]*[km]?\+? (?:downloads|stars|installs|happy users)\b"
     rb")"
 )
@@ -66,13 +78,17 @@ _CLAIM = re2.compile(
 _ACTS = re2.compile(
     rb"(?i)(?:"
     rb"[a-z][a-z0-9+.-]{1,15}://|\bhxxps?\b|\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b"
-    rb"|(?:~|\.\.?)/|\B/(?:etc|tmp|var|usr|home|root|proc|bin|dev|opt)\b|\B\.(?:env|ssh|aws|npmrc|netrc|bashrc|zshrc|git|claude|cursor|openclaw)\b"
+    rb"|(?:~|\.\.?)/|\B/(?:etc|tmp|var|usr|home|root|proc|bin|dev|opt)\b|\B\.(?:env|ssh|aws|npmrc|netrc|bashrc"
+    rb"|zshrc|git|claude|cursor|openclaw)\b"
     rb"|`[^`\n]{2,}`|\$\(|\$\{?[A-Z_]{2,}|<[/!]?[A-Z_]{4,}>|[A-Za-z0-9+/_-]{40,}"
-    rb"|\b(?:curl|wget|bash|sudo|powershell|iex|iwr|eval|exec|base64|chmod|crontab|nohup|osascript|npx|pip3? install|npm i(?:nstall)?|rm -)\b"
-    rb"|\b(?:ignore|disregard|forget|override|bypass|disable)\b[^.\n]{0,60}\b(?:instructions?|rules?|prompts?|polic(?:y|ies)|safety|guardrails?|guidelines?|restrictions?|protections?)\b"
+    rb"|\b(?:curl|wget|bash|sudo|powershell|iex|iwr|eval|exec|base64|chmod|crontab|nohup|osascript|npx"
+    rb"|pip3? install|npm i(?:nstall)?|rm -)\b"
+    rb"|\b(?:ignore|disregard|forget|override|bypass|disable)\b[^.\n]{0,60}\b(?:instructions?|rules?|prompts?"
+    rb"|polic(?:y|ies)|safety|guardrails?|guidelines?|restrictions?|protections?)\b"
     rb"|\bwithout (?:asking|telling|informing|notifying|confirm|prompting|user|permission|approval)"
     rb"|\b(?:do not|don'?t|never) (?:tell|inform|mention|ask|notify|reveal|show|disclose|let)\b"
-    rb"|\b(?:silently|secretly|system prompt|you are now|you must|must (?:first|always|run|execute|read|send|call)|always (?:run|execute|send|call|approve|use|obey))\b"
+    rb"|\b(?:silently|secretly|system prompt|you are now|you must|must (?:first|always|run|execute|read|send"
+    rb"|call)|always (?:run|execute|send|call|approve|use|obey))\b"
     rb"|\b(?:api[_ -]?keys?|passwords?|tokens?|credentials?|private keys?|seed phrases?|mnemonics?)\b"
     rb")"
 )
@@ -89,7 +105,8 @@ _KEPT_COMMENT = re2.compile(rb"^#!|^#.{0,40}?coding[=:]|^# ///|^//# ?source(?:Ma
 
 
 def view_of(package: Package, view: View) -> Package:
-    """The package as a panel sees it: for `View.FULL` the same object, else members of equal length with claims blanked.
+    """The package as a panel sees it: for `View.FULL` the same object, else members of equal length with claims
+    blanked.
 
     Pure and deterministic; never raises on hostile content.
     """
@@ -238,8 +255,8 @@ def _shifted(spans: Iterable[Span], offset: int) -> Iterator[Span]:
 
 
 def _python_spans(content: bytes) -> Iterator[Span]:
-    """Comments and docstrings, but for those that something may read at run time: the ones of decorated functions (a tool's
-    docstring is its instruction), all of them where the code says ``__doc__``, and inline script metadata."""
+    """Comments and docstrings, but for those that something may read at run time: the ones of decorated functions (a
+    tool's docstring is its instruction), all of them where the code says ``__doc__``, and inline script metadata."""
     try:
         text = content.decode()
         lines = list(io.StringIO(text, newline=""))

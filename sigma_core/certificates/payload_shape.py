@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
+from sigma_core.canonical import MAX_SAFE_INTEGER
 from sigma_core.certificates.refusals import shown
 from sigma_core.certificates.vocabulary import OUTCOMES, SCHEMA, RoundType, TriggerSource
 from sigma_core.errors import SigmaError
 from sigma_core.sandbox.facts import RiskLevel, SecurityLevel
 from sigma_core.submissions.package import ProductType, SourceType
-from sigma_core.timestamps import iso_utc, parse_iso_utc
 
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
 """A package is 512 KiB by default policy; hosts, calls and paths read from it are in the payload once or twice."""
 
 MAX_TEXT = 65_536
 
-Rule = Callable[[Any, str], None]
-"""Called with a value and its place; raises PayloadError when the value breaks the rule."""
+Rule = Callable[[Any], None]
+"""Called with a value; raises `_Broken` when the value breaks the rule."""
 
 
 class PayloadError(SigmaError):
@@ -27,21 +28,33 @@ class PayloadError(SigmaError):
     code = "PAYLOAD_INVALID"
 
 
+class _Broken(Exception):
+    """A broken rule. Each container that it passes on its way out adds its step to the place, so that a payload without
+    faults never pays for naming places."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.found = found
+        self.steps: list[str] = []
+
+
 def _rule(what: str, holds: Callable[[Any], bool]) -> Rule:
-    def check(value: Any, place: str) -> None:
+    def check(value: Any) -> None:
         if not holds(value):
-            raise PayloadError(f"{place}: expected {what}, found {shown(value)}")
+            raise _Broken(what, shown(value))
 
     return check
 
 
-def _text(most: int) -> Rule:
-    return _rule(f"a text of at most {most} characters", lambda value: type(value) is str and len(value) <= most)
+def _text(most: int, least: int = 0) -> Rule:
+    what = f"a text of {least} to {most} characters"
+    return _rule(what, lambda value: type(value) is str and least <= len(value) <= most)
 
 
-def _integer(least: int, most: int | None = None) -> Rule:
-    what = f"an integer from {least}" + ("" if most is None else f" to {most}")
-    return _rule(what, lambda value: type(value) is int and least <= value and (most is None or value <= most))
+def _integer(least: int, most: int = MAX_SAFE_INTEGER) -> Rule:
+    what = f"an integer from {least}" + ("" if most == MAX_SAFE_INTEGER else f" to {most}")
+    return _rule(what, lambda value: type(value) is int and least <= value <= most)
 
 
 def _hex(digits: int) -> Rule:
@@ -57,26 +70,33 @@ def _one_of(*words: str) -> Rule:
 
 
 def _is_wire_time(value: Any) -> bool:
+    """Whether `iso_utc` would write it so."""
     try:
-        return type(value) is str and iso_utc(parse_iso_utc(value)) == value
+        return type(value) is str and datetime.fromisoformat(value).isoformat(timespec="milliseconds") == (
+            value.removesuffix("Z") + "+00:00"
+        )
     except ValueError:
         return False
 
 
 def _nullable(rule: Rule) -> Rule:
-    def check(value: Any, place: str) -> None:
+    def check(value: Any) -> None:
         if value is not None:
-            rule(value, place)
+            rule(value)
 
     return check
 
 
 def _list_of(rule: Rule, least: int = 0) -> Rule:
-    def check(value: Any, place: str) -> None:
+    def check(value: Any) -> None:
         if type(value) is not list or len(value) < least:
-            raise PayloadError(f"{place}: expected a list of at least {least}, found {shown(value)}")
+            raise _Broken(f"a list of at least {least}", shown(value))
         for index, item in enumerate(value):
-            rule(item, f"{place}[{index}]")
+            try:
+                rule(item)
+            except _Broken as fault:
+                fault.steps.append(f"[{index}]")
+                raise
 
     return check
 
@@ -84,25 +104,30 @@ def _list_of(rule: Rule, least: int = 0) -> Rule:
 def _record(fields: Mapping[str, Rule], *, more: bool = False) -> Rule:
     """An object with these fields; others too if ``more``."""
 
-    def check(value: Any, place: str) -> None:
+    def check(value: Any) -> None:
         if type(value) is not dict:
-            raise PayloadError(f"{place}: expected an object, found {shown(value)}")
-        if value.keys() != fields.keys():
-            missing, unknown = sorted(fields.keys() - value.keys()), sorted(map(str, value.keys() - fields.keys()))
-            if missing:
-                raise PayloadError(f"{place}: {missing[0]} is missing")
-            if not more:
-                raise PayloadError(f"{place}: {shown(unknown[0])} is not a field of this schema")
+            raise _Broken("an object", shown(value))
+        if missing := fields.keys() - value.keys():
+            raise _Broken(f"the field {min(missing)}", "none")
+        if not more and len(value) > len(fields):
+            raise _Broken("fields of this schema only", shown(min(map(str, value.keys() - fields.keys()))))
         for name, rule in fields.items():
-            rule(value[name], f"{place}.{name}")
+            try:
+                rule(value[name])
+            except _Broken as fault:
+                fault.steps.append(f".{name}")
+                raise
 
     return check
 
 
-_ANY: Rule = _rule("any value", lambda _: True)
+def _any(value: Any) -> None:
+    """A value whose shape another module answers for; `canonical_json` still limits it."""
+
+
 _BOOLEAN = _rule("true or false", lambda value: type(value) is bool)
 _TIME = _rule("a UTC time with milliseconds and Z", _is_wire_time)
-_NAME = _rule("a text of 1 to 512 characters", lambda value: type(value) is str and 1 <= len(value) <= 512)
+_NAME = _text(512, least=1)
 _HASH = _hex(64)
 _COUNT = _integer(0)
 _TEXTS = _list_of(_text(MAX_TEXT))
@@ -136,12 +161,12 @@ _PAYLOAD = _record(
             }
         ),
         "devNotes": _text(MAX_TEXT),
-        "smartContract": _ANY,
+        "smartContract": _any,
         "manifest": _record(
             {
-                "safety": _record({"network": _ANY, "filesystem": _ANY}),
+                "safety": _record({"network": _any, "filesystem": _any}),
                 "capabilities": _TEXTS,
-                "externalCalls": _list_of(_record({"url": _ANY, "auth": _ANY, "method": _ANY, "reason": _ANY})),
+                "externalCalls": _list_of(_record({"url": _any, "auth": _any, "method": _any, "reason": _any})),
             }
         ),
         "factsSha256": _HASH,
@@ -161,12 +186,12 @@ _PAYLOAD = _record(
             {
                 "analyzedAt": _TIME,
                 "analysisMode": _NAME,
-                "observedUrls": _list_of(_ANY),
+                "observedUrls": _list_of(_any),
                 "observedHosts": _TEXTS,
                 "endpointStatus": _NAME,
-                "skippedEndpoints": _list_of(_record({"path": _ANY, "reason": _NAME}, more=True)),
-                "declaredEndpoints": _list_of(_ANY),
-                "disclosureWarning": _ANY,
+                "skippedEndpoints": _list_of(_record({"path": _any, "reason": _NAME}, more=True)),
+                "declaredEndpoints": _list_of(_any),
+                "disclosureWarning": _any,
             },
             more=True,
         ),
@@ -174,8 +199,8 @@ _PAYLOAD = _record(
             {
                 "securityLevel": _one_of(*SecurityLevel),
                 "sandboxRiskLevel": _one_of(*RiskLevel),
-                "retainedErrors": _list_of(_ANY),
-                "retainedWarnings": _list_of(_ANY),
+                "retainedErrors": _list_of(_any),
+                "retainedWarnings": _list_of(_any),
                 "sandboxAnalyzedAt": _TIME,
             }
         ),
@@ -199,8 +224,12 @@ _PAYLOAD = _record(
 
 def check_shape(document: Any) -> None:
     """Check every field of a payload against its rule. Raises PayloadError naming the first that breaks one."""
-    _PAYLOAD(document, "payload")
-    if parse_iso_utc(document["issuedAt"]) >= parse_iso_utc(document["expiresAt"]):
+    try:
+        _PAYLOAD(document)
+    except _Broken as fault:
+        place = "payload" + "".join(reversed(fault.steps))
+        raise PayloadError(f"{place}: expected {fault.expected}, found {fault.found}") from None
+    if document["issuedAt"] >= document["expiresAt"]:  # one form of fixed width: text order is time order
         raise PayloadError("payload.expiresAt: must be later than issuedAt")
     if document["skillHash"] is None and document["productType"] != ProductType.API:
         raise PayloadError(f"payload.skillHash: a {document['productType']} package has a SKILL.md")

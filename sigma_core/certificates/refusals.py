@@ -51,7 +51,7 @@ MEANING: dict[Refusal, str] = {
 def shown(value: object, limit: int = 80) -> str:
     """``value`` as short printable ASCII, for messages about bytes that somebody else wrote."""
     text = ascii(value[:limit] if isinstance(value, str | bytes) else value)
-    return text if len(text) <= limit else f"{text[:limit]}…"
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 class VerificationError(SigmaError):

@@ -104,18 +104,23 @@ def _load(path: Path) -> SigningKey:
         if path.is_symlink():
             raise _unsafe(path, "a signing key must be a regular file, not a symbolic link") from None
         raise
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _unsafe(path, "a signing key must be a regular file")
-        if status.st_uid != os.geteuid():
-            raise _unsafe(path, "a signing key must belong to the user who runs SIGMA")
-        if status.st_mode & 0o077:
-            raise _unsafe(path, "a signing key must not be accessible to group or others", f"chmod 600 {path}")
-        pem = file.read(MAX_KEY_FILE_BYTES + 1)
+    try:
+        _check_file(path, os.fstat(descriptor))
+        pem = os.read(descriptor, MAX_KEY_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(pem) > MAX_KEY_FILE_BYTES:
         raise KeyFileError(f"{path}: more than {MAX_KEY_FILE_BYTES} bytes, so not a signing key")
     return _parse(pem, path)
+
+
+def _check_file(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _unsafe(path, "a signing key must be a regular file")
+    if status.st_uid != os.geteuid():
+        raise _unsafe(path, "a signing key must belong to the user who runs SIGMA")
+    if status.st_mode & 0o077:
+        raise _unsafe(path, "a signing key must not be accessible to group or others", f"chmod 600 {path}")
 
 
 def _parse(pem: bytes, path: Path) -> SigningKey:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sigma_core.canonical import canonical_json
+from sigma_core.canonical import Sealed, canonical_json
 from sigma_core.certificates.payload import Payload
 from sigma_core.certificates.vocabulary import CertificateStatus
 
@@ -39,7 +39,7 @@ def statement_bytes(payload: Payload) -> bytes:
                 },
                 "timeCreated": payload.document["issuedAt"],
                 "properties": _properties(payload),
-                "sigmaCertificate": dict(payload.document),
+                "sigmaCertificate": Sealed(payload.canonical_bytes),
             },
         }
     )

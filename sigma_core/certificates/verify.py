@@ -165,13 +165,13 @@ def _check_package(payload: Payload, package: Package) -> None:
         return
     certified = {file["path"]: file for file in payload.document["files"]}
     present = {file["path"]: file for file in package.tree}
-    unchanged = [path for path, file in present.items() if certified.get(path) == file]
-    if not unchanged and package.skill_hash != payload.document["skillHash"]:
+    name = package.manifest.get("name") or package.source_name
+    if name != payload.document["skillName"] and not any(certified.get(file["path"]) == file for file in package.tree):
         raise VerificationError(
             Refusal.SUBJECT_MISMATCH,
             "package",
             expected=f"the files of {shown(payload.document['skillName'])}, tree {payload.document['treeHash']}",
-            found=f"a package that shares no file with it, tree {package.tree_hash}",
+            found=f"{shown(name)}, which has no file in common with it, tree {package.tree_hash}",
         )
     raise DriftError(
         changed=tuple(sorted(path for path in present.keys() & certified.keys() if present[path] != certified[path])),

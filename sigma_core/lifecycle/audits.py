@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from sqlalchemy import select
+
 from sigma_core.audit.families import embedded_families
 from sigma_core.audit.grounding import ground
 from sigma_core.audit.model import AuditModel, AuditRequest, AuditResult, Verdict, View
@@ -90,11 +92,11 @@ def keep_usage(
     deployment: Deployment, *, round_id: str, submission_id: str, phase: int, audits: Sequence[SeatAudit]
 ) -> None:
     """One row for each attempt, in the usage database. Writing the same attempts again adds nothing."""
+    by_key = {f"{round_id}/{phase}/{audit.seat_number}/{audit.validator_id}": audit for audit in audits}
     with deployment.usage_sessions.begin() as session:
-        for audit in audits:
-            call_key = f"{round_id}/{phase}/{audit.seat_number}/{audit.validator_id}"
-            known = session.query(CallAttemptRow.id).filter_by(call_key=call_key, attempt_number=1).first()
-            if known is not None:
+        known = set(session.scalars(select(CallAttemptRow.call_key).where(CallAttemptRow.call_key.in_(by_key))))
+        for call_key, audit in by_key.items():
+            if call_key in known:
                 continue
             session.add(
                 CallAttemptRow(

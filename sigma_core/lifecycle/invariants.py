@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO
 from sigma_core.assembly.consensus import RoundOutcome, Vote
+from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO
 from sigma_core.certificates.verify import verify_bundle
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
@@ -42,7 +42,9 @@ def facts_account_for_every_file(deployment: Deployment, submission_id: str) -> 
     present = [(file.path, file.sha256) for file in package.files]
     if sorted(listed) != sorted(present):
         missing = sorted({path for path, _ in present} - {path for path, _ in listed})
-        raise InvariantBroken(f"the coverage ledger does not account for {missing[0] if missing else 'the files as they are'}")
+        raise InvariantBroken(
+            f"the coverage ledger does not account for {missing[0] if missing else 'the files as they are'}"
+        )
 
 
 def outcome_has_its_quorum(deployment: Deployment, submission_id: str) -> None:

@@ -29,7 +29,9 @@ def decide_round(deployment: Deployment, round_identifier: str) -> RoundRow:
         return row
     phases = load_phases(deployment, round_identifier)
     if [record.panel.phase for record in phases][:2] != [PHASE_ONE, PHASE_TWO]:
-        raise RoundNotReady(f"{round_identifier}: both panels vote before the outcome", hint="materialise the phases first")
+        raise RoundNotReady(
+            f"{round_identifier}: both panels vote before the outcome", hint="materialise the phases first"
+        )
     held = load_round(deployment, row)
     facts = load_facts(deployment, row.facts_sha256)
     outcome = conclude(deployment.policy.assembly, phases, facts)

@@ -69,10 +69,7 @@ def round_of_run(deployment: Deployment, submission_id: str, run_key: str) -> st
             select(RoundRow.id).where(RoundRow.submission_id == submission_id, RoundRow.run_key == run_key)
         )
         found = own or session.scalar(
-            select(RoundRow.id)
-            .where(RoundRow.submission_id == submission_id)
-            .order_by(RoundRow.number.desc())
-            .limit(1)
+            select(RoundRow.id).where(RoundRow.submission_id == submission_id).order_by(RoundRow.number.desc()).limit(1)
         )
     if found is None:
         raise RoundNotReady(
@@ -161,16 +158,18 @@ def run_phase(deployment: Deployment, round_identifier: str, phase: int) -> Pane
     audits: dict[int, SeatAudit] = {}
     earlier = [panel_of(seats[held], held) for held in seats]
     record = hold_phase(
-        load_round(deployment, row), phase, earlier, _engines_of(deployment, row, phase, audits), secrets.token_bytes(32)
+        load_round(deployment, row),
+        phase,
+        earlier,
+        _engines_of(deployment, row, phase, audits),
+        secrets.token_bytes(32),
     )
     rows = [_seat_row(deployment, row, seat, record.ballot, audits[seat.number].result) for seat in record.panel.seats]
     with deployment.sessions.begin() as session:
         current = session.get_one(RoundRow, round_identifier)
         session.add_all(rows)
         current.state = f"PHASE_{phase}"
-    keep_usage(
-        deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values())
-    )
+    keep_usage(deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values()))
     return PanelRecord(current, phase, tuple(rows), sum(audit.latency_us for audit in audits.values()))
 
 
@@ -208,10 +207,10 @@ def load_round(deployment: Deployment, row: RoundRow) -> Round:
     """What was fixed before the round's first audit, from its record."""
     snapshot, pool = _lottery(deployment, row.weights_epoch)
     submission = load_submission(deployment, row.submission_id)
-    return Round(
-        id=row.id,
-        submission=sealed_submission(submission, row.beacon_chain, row.beacon_round),
-        rules=deployment.policy.assembly,
+    return Round.opened(
+        row.id,
+        sealed_submission(submission, row.beacon_chain, row.beacon_round),
+        deployment.policy.assembly,
         snapshot=snapshot,
         pool=pool,
         beacon=BeaconValue(row.beacon_chain, row.beacon_round, row.beacon_value),
@@ -321,7 +320,9 @@ def load_snapshot(deployment: Deployment, epoch: int) -> WeightsSnapshot:
         ),
     )
     if snapshot.merkle_root != row.merkle_root:
-        raise SigmaError(f"epoch {epoch}: the stored weights do not have the published Merkle root", code="WEIGHTS_TAMPERED")
+        raise SigmaError(
+            f"epoch {epoch}: the stored weights do not have the published Merkle root", code="WEIGHTS_TAMPERED"
+        )
     return snapshot
 
 

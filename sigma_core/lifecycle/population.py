@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from sigma_core.assembly.population import embedded_population
-from sigma_core.audit.families import parameter_ranges
+from sigma_core.audit.families.parameters import FAMILY_PARAMETERS
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.standing import publish_weights
 from sigma_core.storage.protocol import ValidatorRow, WeightEpochRow
@@ -20,6 +20,10 @@ def settle_population(deployment: Deployment) -> None:
     with deployment.sessions.begin() as session:
         if session.scalar(select(ValidatorRow.id).limit(1)) is None:
             now = utc_now()
+            ranges = {
+                family: {parameter.name: (parameter.lowest, parameter.highest) for parameter in parameters}
+                for family, parameters in FAMILY_PARAMETERS.items()
+            }
             session.add_all(
                 ValidatorRow(
                     id=validator.id,
@@ -31,6 +35,6 @@ def settle_population(deployment: Deployment) -> None:
                     status=validator.status.value,
                     joined_at=now,
                 )
-                for validator in embedded_population(deployment.policy, parameter_ranges())
+                for validator in embedded_population(deployment.policy, ranges)
             )
     publish_weights(deployment)

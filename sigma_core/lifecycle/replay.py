@@ -10,7 +10,8 @@ from typing import Any
 from sigma_core.assembly.beacon import HashChain
 from sigma_core.assembly.consensus import NO_CANARY, Outcome
 from sigma_core.assembly.independence import Calibration
-from sigma_core.assembly.replay import Disagreement, replay, replay_document
+from sigma_core.assembly.replay import Disagreement, replay
+from sigma_core.assembly.replay_document import replay_document
 from sigma_core.assembly.round import PhaseRecord, Round
 from sigma_core.canonical import Json, canonical_json
 from sigma_core.deployment import Deployment

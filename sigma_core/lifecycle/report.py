@@ -51,9 +51,7 @@ def round_report(deployment: Deployment, round_id: str) -> dict[str, Any]:
     facts = load_facts(deployment, row.facts_sha256)
     with deployment.read_sessions() as session:
         seats = list(
-            session.scalars(
-                select(SeatRow).where(SeatRow.round_id == row.id).order_by(SeatRow.phase, SeatRow.number)
-            )
+            session.scalars(select(SeatRow).where(SeatRow.round_id == row.id).order_by(SeatRow.phase, SeatRow.number))
         )
     certificate = certificate_of(deployment, row.id)
     submission = load_submission(deployment, row.submission_id)
@@ -97,9 +95,7 @@ def _votes(seats: list[SeatRow]) -> list[dict[str, Any]]:
     ]
 
 
-def _findings(
-    deployment: Deployment, facts: list[dict[str, Any]], seats: list[SeatRow]
-) -> list[dict[str, Any]]:
+def _findings(deployment: Deployment, facts: list[dict[str, Any]], seats: list[SeatRow]) -> list[dict[str, Any]]:
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for fact in facts:
         if fact["severity"] in ("INFO", "LOW"):
@@ -165,9 +161,7 @@ def submission_status(deployment: Deployment, submission_id: str) -> dict[str, A
         ).all()
         certificates = {
             row.round_id: row.id
-            for row in session.scalars(
-                select(CertificateRow).where(CertificateRow.submission_id == submission_id)
-            )
+            for row in session.scalars(select(CertificateRow).where(CertificateRow.submission_id == submission_id))
         }
     return {
         "submissionId": submission.id,
@@ -189,7 +183,5 @@ def submission_status(deployment: Deployment, submission_id: str) -> dict[str, A
             }
             for row in rounds
         ],
-        "failures": [
-            {"stage": row.stage, "error": row.error, "failedAt": iso_utc(row.failed_at)} for row in failures
-        ],
+        "failures": [{"stage": row.stage, "error": row.error, "failedAt": iso_utc(row.failed_at)} for row in failures],
     }

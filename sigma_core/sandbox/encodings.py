@@ -191,3 +191,14 @@ def mirrored_lines(text: str) -> Iterator[tuple[int, int, str]]:
         end = text.find("\n", match.end())
         end = len(text) if end < 0 else end
         yield start, end, text[start:end][::-1]
+
+
+_FRAGMENT = re2.compile(r"(?m)^[ \t]*(?:[\w.-]+\s*[:=]\s*)?['\"`]?([A-Za-z0-9+/_-]{8,}={0,2})['\"`]?[,;]?[ \t]*$")
+
+
+def lone_fragments(text: str) -> Iterator[tuple[int, int, str]]:
+    """Base64-like tokens that stand alone on a line or as the whole value of a name: pieces that other files may complete."""
+    for match in _FRAGMENT.finditer(text[:20_000]):
+        token = match.group(1)
+        if any(character.isupper() for character in token) and any(character.islower() for character in token):
+            yield match.start(1), match.end(1), token

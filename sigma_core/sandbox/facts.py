@@ -98,7 +98,8 @@ class Location:
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One observation. ``excerpt`` is short, with secrets redacted; ``subject`` is the thing itself (a host, a
-    capability name, a variable), for matching and grouping; ``confidence_ppm`` is the rule's own prior."""
+    capability name, a variable), for matching and grouping; ``confidence_ppm`` is the rule's own prior; ``context`` is ``use``
+    where the text asks or does, ``mention`` where it is quoted, warned of or tested for (a mention never blocks)."""
 
     kind: FactKind
     rule_id: str
@@ -109,6 +110,7 @@ class Fact:
     subject: str
     excerpt: str
     confidence_ppm: int
+    context: str = "use"
 
     def as_json(self) -> dict[str, Any]:
         """camelCase JSON of the fact; the form that is hashed."""
@@ -128,6 +130,7 @@ class Fact:
             "subject": self.subject,
             "excerpt": self.excerpt,
             "confidencePpm": self.confidence_ppm,
+            "context": self.context,
         }
 
 

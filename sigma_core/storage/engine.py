@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
@@ -90,8 +90,8 @@ def _open_sqlite(url: URL) -> Engine:
         cursor.close()
 
     @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        reading = connection.get_execution_options().get(READ_ONLY, False)
+    def begin(connection: Connection) -> None:
+        reading = _reads_only(connection)
         connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
         # A transaction that reads and then writes would otherwise fail with "database is locked" instead of waiting.
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
@@ -99,11 +99,11 @@ def _open_sqlite(url: URL) -> Engine:
     return engine
 
 
-def _translate(context: ExceptionContext) -> None:
-    """Turn what an operator can act on (locked, full, unreachable) into `Unavailable`, in one place for every query."""
+def _translate(context: ExceptionContext) -> Unavailable | None:
+    """What an operator can act on (locked, full, unreachable) as `Unavailable`, in one place for every query."""
     error = context.sqlalchemy_exception
     if not isinstance(error, DBAPIError) or isinstance(error, DataError | IntegrityError | ProgrammingError):
-        return  # about the statement or its values, which may quote anything
+        return None  # about the statement or its values, which may quote anything
     text = str(error.orig).lower()
     place = _place(context.dialect.name, context.engine.url if context.engine else None)
     if "database is locked" in text:
@@ -112,13 +112,15 @@ def _translate(context: ExceptionContext) -> None:
         message, hint = f"the disk that holds {place} is full", "free some space; nothing was half-written"
     elif "not a database" in text or "malformed" in text:
         message, hint = f"{place} is damaged or no database", "restore it from a backup, or move it away"
+    elif "readonly database" in text and _reads_only(context.connection):
+        return None  # our own bug, not a matter of permissions
     elif "unable to open database file" in text or "readonly database" in text or "disk i/o error" in text:
         message, hint = f"{place} cannot be opened or written", "check SIGMA_HOME and its permissions"
     elif context.is_disconnect or context.connection is None:
         message, hint = f"{place} cannot be reached", "check that it runs and that its URL is right"
     else:
-        return
-    context.chained_exception = Unavailable(message, code="DATABASE_UNAVAILABLE", hint=hint)
+        return None
+    return Unavailable(message, code="DATABASE_UNAVAILABLE", hint=hint)
 
 
 def _place(backend: str, url: URL | None) -> str:
@@ -128,3 +130,7 @@ def _place(backend: str, url: URL | None) -> str:
     if backend == "sqlite":
         return f"the database {url.database}"
     return f"the database {url.database} at {url.host or 'the local socket'}"
+
+
+def _reads_only(connection: Connection | None) -> bool:
+    return connection is not None and bool(connection.get_execution_options().get(READ_ONLY))

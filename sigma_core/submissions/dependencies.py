@@ -23,19 +23,21 @@ def dependency_problems(package: Package) -> list[DependencyProblem]:
     Read are requirements files and what they include, ``pyproject.toml``, inline script metadata (PEP 723),
     ``package.json`` and the configuration files of pip, npm and yarn, in any folder.
     """
-    problems: set[DependencyProblem] = set()
+    problems: list[DependencyProblem] = []
+    requirements_files = []
     for file in package.files:
         name = file.path.rpartition("/")[2].lower()
         if "requirements" in name and name.endswith((".txt", ".in")):
-            problems.update(requirements_problems(file, package.by_path))
+            requirements_files.append(file)
         elif name == "pyproject.toml":
-            problems.update(pyproject_problems(file))
+            problems.extend(pyproject_problems(file))
         elif name.endswith(".py"):
-            problems.update(script_problems(file))
+            problems.extend(script_problems(file))
         elif name == "package.json":
-            problems.update(package_json_problems(file))
+            problems.extend(package_json_problems(file))
         elif name in {"pip.conf", "pip.ini"}:
-            problems.update(pip_config_problems(file))
+            problems.extend(pip_config_problems(file))
         elif name in {".npmrc", ".yarnrc", ".yarnrc.yml"}:
-            problems.update(node_config_problems(file))
+            problems.extend(node_config_problems(file))
+    problems += requirements_problems(requirements_files, package.by_path)
     return sorted(problems)

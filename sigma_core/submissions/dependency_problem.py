@@ -64,7 +64,8 @@ class DependencyFile:
         return len(self.problems) >= MAX_PROBLEMS_PER_FILE
 
     def line_of(self, needle: str, after: str = "") -> int:
-        """The line where ``needle`` stands, behind the first ``after`` if it does; 1 when neither is there."""
+        """The line where ``needle`` stands, in quotes or else bare, behind the first ``after``; 1 when it is not there."""
         start = max(0, self.text.find(after))
-        at = self.text.find(needle, start)
-        return self.text.count("\n", 0, at if at >= 0 else start) + 1
+        places = (self.text.find(form, start) for form in (f'"{needle}"', f"'{needle}'", needle))
+        at = next((place for place in places if place >= 0), start)
+        return self.text.count("\n", 0, at) + 1

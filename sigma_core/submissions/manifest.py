@@ -34,6 +34,8 @@ SPELLINGS = {
 }
 """Other spellings of manifest keys."""
 
+MAX_BLOCKS = 16
+
 _TEXT_KEYS = ("name", "version", "description", "license", "homepage")
 _SURFACE_KEYS = frozenset({"safety", "capabilities", "externalCalls", "endpoints"})
 _KEYS = frozenset({*_TEXT_KEYS, *_SURFACE_KEYS, "allowedTools", "metadata", "productType"})
@@ -85,9 +87,13 @@ def read_manifest(skill_md: bytes, limits: PackageLimits, file: str = "SKILL.md"
         reader.problem("NO_FRONT_MATTER", 1, "the file does not begin with '---'")
     else:
         reader.read_front_matter(parts.front_matter, parts.terminated)
+    blocks = 0
     for block in fenced_yaml(parts.body):
         keys = {SPELLINGS.get(key, key) for key in top_level_keys(block)}
         if keys & _SURFACE_KEYS and keys <= _KEYS:
+            blocks += 1
+            if blocks > MAX_BLOCKS:
+                raise Refusal("LIMIT_MANIFEST_BLOCKS", file, line=block.first_line, limit=MAX_BLOCKS)
             reader.read_block(block)
     return reader.finish()
 

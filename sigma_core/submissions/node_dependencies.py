@@ -17,8 +17,6 @@ MAX_RANGE_CHARACTERS = 500
 
 _REQUIRED_SECTIONS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 _SECTIONS = (*_REQUIRED_SECTIONS, "overrides", "resolutions")
-    ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "overrides", "resolutions"]
-)
 _VCS = ("git+", "git:", "git@", "ssh:", "github:", "gitlab:", "bitbucket:", "gist:")
 _LOCAL = ("file:", "link:", "portal:", "workspace:", "./", "../", "/", "~/")
 _GITHUB_SHORTHAND = re2.compile(r"^[\w.-]+/[\w.-]+(#.*)?$")
@@ -51,7 +49,7 @@ def package_json_problems(file: PackageFile) -> list[DependencyProblem]:
             fault = dependency_fault(wanted)
             # "$name" in overrides repeats the version of a direct dependency, which is checked by itself.
             if fault and not document.is_full and not (section == "overrides" and wanted.startswith("$")):
-                line = document.line_of(json.dumps(name, ensure_ascii=False), f'"{section}"')
+                line = document.line_of(name, f'"{section}"')
                 document.add(fault, line, f"{name}: {wanted!r}")
     return document.problems
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import re2
@@ -20,9 +20,6 @@ from sigma_core.submissions.package import PackageFile
 MAX_REQUIREMENT_CHARACTERS = 1_000
 """PEP 508 parsers are made for short lines."""
 
-MAX_KEY_DOTS = 16
-"""tomllib takes quadratic time over dotted keys."""
-
 PUBLIC_INDEXES = frozenset({"https://pypi.org/simple", "https://pypi.python.org/simple"})
 
 _VCS = ("git+", "hg+", "svn+", "bzr+", "git://", "git@", "ssh://")
@@ -34,14 +31,16 @@ _HARMLESS_OPTIONS = frozenset(
 )
 _COMMENT = re2.compile(r"(^|[ \t])#.*$")
 _PIP_SETTING = re2.compile(r"^[ \t]*(index-url|extra-index-url|find-links|trusted-host|no-index)[ \t]*[=:][ \t]*(.*)$")
+# tomllib takes quadratic time over dotted keys; honest ones have few parts.
+_LONG_DOTTED_KEY = re2.compile(r"""(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){17}""")
 _SCRIPT_OPEN, _SCRIPT_CLOSE = "# /// script", "# ///"
 
 
-def requirements_problems(file: PackageFile, package: Mapping[str, PackageFile]) -> list[DependencyProblem]:
-    """Problems of a requirements file and of the files in ``package`` that it includes."""
+def requirements_problems(files: Sequence[PackageFile], package: Mapping[str, PackageFile]) -> list[DependencyProblem]:
+    """Problems of requirements files and of the files in ``package`` that they include; each is read once."""
     problems: list[DependencyProblem] = []
     seen: set[str] = set()
-    waiting = [file]
+    waiting = list(files)
     while waiting:
         current = waiting.pop()
         if current.path in seen:
@@ -147,7 +146,9 @@ def _source_fault(text: str) -> str | None:
         return "DEPENDENCY_VCS"
     if lowered.startswith(("http://", "https://", "ftp://")):
         return "DEPENDENCY_URL"
-    if lowered.startswith((".", "/", "~", "file:")) or lowered.endswith((".whl", ".tar.gz", ".zip")):
+    if lowered.startswith((".", "/", "~", "file:")) or (
+        lowered.endswith((".whl", ".tar.gz", ".zip")) and "@" not in text
+    ):
         return "DEPENDENCY_LOCAL_PATH"
     return None
 
@@ -185,10 +186,10 @@ def _bounds(specifier: Specifier) -> bool:
 
 def _check_pyproject(document: DependencyFile, toml: str, lines_above: int) -> None:
     """Check the TOML text ``toml``, which begins below ``lines_above`` lines of the document."""
-    for number, text in enumerate(toml.split("\n"), lines_above + 1):
-        if text.partition("=")[0].count(".") > MAX_KEY_DOTS and not text.lstrip().startswith("#"):
-            document.add("DEPENDENCY_FILE_UNREADABLE", number, f"a key with more than {MAX_KEY_DOTS} dots")
-            return
+    if match := _LONG_DOTTED_KEY.search(toml):
+        line = toml.count("\n", 0, match.start()) + lines_above + 1
+        document.add("DEPENDENCY_FILE_UNREADABLE", line, "a dotted key of more than 17 parts")
+        return
     try:
         data = tomllib.loads(toml)
     except (ValueError, RecursionError) as error:
@@ -240,18 +241,13 @@ def _check_poetry(document: DependencyFile, poetry: dict[str, Any]) -> None:
     tables += [_table(group, "dependencies") for group in _table(poetry, "group").values()]
     for table in tables:
         for name, value in table.items():
-            if name.lower() == "python":
+            if name.lower() == "python" or document.is_full:
                 continue
-            if document.is_full:
-                return
-            line = document.line_of(f"{name} ", "[tool.poetry")
-            if isinstance(value, dict) and "version" not in value:
-                _check_source_table(document, line, name, value)
-                continue
-            version = value["version"] if isinstance(value, dict) else value
-            fault = _poetry_fault(version) if isinstance(version, str) else "DEPENDENCY_MALFORMED"
-            if fault:
-                document.add(fault, line, f"{name} = {version!r}")
+            version = value.get("version") if isinstance(value, dict) else value
+            if version is None:
+                _check_source_table(document, document.line_of(f"{name} ", "[tool.poetry"), name, value)
+            elif fault := _poetry_fault(version) if isinstance(version, str) else "DEPENDENCY_MALFORMED":
+                document.add(fault, document.line_of(f"{name} ", "[tool.poetry"), f"{name} = {version!r}")
 
 
 def _poetry_fault(version: str) -> str | None:

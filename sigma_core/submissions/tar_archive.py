@@ -20,6 +20,12 @@ MAX_PADDING_BYTES = 2**20
 """Zeros after the end marker: tar fills its last record, 10 KiB by default."""
 MAX_EXTENDED_HEADER_BYTES = 16_384
 
+# Owner, group, time, device numbers: unused here, but a reader that cannot read them stops.
+_OTHER_NUMBERS = ((108, 116), (116, 124), (136, 148), (329, 337), (337, 345))
+
+_BASE_256 = (0x80, 0xFF)
+"""First bytes of positive and negative base-256 numbers."""
+
 _USTAR = b"ustar\x0000"
 _GNU = b"ustar  \x00"
 _V7 = bytes(8)
@@ -163,7 +169,8 @@ def _parse_header(block: bytes) -> _Header:
     elif magic == _GNU:
         unused = block[345:]
     elif magic == _V7:
-        unused = block[265:]
+        # GNU tar writes the device numbers, zero, even in this form.
+        unused = block[265:329] + block[345:]
     else:
         raise Refusal("HOSTILE_TAR_HEADER", name, found=repr(magic))
     if any(unused):
@@ -172,7 +179,8 @@ def _parse_header(block: bytes) -> _Header:
     if _text(block[157:257], "link name") and kind not in _LINKS_AND_DEVICES:
         raise Refusal("HOSTILE_TAR_HEADER", name, found="a link name on a member that is no link")
     size, mode = _octal(block[124:136]), _octal(block[100:108])
-    if size is None or mode is None:
+    others = [block[start:end] for start, end in _OTHER_NUMBERS]
+    if size is None or mode is None or any(_octal(number) is None and number[0] not in _BASE_256 for number in others):
         raise Refusal("HOSTILE_TAR_NUMBER", name)
     return _Header(name, mode, size, kind, magic)
 
@@ -180,7 +188,8 @@ def _parse_header(block: bytes) -> _Header:
 def _read_extended_header(stream: PlainStream | CompressedStream, header: _Header, overrides: _Overrides) -> None:
     """Read a pax (x, g) or GNU long-name (L) header into ``overrides``."""
     if header.size > MAX_EXTENDED_HEADER_BYTES:
-        raise Refusal("LIMIT_PATH_BYTES", header.name, limit=MAX_EXTENDED_HEADER_BYTES, found=header.size)
+        limit = MAX_EXTENDED_HEADER_BYTES
+        raise Refusal("LIMIT_TAR_EXTENDED_HEADER", header.name, limit=limit, found=header.size)
     content = _read_content(stream, header.size, header.name)
     if header.kind == b"g":
         for key in _pax_records(content, header.name):

@@ -33,6 +33,7 @@ _LOCATOR64 = struct.Struct("<4sIQI")
 
 _U16, _U32 = 0xFFFF, 0xFFFFFFFF
 _STORED, _DEFLATED = 0, 8
+_NEWEST_VERSION = 63
 _ENCRYPTION_FLAGS = 0x0001 | 0x0040 | 0x2000
 _DESCRIPTOR_FLAG, _UTF8_FLAG = 0x0008, 0x0800
 _ALLOWED_FLAGS = 0x0002 | 0x0004 | _DESCRIPTOR_FLAG | _UTF8_FLAG
@@ -168,6 +169,7 @@ def _read_directory(data: bytes, end: _End, budget: IntakeBudget) -> list[_Entry
             budget.charge_file(entry.name, entry.size)
             budget.check_ratio(entry.name, entry.compressed, entry.size)
         entries.append(entry)
+    budget.check_ratio("", len(data), budget.total_bytes)
     if at != end.directory_end:
         raise Refusal("HOSTILE_GAP", found=f"the central directory has more than the {end.count} records it claims")
     return entries
@@ -176,7 +178,7 @@ def _read_directory(data: bytes, end: _End, budget: IntakeBudget) -> list[_Entry
 def _read_record(data: bytes, at: int, limits: PackageLimits) -> tuple[_Entry, int]:
     """The record at ``at`` and where the next one begins."""
     record = _DIRECTORY.unpack_from(data, at)
-    flags, method = record[3:5]
+    needed, flags, method = record[2:5]
     crc, compressed, size, name_length, extra_length, comment_length, disk = record[7:14]
     attributes, offset = record[15:17]
     name_at = at + _DIRECTORY.size
@@ -190,6 +192,7 @@ def _read_record(data: bytes, at: int, limits: PackageLimits) -> tuple[_Entry, i
     size, compressed, offset = _widened(extras.get(_ZIP64_EXTRA), (size, compressed, offset), raw_name)
     if disk:
         raise Refusal("HOSTILE_MULTI_DISK", raw_name)
+    _check_version(needed, raw_name)
     if flags & _ENCRYPTION_FLAGS or method == 99:
         raise Refusal("HOSTILE_ENCRYPTED", raw_name)
     if flags & ~_ALLOWED_FLAGS:
@@ -218,6 +221,11 @@ def _read_record(data: bytes, at: int, limits: PackageLimits) -> tuple[_Entry, i
         offset=offset,
     )
     return entry, comment_at + comment_length
+
+
+def _check_version(needed: int, name: bytes) -> None:
+    if needed > _NEWEST_VERSION:
+        raise Refusal("HOSTILE_ZIP_VERSION", name, limit=_NEWEST_VERSION, found=needed)
 
 
 def _check_kind(name: str, is_directory: bool, mode: int, attributes: int) -> None:
@@ -303,12 +311,15 @@ def _check_local_header(data: bytes, entry: _Entry) -> int:
     """Where the member's bytes begin; refuses a local header that the directory contradicts."""
     if data[entry.offset : entry.offset + 4] != LOCAL_MAGIC or entry.offset + _LOCAL.size > len(data):
         raise Refusal("BROKEN_ARCHIVE", entry.raw_name, found="no local header where the directory says")
-    _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = _LOCAL.unpack_from(data, entry.offset)
+    _, needed, flags, method, _, _, crc, compressed, size, name_length, extra_length = _LOCAL.unpack_from(
+        data, entry.offset
+    )
     name_at = entry.offset + _LOCAL.size
     start: int = name_at + name_length + extra_length
     name = data[name_at : name_at + name_length]
     if name != entry.raw_name:
         raise Refusal("HOSTILE_NAME_DISAGREES", entry.raw_name, found=name.decode("utf-8", "replace"))
+    _check_version(needed, name)
     if (flags, method) != (entry.flags, entry.method):
         raise Refusal("HOSTILE_HEADERS_DISAGREE", name, found=f"flags 0x{flags:04x}, method {method}")
     extras = _extras(data[name_at + name_length : start], name)

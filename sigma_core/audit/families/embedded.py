@@ -1,7 +1,9 @@
-"""What the four embedded families share: an analysis that depends on bytes alone, and a decision that depends on parameters.
+"""What the four embedded families share: an analysis that depends on bytes alone, and a decision that depends on
+parameters.
 
-The analysis is the heavy part, and every seat of one family on one view shares it (`EmbeddedFamily.analysis`). The decision is where
-validators of one family differ: each declares its own honest parameters, within ranges that the family publishes.
+The analysis is the heavy part, and every seat of one family on one view shares it (`EmbeddedFamily.analysis`). The
+decision is where validators of one family differ: each declares its own honest parameters, within ranges that the
+family publishes.
 """
 
 from __future__ import annotations
@@ -11,9 +13,12 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import ClassVar
 
+from sigma_core.audit.families.parameters import FAMILY_PARAMETERS
 from sigma_core.audit.model import AuditRequest, AuditResult, Finding, Verdict, View
+from sigma_core.canonical import sha256_hex
 from sigma_core.policy import PPM
 from sigma_core.sandbox.facts import FactsDocument, Rank
 from sigma_core.submissions.package import Package
@@ -21,17 +26,6 @@ from sigma_core.submissions.package import Package
 _CACHED_ANALYSES = 256
 _MAX_FINDINGS = 20
 _MAX_QUOTE_CHARACTERS = 240
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One declared parameter of a family's validators: integer, from ``lowest`` to ``highest``."""
-
-    name: str
-    default: int
-    lowest: int
-    highest: int
-    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +40,13 @@ class Analysis:
 class EmbeddedFamily(ABC):
     """A deterministic audit family: no network, no key, no clock.
 
-    It says UNSAFE when its score reaches the validator's ``threshold_ppm`` and evidence stands in the files, else SAFE, which means
-    "no known-bad evidence". A request with parameters outside their declared range gets an ABSTAIN that names the parameter.
+    It says UNSAFE when its score reaches the validator's ``threshold_ppm`` and evidence stands in the files, else SAFE,
+    which means "no known-bad evidence". A request with parameters outside their declared range gets an ABSTAIN that
+    names the parameter.
     """
 
     family: ClassVar[str]
     revision: ClassVar[str]
-    parameters: ClassVar[tuple[Parameter, ...]]
 
     def __init__(self) -> None:
         self._analyses: OrderedDict[tuple[str, str, View], Analysis] = OrderedDict()
@@ -96,16 +90,23 @@ class EmbeddedFamily(ABC):
         return self.decide(self.analysis(request.package, request.facts, request.view), request.parameters)
 
     def _values(self, parameters: Mapping[str, int | str]) -> tuple[dict[str, int], str]:
-        values = {parameter.name: parameter.default for parameter in self.parameters}
+        declared = FAMILY_PARAMETERS[self.family]
+        values = {parameter.name: parameter.default for parameter in declared}
         for name in sorted(set(parameters) - set(values)):
             return values, f"{self.family} has no parameter {name!r}"
-        for parameter in self.parameters:
+        for parameter in declared:
             value = parameters.get(parameter.name, parameter.default)
             if type(value) is not int or not parameter.lowest <= value <= parameter.highest:
                 bounds = f"{parameter.lowest} to {parameter.highest}"
                 return values, f"parameter {parameter.name} of {self.family} is not an integer from {bounds}"
             values[parameter.name] = value
         return values, ""
+
+
+def revision_of(package: str, *files: str) -> str:
+    """A family's revision: 12 hex digits of SHA-256 over the files that shape its answers, so that none can change unnoticed."""
+    contents = [resources.files(package).joinpath(name).read_bytes() for name in files]
+    return sha256_hex(b"".join(sha256_hex(content).encode() for content in contents))[:12]
 
 
 def file_paths(package: Package) -> tuple[str, ...]:
@@ -146,6 +147,17 @@ def quote_at(content: bytes, start: int, end: int) -> tuple[int, int, str] | Non
     if len(passage) < 3 or passage.encode() not in content[left:right]:
         return None
     return content.count(b"\n", 0, left) + 1, content.count(b"\n", 0, right) + 1, passage[:_MAX_QUOTE_CHARACTERS]
+
+
+def quote_of_lines(content: bytes, line_start: int, line_end: int) -> tuple[int, int, str] | None:
+    """`quote_at` for 1-based, inclusive lines; None where the file has no such lines or they are blank."""
+    lines = content.split(b"\n")
+    if not 1 <= line_start <= line_end <= len(lines):
+        return None
+    start = sum(len(line) + 1 for line in lines[: line_start - 1])
+    passage = b"\n".join(lines[line_start - 1 : line_end])
+    blank = len(passage) - len(passage.lstrip())
+    return quote_at(content, start + blank, start + len(passage))
 
 
 def either_ppm(confidences: Iterable[int]) -> int:

@@ -4,8 +4,6 @@ Materialising the chain again opens the next round and leaves the earlier ones a
 resumes the round it had opened.
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from sigma_core.lifecycle import certify, facts, intake, outcome, panels
@@ -88,7 +86,9 @@ def phase_two_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment
     this_run = run_key(context)
 
     def audit(submission_id: str) -> metadata.Metadata:
-        return metadata.of_panel(panels.run_phase(deployment, panels.round_of_run(deployment, submission_id, this_run), phase=2))
+        return metadata.of_panel(
+            panels.run_phase(deployment, panels.round_of_run(deployment, submission_id, this_run), phase=2)
+        )
 
     each_submission(context, deployment, audit)
 
@@ -107,7 +107,9 @@ def round_outcome(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> 
     this_run = run_key(context)
 
     def decide(submission_id: str) -> metadata.Metadata:
-        return metadata.of_outcome(outcome.decide_round(deployment, panels.round_of_run(deployment, submission_id, this_run)))
+        return metadata.of_outcome(
+            outcome.decide_round(deployment, panels.round_of_run(deployment, submission_id, this_run))
+        )
 
     each_submission(context, deployment, decide)
 
@@ -119,7 +121,8 @@ def round_outcome(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> 
     kinds={"python"},
     partitions_def=SUBMISSIONS,
     backfill_policy=SINGLE_RUN,
-    description="The sealed certificate of an approved round (canonical payload, keccak-256, DSSE Ed25519), or the record that none was issued.",
+    description="The sealed certificate of an approved round (canonical payload, keccak-256, DSSE Ed25519), "
+    "or the record that none was issued.",
 )
 def certificate(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()

@@ -4,20 +4,18 @@ They are blocking: a round whose facts do not account for every file, whose seat
 outcome, or whose certificate does not verify, goes no further and shows why.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import dagster as dg
 
+from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle import invariants
-from sigma_core.deployment import Deployment
 from sigma_pipelines.defs.rounds.assets import certificate, round_outcome, sandbox_facts
 from sigma_pipelines.defs.rounds.metadata import table
+from sigma_pipelines.materialisation import failed_in_run, run_key
 from sigma_pipelines.partitions import SUBMISSIONS
 from sigma_pipelines.resources.deployment import SigmaDeployment
-from sigma_pipelines.materialisation import failed_in_run, run_key
 
 
 def _check_each(

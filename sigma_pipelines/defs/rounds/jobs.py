@@ -1,7 +1,5 @@
 """The job that runs a whole audit round, for one submission or a contiguous batch of them."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS

@@ -1,7 +1,5 @@
 """What an operator reads beside each materialisation: a few figures, the hashes that matter, and a small table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """From the outbox to runs: new submissions in contiguous batches, failed ones each on its own."""
 
-from __future__ import annotations
-
 import dagster as dg
 from sqlalchemy import select
 

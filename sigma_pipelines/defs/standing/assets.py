@@ -1,7 +1,5 @@
 """Standing, downstream of every decided round: ledgers, accuracy, reputation, and the weights that draw the next panels."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from sigma_core.lifecycle import standing
@@ -88,8 +86,13 @@ def sigma_reputation(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     "engines must agree bit for bit before it is published.",
     metadata={
         "dagster/column_schema": _schema(
-            epoch="Int64", validator_id="String", stake_micro_usd="Int64", accuracy_ppm="Int64",
-            reputation_ppm="Int64", weight="Int64", capped="Boolean",
+            epoch="Int64",
+            validator_id="String",
+            stake_micro_usd="Int64",
+            accuracy_ppm="Int64",
+            reputation_ppm="Int64",
+            weight="Int64",
+            capped="Boolean",
         )
     },
 )

@@ -1,7 +1,5 @@
 """What must hold of standing."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from sigma_core.errors import SigmaError

@@ -1,7 +1,5 @@
 """When standing, lake and marts are brought up to date: after rounds, and once a day, since decay goes by the day."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from sigma_core.lifecycle.standing import unbooked_rounds
@@ -21,7 +19,7 @@ standing = dg.define_asset_job(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Brings standing up to date when rounds have been decided since the last time.",
 )
-def standing_sensor(context: dg.SensorEvaluationContext, sigma: SigmaDeployment) -> dg.RunRequest | dg.SkipReason:
+def standing_sensor(sigma: SigmaDeployment) -> dg.RunRequest | dg.SkipReason:
     waiting = unbooked_rounds(sigma.open())
     if not waiting:
         return dg.SkipReason("Every decided round is booked.")

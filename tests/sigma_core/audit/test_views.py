@@ -12,8 +12,16 @@ from sigma_core.submissions.package import Package, PackageFile, ProductType, so
 
 
 def package(**files: bytes | str) -> Package:
-    members = (PackageFile.of(name.replace("__", "."), text.encode() if isinstance(text, str) else text) for name, text in files.items())
-    return Package(files=sorted_files(members), manifest={"name": "s", "description": "the best"}, product_type=ProductType.SKILL, source_name="s")
+    members = (
+        PackageFile.of(name.replace("__", "."), text.encode() if isinstance(text, str) else text)
+        for name, text in files.items()
+    )
+    return Package(
+        files=sorted_files(members),
+        manifest={"name": "s", "description": "the best"},
+        product_type=ProductType.SKILL,
+        source_name="s",
+    )
 
 
 def stripped(path: str, text: str | bytes) -> str:
@@ -98,11 +106,20 @@ def test_an_interpolated_string_is_code_and_stays() -> None:
 
 
 def test_comments_of_shell_and_javascript_go_and_strings_stay() -> None:
-    assert stripped("a.sh", '#!/bin/sh\n# trusted\necho "# kept" # gone\n') == '#!/bin/sh\n         \necho "# kept"       \n'
-    assert stripped("a.js", 'const a = "// kept"; // gone\n/* gone\n too */ f();\n') == 'const a = "// kept";        \n       \n        f();\n'
+    assert (
+        stripped("a.sh", '#!/bin/sh\n# trusted\necho "# kept" # gone\n')
+        == '#!/bin/sh\n         \necho "# kept"       \n'
+    )
+    assert (
+        stripped("a.js", 'const a = "// kept"; // gone\n/* gone\n too */ f();\n')
+        == 'const a = "// kept";        \n       \n        f();\n'
+    )
 
 
-@pytest.mark.parametrize(("path", "text"), [("a.py", "def (:\n  # comment\n"), ("a.sh", "if then (( # comment\n"), ("a.js", "function ( { // comment\n")])
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("a.py", "def (:\n  # comment\n"), ("a.sh", "if then (( # comment\n"), ("a.js", "function ( { // comment\n")],
+)
 def test_a_broken_file_is_left_whole(path: str, text: str) -> None:
     assert stripped(path, text) == text
 
@@ -145,12 +162,17 @@ hostile = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
-@given(content=hostile, path=st.sampled_from(["SKILL.md", "a.py", "a.sh", "a.ts", "a.json", "a.yaml", "a.bin", "README"]))
+@given(
+    content=hostile, path=st.sampled_from(["SKILL.md", "a.py", "a.sh", "a.ts", "a.json", "a.yaml", "a.bin", "README"])
+)
 def test_blanking_keeps_length_line_breaks_and_every_byte_that_is_not_blanked(content: bytes, path: str) -> None:
     whole = Package((PackageFile.of(path, content, executable=True),), {}, ProductType.SKILL, "s")
     seen = view_of(whole, View.CLAIMS_STRIPPED).files[0]
     assert (seen.path, seen.executable, len(seen.content)) == (path, True, len(content))
-    assert all(after == before or (after == 0x20 and before not in b"\r\n") for before, after in zip(content, seen.content, strict=True))
+    assert all(
+        after == before or (after == 0x20 and before not in b"\r\n")
+        for before, after in zip(content, seen.content, strict=True)
+    )
     assert view_of(whole, View.CLAIMS_STRIPPED).tree_hash == view_of(whole, View.CLAIMS_STRIPPED).tree_hash
 
 

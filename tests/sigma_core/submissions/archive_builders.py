@@ -56,6 +56,7 @@ class ZipMember:
     def fields(self) -> dict[str, int | bytes]:
         return {
             "name": self.name,
+            "version": 20,
             "flags": self.flags,
             "method": self.method,
             "crc": zlib.crc32(self.content),
@@ -100,7 +101,7 @@ def build_zip(
         out += struct.pack(
             "<4s5HIIIHH",
             b"PK\x03\x04",
-            *(20, local["flags"], local["method"], 0, 0x5821),
+            *(local["version"], local["flags"], local["method"], 0, 0x5821),
             *(local["crc"], local["compressed"], local["size"]),
             *(len(local["name"]), len(member.extra)),
         )
@@ -110,7 +111,7 @@ def build_zip(
         directory += struct.pack(
             "<4s6HIIIHHHHHII",
             b"PK\x01\x02",
-            *(0x031E, 20, central["flags"], central["method"], 0, 0x5821),
+            *(0x031E, central["version"], central["flags"], central["method"], 0, 0x5821),
             *(central["crc"], central["compressed"], central["size"]),
             *(len(central["name"]), len(extra), len(member.comment), central["disk"], 0),
             *(central["attributes"], central["offset"]),

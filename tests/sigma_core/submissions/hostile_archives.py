@@ -176,7 +176,8 @@ def _zip_structure() -> dict[str, Hostile]:
         "overlap": (skill_offset_twice, "HOSTILE_OVERLAP", "SKILL.md"),
         "quoted_overlap": (
             build_zip(
-                ZipMember(b"SKILL.md", SKILL, method=0, central={"compressed": 200, "size": 200}), ZipMember(b"x", SKILL)
+                ZipMember(b"SKILL.md", SKILL, method=0, central={"compressed": 200, "size": 200}),
+                ZipMember(b"x", SKILL),
             ),
             "HOSTILE_HEADERS_DISAGREE",
             "SKILL.md",
@@ -184,7 +185,11 @@ def _zip_structure() -> dict[str, Hostile]:
         "reaches_into_the_next": (
             build_zip(
                 ZipMember(
-                    b"SKILL.md", SKILL, method=0, local={"compressed": 99, "size": 99}, central={"compressed": 99, "size": 99}
+                    b"SKILL.md",
+                    SKILL,
+                    method=0,
+                    local={"compressed": 99, "size": 99},
+                    central={"compressed": 99, "size": 99},
                 ),
                 ZipMember(b"x", SKILL),
             ),
@@ -203,6 +208,8 @@ def _zip_structure() -> dict[str, Hostile]:
         "patch_flag": (_zip_named(b"x", flags=0x20), "HOSTILE_FLAGS", "x"),
         "lzma_method": (_zip_named(b"x", method=14), "HOSTILE_COMPRESSION_METHOD", "x"),
         "unknown_method": (_zip_named(b"x", method=77), "HOSTILE_COMPRESSION_METHOD", "x"),
+        "version_of_tomorrow": (_zip_named(b"x", central={"version": 64}), "HOSTILE_ZIP_VERSION", "x"),
+        "local_version_of_tomorrow": (_zip_named(b"x", local={"version": 255}), "HOSTILE_ZIP_VERSION", "x"),
         "local_name_differs": (_zip_named(b"x", local={"name": b"y"}), "HOSTILE_NAME_DISAGREES", "x"),
         "unicode_path_differs": (_zip_named(b"x", extra=unicode_path), "HOSTILE_NAME_DISAGREES", "x"),
         "local_method_differs": (_zip_named(b"x", local={"method": 0}), "HOSTILE_HEADERS_DISAGREE", "x"),
@@ -310,8 +317,18 @@ def _tar_structure() -> dict[str, Hostile]:
         "tar_link_name_on_a_file": (build_tar(tar_header(b"x", link=b"y")), "HOSTILE_TAR_HEADER", "x"),
         "tar_base256_size": (build_tar(big), "HOSTILE_TAR_NUMBER", "x"),
         "tar_negative_size": (build_tar(negative), "HOSTILE_TAR_NUMBER", "x"),
-        "tar_signed_octal_size": (build_tar(tar_header(b"x", raw={124: b"-0000000001\x00"})), "HOSTILE_TAR_NUMBER", "x"),
+        "tar_signed_octal_size": (
+            build_tar(tar_header(b"x", raw={124: b"-0000000001\x00"})),
+            "HOSTILE_TAR_NUMBER",
+            "x",
+        ),
         "tar_size_claimed": (build_tar(TAR_SKILL, tar_header(b"x", 8**11 - 1)), "LIMIT_FILE_BYTES", "x"),
+        "tar_owner_is_no_number": (build_tar(tar_header(b"x", raw={108: b"nobody!\x00"})), "HOSTILE_TAR_NUMBER", "x"),
+        "pax_header_too_large": (
+            build_tar(pax_header(pax_record("comment", b"a" * 20_000)), TAR_SKILL),
+            "LIMIT_TAR_EXTENDED_HEADER",
+            "PaxHeaders/SKILL.md",
+        ),
         "pax_name_disagrees": (
             build_tar(pax_header(pax_record("path", b"SKILL.md")), tar_file(b"README.md", SKILL)),
             "HOSTILE_NAME_DISAGREES",
@@ -434,6 +451,11 @@ def _limits() -> dict[str, Hostile]:
         "one_file_too_large": (zip_of({"SKILL.md": SKILL + bytes(range(256)) * 800}), "LIMIT_FILE_BYTES", "SKILL.md"),
         "too_many_bytes": (zip_of(heavy), "LIMIT_TOTAL_BYTES", "f2"),
         "ratio_bomb": (bomb.getvalue(), "LIMIT_EXPANSION_RATIO", "bomb"),
+        "ratio_of_the_whole": (
+            zip_of({"SKILL.md": SKILL} | {f"f{index:02}": bytes(36_000) for index in range(14)}),
+            "LIMIT_EXPANSION_RATIO",
+            "",
+        ),
         "archive_too_large": (b"PK\x03\x04" + bytes(8_388_608), "LIMIT_ARCHIVE_BYTES", "upload"),
     }
 

@@ -92,7 +92,9 @@ def unicode_path(name: bytes) -> bytes:
 
 
 TIMES = extra_field(0x5455, b"\x03" + bytes(8)) + extra_field(0x7875, b"\x01\x04\xe8\x03\x00\x00\x04\xe8\x03\x00\x00")
-TIMES_SHORT = extra_field(0x5455, b"\x03" + bytes(4)) + extra_field(0x7875, b"\x01\x04\xe8\x03\x00\x00\x04\xe8\x03\x00\x00")
+TIMES_SHORT = extra_field(0x5455, b"\x03" + bytes(4)) + extra_field(
+    0x7875, b"\x01\x04\xe8\x03\x00\x00\x04\xe8\x03\x00\x00"
+)
 END64 = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, 54, len(SKILL) + 38)
 
 HONEST: dict[str, bytes] = {
@@ -102,7 +104,10 @@ HONEST: dict[str, bytes] = {
     "zip_to_a_pipe_stored": zip_to_a_pipe(zipfile.ZIP_STORED),
     "zip_with_zip64_fields": zip_with_zip64_fields(),
     "zip_with_directories": build_zip(
-        *(ZipMember(name, method=0, central={"attributes": (0o040755 << 16) | 0x10}) for name in (b"docs/", b"scripts/")),
+        *(
+            ZipMember(name, method=0, central={"attributes": (0o040755 << 16) | 0x10})
+            for name in (b"docs/", b"scripts/")
+        ),
         ZipMember(b"assets/", packed=deflate(b"")),
         *(ZipMember(path.encode(), content) for path, content in TREE.items()),
     ),
@@ -268,7 +273,9 @@ def test_folder_zip_and_tar_of_one_tree_have_one_hash(
     mode = 0o755 if executable else 0o644
     for path in tree:
         (root / path).chmod(mode)
-    zipped = build_zip(*(ZipMember(path.encode(), content, flags=0x800, mode=0o100000 | mode) for path, content in tree.items()))
+    zipped = build_zip(
+        *(ZipMember(path.encode(), content, flags=0x800, mode=0o100000 | mode) for path, content in tree.items())
+    )
     tarred = build_tar(*(tar_file(path.encode(), content, mode=mode) for path, content in reversed(tree.items())))
     hashes = {read(zipped).tree_hash, read(tarred).tree_hash, read_package(root, POLICY).tree_hash}
     assert len(hashes) == 1

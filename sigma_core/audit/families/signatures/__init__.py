@@ -1,7 +1,8 @@
 """Family ``signatures``: YARA-X rules of our own over the raw bytes and over what simple decoding uncovers.
 
-It knows what malice has looked like, wherever it stands: no parsing, no flow, no declared purpose. Its errors are its own: it misses what is
-newly worded, and it must tell use from mention by the words around a match. The rules are ``code.yar`` and ``words.yar`` beside this file.
+It knows what malice has looked like, wherever it stands: no parsing, no flow, no declared purpose. Its errors are its
+own: it misses what is newly worded, and it must tell use from mention by the words around a match. The rules are
+``code.yar`` and ``words.yar`` beside this file.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import islice
 
 import re2
 import yara_x
@@ -18,30 +20,33 @@ import yara_x
 from sigma_core.audit.families.embedded import (
     Analysis,
     EmbeddedFamily,
-    Parameter,
     either_ppm,
     file_paths,
     quote_at,
+    revision_of,
     strongest_first,
 )
 from sigma_core.audit.model import Finding, View
-from sigma_core.canonical import sha256_hex
 from sigma_core.sandbox.encodings import find_encoded
 from sigma_core.sandbox.facts import FactsDocument, Severity
+from sigma_core.sandbox.vocabulary import HostClass, classify_host, registrable
 from sigma_core.submissions.package import Package, PackageFile
 
 _RULE_FILES = ("code.yar", "words.yar")
 _MATCHES_PER_PATTERN = 40
 _MAX_LAYERS_PER_FILE = 64
 _CONTEXT_BYTES = 1_500
+_LINKS_OF_OWN_HOST = 3
 _DECODED_CONFIDENCE_PPM = 900_000
 _KNOWN_HOST_CONFIDENCE_PPM = 200_000
 _SCRIPT_SUFFIXES = (".py", ".sh", ".bash", ".js", ".mjs", ".cjs", ".ts", ".pth", ".ps1", ".bat")
 
 _MENTION = re2.compile(
     r"(?i)(?:❌|🚫|🚩|⛔|"
-    r"\b(?:malicious|suspicious|dangerous|threats?|attacks?|attackers?|attempts?|detect(?:s|ed|ion|ing)?|flag(?:s|ged)?|block(?:s|ed)?|patterns?|red flags?|"
-    r"injection|vulnerab\w+|unsafe|harmful|exploits?|anti-?patterns?|e\.g\.|such as|examples? of|for example|look(?:s|ing)? for|checks? for|scan(?:s|ning)? for|"
+    r"\b(?:malicious|suspicious|dangerous|threats?|attacks?|attackers?|attempts?|detect(?:s|ed|ion|ing)?"
+    r"|flag(?:s|ged)?|block(?:s|ed)?|patterns?|red flags?|"
+    r"injection|vulnerab\w+|unsafe|harmful|exploits?|anti-?patterns?|e\.g\.|such as|examples? of|for example"
+    r"|look(?:s|ing)? for|checks? for|scan(?:s|ning)? for|"
     r"watch for|what it checks|beware|warning signs?|reject|refuse|untrusted|instead of|rather than)\b)"
 )
 """Words that say of a passage that it is spoken about: a list of threats, an example of what not to do."""
@@ -54,11 +59,7 @@ _SEARCHED_FOR = re2.compile(r"""(?i)\b(?:grep|egrep|rg|re\.\w+|regexp?|pattern)\
 _LIST_ITEM = re2.compile(r"^\s*(?:[-*+]\s|[|>]|[0-9]+[.)])")
 _STRING_ITEM = re2.compile(r"""^\s*[rRbuf]?(?:"[^"]*"|'[^']*'),?\s*$""")
 _HOST = re2.compile(r"(?i)(?:https?|hxxps?|ftp)://([a-z0-9._\[\]-]+)")
-_EVERYBODY_INSTALLS_FROM = frozenset(
-    ("raw.githubusercontent.com", "github.com", "get.docker.com", "sh.rustup.rs", "astral.sh", "bun.sh", "bun.com", "deno.land", "get.pnpm.io", "deb.nodesource.com")
-    + ("fnm.vercel.app", "install.python-poetry.org", "ollama.com", "brew.sh", "get.k3s.io", "fly.io", "tailscale.com", "cli.github.com", "go.dev", "dl.google.com")
-    + ("packages.cloud.google.com", "gist.githubusercontent.com", "localhost", "127.0.0.1", "foundry.paradigm.xyz", "nixos.org", "get.helm.sh", "starship.rs")
-)  # fmt: skip
+_EXPECTED_HOSTS = frozenset({HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +82,11 @@ def _rules() -> yara_x.Rules:
     return compiler.build()
 
 
-@cache
-def _rules_revision() -> str:
-    sources = b"".join(resources.files(__package__).joinpath(name).read_bytes() for name in _RULE_FILES)
-    return sha256_hex(sources)[:12]
-
-
 class Signatures(EmbeddedFamily):
     """Signatures over bytes and decoded layers."""
 
     family = "signatures"
-    revision = f"1-{_rules_revision()}"
-    parameters = (Parameter("threshold_ppm", 500_000, 450_000, 600_000, "suspicion at which the verdict is UNSAFE"),)
+    revision = revision_of(__package__, "__init__.py", *_RULE_FILES)
 
     def analyse(self, package: Package, facts: FactsDocument, view: View) -> Analysis:  # noqa: ARG002
         """Score: noisy or over the strongest match of each rule."""
@@ -115,22 +109,18 @@ def _findings_in(file: PackageFile, hosts: Counter[str]) -> Iterator[tuple[str, 
         if quoted is not None:
             yield rule.identifier, _finding(rule, file, quoted, confidence, rule.title)
     # Latin-1 maps each byte to one character, so that offsets of encoded pieces (ASCII) are byte offsets.
-    for number, piece in enumerate(find_encoded(file.content.decode("latin-1"))):
-        if number >= _MAX_LAYERS_PER_FILE:
-            break
+    for piece in islice(find_encoded(file.content.decode("latin-1")), _MAX_LAYERS_PER_FILE):
         quoted = quote_at(file.content, piece.start, piece.end)
-        for rule, start, end in _matches(piece.data) if quoted is not None else ():
+        if quoted is None:
+            continue
+        for rule, start, end in _matches(piece.data):
             decoded = " ".join(piece.data[start:end].decode("utf-8", "replace").split())
-            yield (
-                rule.identifier,
-                _finding(
-                    rule, file, quoted, _DECODED_CONFIDENCE_PPM, f"{rule.title}, under {piece.step}: {decoded[:200]}"
-                ),
-            )
+            rationale = f"{rule.title}, under {piece.step}: {decoded[:200]}"
+            yield rule.identifier, _finding(rule, file, quoted, _DECODED_CONFIDENCE_PPM, rationale)
 
 
 def _matches(content: bytes) -> Iterator[tuple[_Rule, int, int]]:
-    """``(rule, start, end)`` of every match, in the order of the rule files, then of place."""
+    """``(rule, start, end)`` of every match that is evidence, in the order of the rule files, then of place."""
     scanner = yara_x.Scanner(_rules())
     scanner.max_matches_per_pattern(_MATCHES_PER_PATTERN)
     for matched in scanner.scan(content).matching_rules:
@@ -146,7 +136,10 @@ def _matches(content: bytes) -> Iterator[tuple[_Rule, int, int]]:
             prose_only=values.get("scope") == "prose",
         )
         places = {
-            (match.offset, match.offset + match.length) for pattern in matched.patterns for match in pattern.matches
+            (match.offset, match.offset + match.length)
+            for pattern in matched.patterns
+            if not pattern.identifier.startswith("$near")
+            for match in pattern.matches
         }
         for start, end in sorted(places):
             yield rule, start, end
@@ -167,7 +160,7 @@ def _finding(rule: _Rule, file: PackageFile, quoted: tuple[int, int, str], confi
 
 
 def _confidence(rule: _Rule, file: PackageFile, start: int, end: int, hosts: Counter[str]) -> int:
-    """The rule's confidence at one place: zero for a mention, low for a download from a host that the package is about."""
+    """The rule's confidence at one place: zero for a mention, low for a download from an expected host."""
     if rule.mention_matters and (_is_searched_for if _is_script(file) else _is_spoken_about)(file.content, start):
         return 0
     if _is_script(file) and rule.prose_only and _is_string_item(file.content, start):
@@ -185,8 +178,9 @@ def _is_script(file: PackageFile) -> bool:
 
 
 def _is_spoken_about(content: bytes, start: int) -> bool:
-    """Whether prose or data speaks about the match at ``start`` instead of saying it: after a quotation mark, a prohibition that is
-    still open, or words such as "detects" in its line, in the two lines of text above or in the line that introduces its list."""
+    """Whether prose or data speaks about the match at ``start`` instead of saying it: after a quotation mark, a
+    prohibition that is still open, or words such as "detects" in its line, in the two lines of text above or in the
+    line that introduces its list."""
     head = content[max(0, start - _CONTEXT_BYTES) : start].decode("utf-8", "ignore")
     *above, before = head.split("\n")
     texts = [line for line in above if line.strip() and not line.lstrip().startswith(("```", "~~~"))]
@@ -197,7 +191,8 @@ def _is_spoken_about(content: bytes, start: int) -> bool:
 
 
 def _is_searched_for(content: bytes, start: int) -> bool:
-    """Whether a script has the match as a pattern that it searches for: quoted, after grep or a regular expression, in its line."""
+    """Whether a script has the match as a pattern that it searches for: quoted, after grep or a regular expression, in
+    its line."""
     return bool(
         _SEARCHED_FOR.search(
             content[content.rfind(b"\n", 0, start) + 1 : start][-_CONTEXT_BYTES:].decode("utf-8", "ignore")
@@ -224,12 +219,10 @@ def _hosts_in(package: Package) -> Counter[str]:
 
 
 def _is_expected(host: str, hosts: Counter[str]) -> bool:
-    """Whether honest packages install from ``host``: a well-known source, or a named host that the package links at least three times."""
-    if host in _EVERYBODY_INSTALLS_FROM:
+    """Whether honest packages install from ``host``: a well-known source, or a named host that the package links at
+    least three times."""
+    kind = classify_host(host)
+    if kind in _EXPECTED_HOSTS:
         return True
-    name = host.removeprefix("www.").removeprefix("api.")
-    is_address = name.replace(".", "").isdigit()
-    return (
-        not is_address
-        and sum(count for other, count in hosts.items() if other == name or other.endswith(f".{name}")) >= 3
-    )
+    links = sum(count for other, count in hosts.items() if registrable(other) == registrable(host))
+    return kind is HostClass.UNKNOWN and links >= _LINKS_OF_OWN_HOST

@@ -1,4 +1,4 @@
-/* Things that code and commands do. `confidence` is ppm; `host` = "matters" lowers the confidence for hosts that the package
+/* Things that code and commands do. A match of a pattern is evidence, but for `$near…`: those only have to be close by. `confidence` is ppm; `host` = "matters" lowers the confidence for hosts that the package
    itself is about or that everybody installs from; `mention` = "matters" drops matches that are spoken about, not said. */
 
 rule fetch_piped_into_shell {
@@ -111,8 +111,8 @@ rule secret_file_sent {
   meta: title = "Secret files beside a send" category = "exfiltration" severity = "CRITICAL" confidence = 820000 mention = "matters"
   strings:
     $secret = /(\.ssh\/(config|\*)|\bid_(rsa|ed25519|ecdsa|dsa)([^.\w]|$)|\.aws\/(credentials|config)|\.netrc|\.git-credentials|\.npmrc|\.pypirc|\.kube\/config|\.docker\/config\.json|gh\/hosts\.yml|\.config\/gcloud|wallet\.dat|Login Data|cookies\.sqlite|\.gnupg|\.bash_history|\.zsh_history|\/etc\/shadow|serviceaccount\/token|\.(claude|cursor|codex)\/mcp\.json|user-secrets-envs|keychain-db|agent-identity\.json)/ nocase
-    $send = /(requests\.(post|put|request)|httpx\.(post|put)|urlopen\(|urllib\.request\.Request|aiohttp\.ClientSession|fetch\(\s*["'`]https?:|axios\.(post|put)|https?\.request\(|http\.client|sendall\(|smtplib|nslookup\s|curl\s[^\n]{0,120}(-d|-F|-T|--data|--upload|-X\s*(POST|PUT))|wget\s[^\n]{0,80}--post|\bscp\s|\brsync\s[^\n]{0,80}@|\bnc\s+[\w.]+\s+[0-9]+|aws\s+s3\s+cp)/ nocase
-  condition: for any i in (1..#secret) : ( $send in (@secret[i] - 700 .. @secret[i] + 900) )
+    $near_send = /(requests\.(post|put|request)|httpx\.(post|put)|urlopen\(|urllib\.request\.Request|aiohttp\.ClientSession|fetch\(\s*["'`]https?:|axios\.(post|put)|https?\.request\(|http\.client|sendall\(|smtplib|nslookup\s|curl\s[^\n]{0,120}(-d|-F|-T|--data|--upload|-X\s*(POST|PUT))|wget\s[^\n]{0,80}--post|\bscp\s|\brsync\s[^\n]{0,80}@|\bnc\s+[\w.]+\s+[0-9]+|aws\s+s3\s+cp)/ nocase
+  condition: for any i in (1..#secret) : ( $near_send in (@secret[i] - 700 .. @secret[i] + 900) )
 }
 rule command_line_exfiltration {
   meta: title = "A command sends local secrets away" category = "exfiltration" severity = "CRITICAL" confidence = 840000 mention = "matters"
@@ -137,16 +137,16 @@ rule environment_sent {
   meta: title = "The whole environment beside a send" category = "exfiltration" severity = "CRITICAL" confidence = 840000 mention = "matters"
   strings:
     $env = /(JSON\.stringify\(\s*(\{[^}]{0,80}\.\.\.)?process\.env\b\s*[,)}]|dict\(\s*os\.environ\s*\)|os\.environ\.(copy|items)\(\)|json\.dumps\([^\n]{0,30}os\.environ|Object\.(entries|keys)\(\s*process\.env\s*\)|str\(\s*os\.environ\s*\)|=\s*process\.env\s*;|for\s+\w+\s*,\s*\w+\s+in\s+os\.environ)/
-    $send = /(requests\.(post|put|get)|httpx\.|urlopen\(|urllib\.request|aiohttp|fetch\(|axios|https?\.request\(|http\.client|sendall\(|smtplib|\bcurl\b|webhook|XMLHttpRequest|sendBeacon|net\.connect)/ nocase
-  condition: for any i in (1..#env) : ( $send in (@env[i] - 600 .. @env[i] + 1500) )
+    $near_send = /(requests\.(post|put|get)|httpx\.|urlopen\(|urllib\.request|aiohttp|fetch\(|axios|https?\.request\(|http\.client|sendall\(|smtplib|\bcurl\b|webhook|XMLHttpRequest|sendBeacon|net\.connect)/ nocase
+  condition: for any i in (1..#env) : ( $near_send in (@env[i] - 600 .. @env[i] + 1500) )
 }
 rule drop_site_sent {
   meta: title = "Sends to a throw-away collection site" category = "exfiltration" severity = "HIGH" confidence = 700000 mention = "matters"
   strings:
     $site = /(webhook\.site|requestbin|pipedream\.net|interact\.sh|oast\.(fun|pro|live|me|site|online)|burpcollaborator|transfer\.sh|0x0\.st|pastebin\.com\/(api|raw)|hastebin|glot\.io\/|dpaste|rentry\.co|beeceptor|hookbin|trycloudflare\.com|[a-z0-9-]{4,40}\.ngrok(-free)?\.(io|app|dev)|\.onion\b|serveo\.net|localhost\.run)/ nocase
-    $send = /(requests\.(post|put)|urlopen|fetch\(|axios|curl\s|wget\s|POST|upload|send|base_url|exfil|mirror|kind["']?\s*:\s*["']?download)/
-    $secret = /(secret|token|credential|api[_ -]?key|password|environ|process\.env|\.env\b|private key|config|sync|install|payload|callback|bootstrap)/ nocase
-  condition: for any i in (1..#site) : ( $send in (@site[i] - 400 .. @site[i] + 400) and $secret in (@site[i] - 400 .. @site[i] + 400) )
+    $near_send = /(requests\.(post|put)|urlopen|fetch\(|axios|curl\s|wget\s|POST|upload|send|base_url|exfil|mirror|kind["']?\s*:\s*["']?download)/
+    $near_secret = /(secret|token|credential|api[_ -]?key|password|environ|process\.env|\.env\b|private key|config|sync|install|payload|callback|bootstrap)/ nocase
+  condition: for any i in (1..#site) : ( $near_send in (@site[i] - 400 .. @site[i] + 400) and $near_secret in (@site[i] - 400 .. @site[i] + 400) )
 }
 rule cloud_metadata_credentials {
   meta: title = "Reads credentials of the cloud machine" category = "credential_access" severity = "HIGH" confidence = 700000 mention = "matters"
@@ -262,15 +262,15 @@ rule surveillance {
   strings:
     $key = /pynput[^\x00]{0,200}Listener|keyboard\.(on_press|hook)\(|GetAsyncKeyState|keylog/ nocase
     $grab = /ImageGrab\.grab\(|pyautogui\.screenshot|mss\(\)|screencapture\s+-x|clipboard(y)?\.(readText|paste)|pyperclip\.paste/
-    $send = /(requests\.(post|put)|urlopen|fetch\(|axios|sendall|smtplib|curl\s)/
-  condition: ($key and $send) or (for any i in (1..#grab) : ( $send in (@grab[i] - 500 .. @grab[i] + 900) ))
+    $near_send = /(requests\.(post|put)|urlopen|fetch\(|axios|sendall|smtplib|curl\s)/
+  condition: ($key and $near_send) or (for any i in (1..#grab) : ( $near_send in (@grab[i] - 500 .. @grab[i] + 900) ))
 }
 rule sends_on_keys {
   meta: title = "Takes wallet keys" category = "financial_access" severity = "CRITICAL" confidence = 740000 mention = "matters"
   strings:
     $key = /(seed[_ ]?phrase|mnemonic|private[_ ]?key|keystore|wallet\.dat)/ nocase
-    $send = /(requests\.post|fetch\(\s*["'`]https?:|axios\.post|curl\s[^\n]{0,80}(-d|--data|-X\s*POST)|sendMessage|webhook)/
-  condition: for any i in (1..#key) : ( $send in (@key[i] - 200 .. @key[i] + 300) )
+    $near_send = /(requests\.post|fetch\(\s*["'`]https?:|axios\.post|curl\s[^\n]{0,80}(-d|--data|-X\s*POST)|sendMessage|webhook)/
+  condition: for any i in (1..#key) : ( $near_send in (@key[i] - 200 .. @key[i] + 300) )
 }
 rule dynamic_payload_assembly {
   meta: title = "Joins parts and runs the whole" category = "obfuscation" severity = "HIGH" confidence = 660000 mention = "matters"

@@ -140,8 +140,8 @@ rule offensive_playbook {
   meta: title = "Directs named attack tools at a target" category = "privilege_escalation" severity = "HIGH" confidence = 620000 mention = "matters"
   strings:
     $tool = /\b(mimikatz|crackmapexec|bloodhound|rubeus|impacket|responder|hashcat|metasploit|msfvenom|cobalt strike|sqlmap)\b/ nocase
-    $verb = /\b(extract credentials|dump(ing)? (hashes|credentials)|lateral movement|domain (controller|admin)|privilege escalation|reverse shell)\b/ nocase
-  condition: for any i in (1..#tool) : ( $verb in (@tool[i] - 400 .. @tool[i] + 400) )
+    $near_verb = /\b(extract credentials|dump(ing)? (hashes|credentials)|lateral movement|domain (controller|admin)|privilege escalation|reverse shell)\b/ nocase
+  condition: for any i in (1..#tool) : ( $near_verb in (@tool[i] - 400 .. @tool[i] + 400) )
 }
 rule unicode_tags {
   meta: title = "Text written in invisible tag characters" category = "obfuscation" severity = "CRITICAL" confidence = 940000

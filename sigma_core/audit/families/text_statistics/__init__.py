@@ -1,7 +1,9 @@
-"""Family ``text_statistics``: an integer linear model over hashed words and word pairs, the strongest window of each package deciding.
+"""Family ``text_statistics``: an integer linear model over hashed words and word pairs, the strongest window of each
+package deciding.
 
-It has no rule and knows no threat by name; it has seen how payloads are worded and how honest skills are. The model is ``model.json`` (`train`
-makes it and writes its held-out recall and false-positive rate into it). Inference uses integers only, so every machine gives the same score.
+It has no rule and knows no threat by name; it has seen how payloads are worded and how honest skills are. The model is
+``model.json`` (`train` makes it and writes its held-out recall and false-positive rate into it). Inference uses
+integers only, so every machine gives the same score.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from sigma_core.audit.families.embedded import Analysis, EmbeddedFamily, Parameter, file_paths, strongest_first
+from sigma_core.audit.families.embedded import Analysis, EmbeddedFamily, file_paths, revision_of, strongest_first
 from sigma_core.audit.families.text_statistics.features import (
     DIMENSIONS,
     Window,
@@ -23,7 +25,6 @@ from sigma_core.audit.families.text_statistics.features import (
     windows_of,
 )
 from sigma_core.audit.model import Finding, View
-from sigma_core.canonical import sha256_hex
 from sigma_core.policy import PPM
 from sigma_core.sandbox.facts import FactsDocument, Severity
 from sigma_core.submissions.package import Package, PackageFile
@@ -44,13 +45,9 @@ class _Model:
         return max(0, min(PPM, PPM // 2 + (margin(self.weights, features) + self.bias) * self.slope_ppm))
 
 
-def _model_bytes() -> bytes:
-    return resources.files(__package__).joinpath("model.json").read_bytes()
-
-
 @cache
 def _model() -> _Model:
-    document = json.loads(_model_bytes())
+    document = json.loads(resources.files(__package__).joinpath("model.json").read_bytes())
     weights = memoryview(zlib.decompress(base64.b64decode(document["weights"]))).cast("b")
     if len(weights) != DIMENSIONS:
         raise ValueError(f"model.json has {len(weights)} weights, features.py hashes to {DIMENSIONS}; train again")
@@ -61,16 +58,7 @@ class TextStatistics(EmbeddedFamily):
     """A linear model over windows of text."""
 
     family = "text_statistics"
-    revision = f"1-{sha256_hex(_model_bytes())[:12]}"
-    parameters = (
-        Parameter(
-            "threshold_ppm",
-            500_000,
-            480_000,
-            600_000,
-            "suspicion of the strongest window at which the verdict is UNSAFE",
-        ),
-    )
+    revision = revision_of(__package__, "__init__.py", "features.py", "model.json")
 
     def analyse(self, package: Package, facts: FactsDocument, view: View) -> Analysis:  # noqa: ARG002
         """Score: the highest of any window of any text file."""
@@ -106,7 +94,7 @@ def _finding(file: PackageFile, text: str, window: Window, suspicion: int) -> Fi
         line_start=window.first + heaviest,
         line_end=window.first + heaviest,
         quote=quote,
-        rationale=f"worded like known payloads (lines {window.first} to {window.last}); heaviest words: {', '.join(words[:5])}"[
+        rationale=f"worded like payloads, lines {window.first} to {window.last}; heaviest: {', '.join(words[:5])}"[
             :400
         ],
         confidence_ppm=suspicion,

@@ -1,7 +1,8 @@
 """Text to features: overlapping windows of lines, and the hashed words and word pairs of each.
 
-Training and inference share this file, so a change here means training again. What would let a model learn where a text comes from instead of
-what it does is left out: numbers, names of hosts, and the words that makers of test packages use about their packages.
+Training and inference share this file, so a change here means training again. What would let a model learn where a text
+comes from instead of what it does is left out: numbers, names of hosts, and the words that makers of test packages use
+about their packages.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import re2
@@ -26,19 +28,26 @@ _TOKEN = re2.compile(
     r"|(?P<home>(?:~|\$HOME)/[A-Za-z0-9._/-]{0,80})"
     r"|(?P<variable>\$\{?[A-Za-z_][A-Za-z0-9_]{0,60}\}?|\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b)"
     r"|(?P<word>\.?[A-Za-z][A-Za-z]+)"
-    r"|(?P<sign>&&|\|\||>>|\$\(|--?[a-z]|[|@<>`])"
+    r"|(?P<sign>&&|\|\||>>|\$\(|\B--?[a-z]\b|[|@<>`])"
     r"|(?P<foreign>[^\x00-\x7f])"
 )
 _SECRET_NAME = re2.compile(r"(?i)key|token|secret|passw|credential|private")
 _ADDRESS_IP = re2.compile(r"^[a-z]+://[0-9]{1,3}\.")
 _ABOUT_PACKAGES = frozenset(
-    "evil attacker attackers attack malicious malware benign clean fixture fixtures example examples showcase sample samples demonstrates demonstrate "
-    "demonstrating demo detection detector detect detected expected rule rules test tests synthetic regression marker finding findings campaign researchers "
-    "discovered documented published reported january february march april may june july august september october november december adversary hostile rogue "
-    "threat scanner skillscan clawseccheck skillfortifybench inert appendix specification licensed apache cisco evaluation copyright cve ghsa suspicious "
-    "vulnerable vulnerability exploit bad steal stealth phish harvest backdoor sniff loader relay pivot lateral placeholder real never must warn fail fires "
-    "critical high medium low owasp mitre atlas test-case poc".split()
-)
+    {
+        "evil", "attacker", "attackers", "attack", "malicious", "malware", "benign", "clean", "fixture", "fixtures",
+        "example", "examples", "showcase", "sample", "samples", "demonstrates", "demonstrate", "demonstrating",
+        "demo", "detection", "detector", "detect", "detected", "expected", "rule", "rules", "test", "tests",
+        "synthetic", "regression", "marker", "finding", "findings", "campaign", "researchers", "discovered",
+        "documented", "published", "reported", "january", "february", "march", "april", "may", "june", "july",
+        "august", "september", "october", "november", "december", "adversary", "hostile", "rogue", "threat",
+        "scanner", "skillscan", "clawseccheck", "skillfortifybench", "inert", "appendix", "specification", "licensed",
+        "apache", "cisco", "evaluation", "copyright", "cve", "ghsa", "suspicious", "vulnerable", "vulnerability",
+        "exploit", "bad", "steal", "stealth", "phish", "harvest", "backdoor", "sniff", "loader", "relay", "pivot",
+        "lateral", "placeholder", "real", "never", "must", "warn", "fail", "fires", "critical", "high", "medium",
+        "low", "owasp", "mitre", "atlas", "test-case", "poc",
+    }
+)  # fmt: skip
 """Words by which makers of test packages give their label away; they carry no evidence about a package in the wild."""
 
 
@@ -76,13 +85,14 @@ def tokens_of(line: str) -> list[str]:
 
 def features_of(tokens: list[str]) -> list[int]:
     """Hashed words and pairs of neighbouring words: CRC-32 folded to `DIMENSIONS`."""
-    grams = tokens + [f"{first} {second}" for first, second in zip(tokens, tokens[1:], strict=False)]
+    grams = tokens + [f"{first} {second}" for first, second in pairwise(tokens)]
     return [zlib.crc32(gram.encode()) & (DIMENSIONS - 1) for gram in grams]
 
 
 def windows_of(text: str) -> Iterator[Window]:
-    """Windows of whole lines with at least `WINDOW_TOKENS` tokens, each starting near the middle of the one before. Counted in tokens, so
-    that neither the length of a file nor padding changes the company that a passage has. At most `MAX_WINDOWS_PER_FILE`."""
+    """Windows of whole lines with at least `WINDOW_TOKENS` tokens, each starting near the middle of the one before.
+    Counted in tokens, so that neither the length of a file nor padding changes the company that a passage has. At most
+    `MAX_WINDOWS_PER_FILE`."""
     tokens = [tokens_of(line) for line in text.split("\n")]
     features = [features_of(line) for line in tokens]
     start = 0

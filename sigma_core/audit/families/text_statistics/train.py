@@ -2,12 +2,14 @@
 
     python -m sigma_core.audit.families.text_statistics.train FOLDER
 
-``FOLDER`` holds the labelled packages (Parquet: sample, label, source, family, path, content). Only derived weights are written, never text.
+``FOLDER`` holds the labelled packages (Parquet: sample, label, source, family, path, content). Only derived weights are
+written, never text.
 
-Test packages are short and speak about themselves while published skills are long, so a model trained on them as they are learns the
-genre. Against that: windows of equal size, words about packages left out (`features`), and most positive examples are pieces of
-payload set into honest text of the training part. The split is by group (a rule's fixtures, a template, a published skill), fixed by SHA-256 of the group's
-name: two fifths are held out and never seen by training or by the choice of the threshold.
+Test packages are short and speak about themselves while published skills are long, so a model trained on them as they
+are learns the genre. Against that: windows of equal size, words about packages left out (`features`), and most positive
+examples are pieces of payload set into honest text of the training part. The split is by group (a rule's fixtures, a
+template, a published skill), fixed by SHA-256 of the group's name: two fifths are held out and never seen by training
+or by the choice of the threshold.
 """
 
 from __future__ import annotations
@@ -71,6 +73,11 @@ class Sample:
         return int(sha256_hex(self.group.encode())[:8], 16) % 5 in HELD_OUT_SHARE
 
 
+def _chance(name: str) -> random.Random:
+    """Random choices that are the same in every run."""
+    return random.Random(f"{SEED} {name}")  # noqa: S311 - reproducible, not secret
+
+
 def load(folder: Path) -> list[Sample]:
     """Every sample of the corpora in ``folder``, sorted by source and name."""
     samples = []
@@ -111,7 +118,8 @@ def pieces(sample: Sample) -> list[list[str]]:
 
 
 def examples(samples: Sequence[Sample], chance: random.Random) -> list[Example]:
-    """``(features, label, weight)``: honest windows, malicious windows at half weight, and payload set into honest text."""
+    """``(features, label, weight)``: honest windows, malicious windows at half weight, and payload set into honest
+    text."""
     honest = [sample for sample in samples if sample.label == "benign"]
     found: list[Example] = []
     hosts = [
@@ -165,10 +173,9 @@ def trained(samples: Sequence[Sample], name: str) -> list[int]:
     """The quantised model of ``samples``; ``name`` seeds its random choices."""
     shared = shared_features(samples)
     found = [
-        (features & shared, label, weight)
-        for features, label, weight in examples(samples, random.Random(f"{SEED} {name} examples"))
+        (features & shared, label, weight) for features, label, weight in examples(samples, _chance(f"{name} examples"))
     ]
-    return quantised(fit(found, random.Random(f"{SEED} {name} order")))
+    return quantised(fit(found, _chance(f"{name} order")))
 
 
 def fit(found: Sequence[Example], chance: random.Random) -> list[float]:
@@ -215,7 +222,8 @@ def wilson_ppm(hits: int, total: int) -> list[int]:
 
 
 def main(folder: Path) -> dict[str, Any]:
-    """Train, choose the threshold by cross-validation inside the training part, measure on the held-out part, write the model."""
+    """Train, choose the threshold by cross-validation inside the training part, measure on the held-out part, write the
+    model."""
     samples = load(folder)
     training = [sample for sample in samples if not sample.held_out]
     held_out = [sample for sample in samples if sample.held_out]
@@ -245,8 +253,8 @@ def main(folder: Path) -> dict[str, Any]:
 
 
 def _threshold(training: Sequence[Sample]) -> int:
-    """The margin that at most `TARGET_PPM` of honest published skills pass, each judged by a model that did not see it: halfway
-    between the last margin that passes and the first that does not."""
+    """The margin that at most `TARGET_PPM` of honest published skills pass, each judged by a model that did not see it:
+    halfway between the last margin that passes and the first that does not."""
     margins: list[int] = []
     for fold in range(FOLDS):
         seen = [sample for sample in training if _fold(sample) != fold]
@@ -263,7 +271,7 @@ def _fold(sample: Sample) -> int:
 
 
 def _report(weights: Sequence[int], threshold: int, held_out: Sequence[Sample]) -> dict[str, Any]:
-    chance = random.Random(f"{SEED} held out")
+    chance = _chance("held out")
     hosts = [sample for sample in held_out if sample.source == "openclaw-skills"]
 
     def rate(

@@ -1,0 +1,1 @@
+"""The public plane: what anybody may read about certificates, without asking who they are."""

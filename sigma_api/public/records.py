@@ -1,0 +1,227 @@
+"""What is on record about certificates, read from the databases and blobs as plain data with the names of the wire.
+
+Read only, and nothing here depends on who asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import re2
+from sqlalchemy import literal, or_, select, tuple_
+
+from sigma_api.paging import Cursor
+from sigma_core.certificates.answer import LiveState, status_at, verify_answer
+from sigma_core.certificates.bundle import Bundle
+from sigma_core.certificates.payload import Payload
+from sigma_core.certificates.vocabulary import CertificateStatus
+from sigma_core.deployment import Deployment
+from sigma_core.storage.protocol import CertificateRow, RoundRow, SeatRow, SubmissionRow
+from sigma_core.storage.types import UtcDateTime
+from sigma_core.submissions.package import ProductType
+from sigma_core.timestamps import iso_utc
+
+IDENTIFIER = re2.compile(r"[A-Za-z0-9_]{1,64}")
+"""Every id that SIGMA gives has this form (`sigma_core.identifiers`); what has not is not looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCertificate:
+    """A certificate with its opened bundle."""
+
+    row: CertificateRow
+    bundle: Bundle
+    payload: Payload
+
+    @property
+    def live(self) -> LiveState:
+        """What is true of it now. Flags and chain commitments have no record yet, so there are none."""
+        return LiveState(status=CertificateStatus(self.row.status))
+
+
+def certificate_page(
+    deployment: Deployment, *, limit: int, search: str | None, after: Cursor | None, at: datetime
+) -> dict[str, Any]:
+    """At most ``limit`` certificates that are approved and not expired at ``at``, newest first, following ``after``.
+
+    ``search`` must occur in name or description, whatever the case of its letters (SQLite folds ASCII letters only).
+    """
+    statement = (
+        select(CertificateRow, SubmissionRow)
+        .join(SubmissionRow, SubmissionRow.id == CertificateRow.submission_id)
+        .where(CertificateRow.status == CertificateStatus.APPROVED.value, CertificateRow.expires_at > at)
+        .order_by(CertificateRow.issued_at.desc(), CertificateRow.id.desc())
+        .limit(limit + 1)
+    )
+    if search:
+        statement = statement.where(
+            or_(
+                CertificateRow.skill_name.icontains(search, autoescape=True),
+                CertificateRow.description.icontains(search, autoescape=True),
+            )
+        )
+    if after is not None:
+        statement = statement.where(
+            tuple_(CertificateRow.issued_at, CertificateRow.id)
+            < tuple_(literal(after.at, UtcDateTime()), literal(after.id))
+        )
+    with deployment.read_sessions() as session:
+        rows = session.execute(statement).all()
+    last = rows[limit - 1][0] if len(rows) > limit else None
+    return {
+        "items": [_summary(certificate, submission) for certificate, submission in rows[:limit]],
+        "nextCursor": None if last is None else Cursor(last.issued_at, last.id).encode(),
+    }
+
+
+def find_certificate(deployment: Deployment, certificate_id: str) -> KeptCertificate | None:
+    """The certificate of this id. Raises BlobMissing or BlobCorrupt when its bundle is not what was kept."""
+    row = _certificate_row(deployment, certificate_id)
+    if row is None:
+        return None
+    bundle = Bundle.parse(deployment.blobs.get(row.bundle_sha256))
+    statement = orjson.loads(bundle.envelope.body)
+    return KeptCertificate(row, bundle, Payload.of(statement["predicate"]["sigmaCertificate"]))
+
+
+def attestation(deployment: Deployment, certificate_id: str) -> bytes | None:
+    """The bundle, byte for byte as it was issued."""
+    row = _certificate_row(deployment, certificate_id)
+    return None if row is None else deployment.blobs.get(row.bundle_sha256)
+
+
+def verification(certificate: KeptCertificate, at: datetime) -> dict[str, Any]:
+    """The verify answer as of ``at``."""
+    return verify_answer(certificate.payload, certificate.bundle, certificate.live, at=at)
+
+
+def live_status(certificate: KeptCertificate, at: datetime) -> dict[str, Any]:
+    """What may have changed since issue."""
+    answer = verification(certificate, at)
+    is_skill = certificate.payload.document["productType"] == ProductType.SKILL
+    return {
+        "certificateId": certificate.row.id,
+        "status": answer["status"],
+        "valid": answer["valid"],
+        "activeFlagCount": answer["activeFlagCount"],
+        "monitoring": "NOT_APPLICABLE" if is_skill else None,
+        "views": None,
+        "expiresAt": answer["expiresAt"],
+    }
+
+
+def certificate_record(deployment: Deployment, certificate: KeptCertificate, at: datetime) -> dict[str, Any]:
+    """The sealed payload, and every round of the submission with its verdicts."""
+    row = certificate.row
+    return {
+        "certificateId": row.id,
+        "status": status_at(certificate.payload, certificate.live.status, at).value,
+        "description": row.description,
+        "payloadHash": row.payload_hash,
+        "payload": certificate.payload.document,
+        "manifest": certificate.payload.document["manifest"],
+        "rounds": _rounds(deployment, row.submission_id),
+    }
+
+
+def replay_document(deployment: Deployment, round_id: str) -> bytes | None:
+    """The replay document of a decided round, byte for byte as it was kept."""
+    if not IDENTIFIER.fullmatch(round_id):
+        return None
+    with deployment.read_sessions() as session:
+        digest = session.scalar(select(RoundRow.replay_sha256).where(RoundRow.id == round_id))
+    return None if digest is None else deployment.blobs.get(digest)
+
+
+def _certificate_row(deployment: Deployment, certificate_id: str) -> CertificateRow | None:
+    if not IDENTIFIER.fullmatch(certificate_id):
+        return None
+    with deployment.read_sessions() as session:
+        return session.get(CertificateRow, certificate_id)
+
+
+def _summary(certificate: CertificateRow, submission: SubmissionRow) -> dict[str, Any]:
+    return {
+        "certificateId": certificate.id,
+        "status": certificate.status,
+        "skillName": certificate.skill_name,
+        "skillVersion": submission.version,
+        "description": certificate.description,
+        "productType": submission.product_type,
+        "skillHash": submission.skill_hash,
+        "payloadHash": certificate.payload_hash,
+        "submissionId": certificate.submission_id,
+        "roundId": certificate.round_id,
+        "certificateIssuedAt": iso_utc(certificate.issued_at),
+        "expiresAt": iso_utc(certificate.expires_at),
+    }
+
+
+def _rounds(deployment: Deployment, submission_id: str) -> list[dict[str, Any]]:
+    with deployment.read_sessions() as session:
+        rounds = session.scalars(
+            select(RoundRow).where(RoundRow.submission_id == submission_id).order_by(RoundRow.number)
+        ).all()
+        # A vote is nobody's business before the round is decided.
+        seats = session.scalars(
+            select(SeatRow)
+            .join(RoundRow, RoundRow.id == SeatRow.round_id)
+            .where(RoundRow.submission_id == submission_id, RoundRow.state == "DECIDED")
+            .order_by(SeatRow.round_id, SeatRow.phase, SeatRow.number)
+        ).all()
+    # Deterministic engines of one family say the same, so many seats share one result.
+    results = {
+        digest: orjson.loads(deployment.blobs.get(digest))
+        for digest in {seat.result_sha256 for seat in seats}
+        if digest is not None
+    }
+    return [_round(row, [seat for seat in seats if seat.round_id == row.id], results) for row in rounds]
+
+
+def _round(row: RoundRow, seats: list[SeatRow], results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "roundId": row.id,
+        "roundNumber": row.number,
+        "roundType": row.round_type,
+        "triggerSource": row.trigger_source,
+        "state": row.state,
+        "outcome": row.outcome,
+        "withRejection": bool(row.with_rejection),
+        "reasons": row.reasons,
+        "policyHash": row.policy_hash,
+        "factsSha256": row.facts_sha256,
+        "weightsEpoch": row.weights_epoch,
+        "beacon": {"chain": row.beacon_chain, "round": row.beacon_round, "value": row.beacon_value},
+        "seed": row.seed,
+        "assuranceLevel": row.assurance_level,
+        "nEffPpm": row.n_eff_ppm,
+        "diversityDegraded": row.diversity_degraded,
+        "openedAt": iso_utc(row.opened_at),
+        "decidedAt": None if row.decided_at is None else iso_utc(row.decided_at),
+        "phases": [
+            {"phase": phase, "seats": [_seat(seat, results) for seat in seats if seat.phase == phase]}
+            for phase in sorted({seat.phase for seat in seats})
+        ],
+    }
+
+
+def _seat(seat: SeatRow, results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    result = {} if seat.result_sha256 is None else results[seat.result_sha256]
+    return {
+        "seat": seat.number,
+        "validatorId": seat.validator_id,
+        "operator": seat.operator,
+        "family": seat.family,
+        "replaces": seat.replaces,
+        "status": seat.status,
+        "verdict": seat.verdict,
+        "scorePpm": seat.score_ppm,
+        "commitment": seat.commitment,
+        "revealedAt": None if seat.revealed_at is None else iso_utc(seat.revealed_at),
+        "reason": result.get("reason", ""),
+        "revision": result.get("revision"),
+        "findings": result.get("findings", []),
+    }

@@ -1,0 +1,366 @@
+"""The answers of the public plane, described. Names fixed by spec/surfaces.md must stay as they are."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from sigma_api.wire import OpenWireModel, Sha256, UtcTime, WireModel
+
+Status = Literal["APPROVED", "REJECTED", "ESCALATED", "SUSPENDED", "REVOKED", "EXPIRED"]
+Outcome = Literal["APPROVED", "REJECTED", "ESCALATED"]
+ProductType = Literal["SKILL", "API", "SKILL_API"]
+RoundType = Literal["INITIAL_AUDIT", "RE_AUDIT", "RENEWAL", "MONITORING"]
+TriggerSource = Literal["SUBMISSION", "OPERATOR", "FLAG", "MONITOR", "RENEWAL"]
+SecurityLevel = Literal["CLEAR", "NOTICE", "WARNING", "DANGER"]
+RiskLevel = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+Severity = Literal["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+
+
+class CertificateSummary(WireModel):
+    """A certificate in a list."""
+
+    certificate_id: str
+    status: Status
+    skill_name: str
+    skill_version: str | None
+    description: str
+    product_type: ProductType
+    skill_hash: Sha256 | None
+    """SHA-256 of the LF-normalised SKILL.md; null for an API."""
+    payload_hash: str
+    submission_id: str
+    round_id: str
+    certificate_issued_at: UtcTime
+    expires_at: UtcTime
+
+
+class CertificatePage(WireModel):
+    """One page of certificates, newest first."""
+
+    items: list[CertificateSummary]
+    next_cursor: str | None
+    """Give it as `cursor` to get the next page; null on the last."""
+
+
+class StatusListEntry(WireModel):
+    """The bit that will show suspension and revocation."""
+
+    uri: str
+    index: int
+
+
+class CertifiedFile(WireModel):
+    """A file of the certified package."""
+
+    path: str
+    sha256: Sha256
+    size: int
+    executable: bool
+
+
+class Source(WireModel):
+    """Where the package came from: for GitHub commit and repository, for an upload its file name and null."""
+
+    entry: str
+    source_ref: str | None
+    source_url: str | None
+    source_type: Literal["github", "upload"]
+
+
+class ManifestSafety(WireModel):
+    """What the author says the package needs."""
+
+    network: Any
+    filesystem: Any
+
+
+class ExternalCall(WireModel):
+    """A call that the author declared."""
+
+    url: Any
+    auth: Any
+    method: Any
+    reason: Any
+
+
+class Manifest(WireModel):
+    """What the author declared; never more."""
+
+    safety: ManifestSafety
+    capabilities: list[str]
+    external_calls: list[ExternalCall]
+
+
+class SourceFacts(OpenWireModel):
+    """What the sandbox read from the source: counts, and one flag for each capability."""
+
+    external_hosts: list[str]
+    manifest_mismatch_count: int
+    blocked: bool
+    prompt_injection_signal_count: int
+    real_secret_signal_count: int
+    high_risk_signal_count: int
+
+
+class SkippedEndpoint(OpenWireModel):
+    """An endpoint that was not reviewed."""
+
+    path: Any
+    reason: str
+
+
+class EndpointReview(OpenWireModel):
+    """What was declared and observed of endpoints."""
+
+    analyzed_at: UtcTime
+    analysis_mode: str
+    observed_urls: list[Any]
+    observed_hosts: list[str]
+    endpoint_status: str
+    skipped_endpoints: list[SkippedEndpoint]
+    declared_endpoints: list[Any]
+    disclosure_warning: Any
+
+
+class Review(WireModel):
+    """What the sandbox concluded."""
+
+    security_level: SecurityLevel
+    sandbox_risk_level: RiskLevel
+    retained_errors: list[Any]
+    retained_warnings: list[Any]
+    sandbox_analyzed_at: UtcTime
+
+
+class Beacon(WireModel):
+    """The public randomness that the panels were drawn with."""
+
+    chain: str
+    round: int
+    value: str
+
+
+class PhaseVotes(WireModel):
+    """Votes of one phase, counted."""
+
+    phase: int
+    safe: int = Field(alias="SAFE")
+    unsafe: int = Field(alias="UNSAFE")
+    abstain: int = Field(alias="ABSTAIN")
+
+
+class SealedPayload(WireModel):
+    """The sealed payload: canonical JSON, hashed and signed at issue, and never changed since."""
+
+    schema_: Literal["sigma-certificate-v1"] = Field(alias="schema")
+    notice: str
+    certificate_id: str
+    status: Outcome
+    issued_at: UtcTime
+    expires_at: UtcTime
+    status_list: StatusListEntry | None
+    submission_id: str
+    product_type: ProductType
+    skill_name: str
+    skill_version: str | None
+    skill_hash: Sha256 | None
+    """SHA-256 of the LF-normalised SKILL.md; null for an API."""
+    tree_hash: Sha256
+    files: list[CertifiedFile]
+    source_ref: str | None
+    source_url: str | None
+    source: Source
+    dev_notes: str
+    smart_contract: Any
+    manifest: Manifest
+    facts_sha256: Sha256
+    rule_pack_hash: Sha256
+    source_facts: SourceFacts
+    endpoint_review: EndpointReview
+    review: Review
+    round_id: str
+    round_number: int
+    round_type: RoundType
+    trigger_source: TriggerSource
+    policy_hash: Sha256
+    weights_epoch: int
+    weights_merkle_root: Sha256
+    beacon: Beacon
+    votes: list[PhaseVotes]
+    diversity_degraded: bool
+    assurance_level: int
+    """1: deterministic engines only; 2: mixed; 3: two or more families of language models."""
+    n_eff_ppm: int
+    """Effective number of independent votes, in millionths."""
+
+
+class OnChain(WireModel):
+    """The commitment of the payload hash on chain."""
+
+    network: str | None
+    tx_hash: str | None
+    explorer_url: str | None
+    committed: bool
+    code_version: str | None
+    registry_address: str | None
+    immutable_commitment_scope: str | None = None
+    """What a commitment will cover; only while there is none."""
+
+
+class VerifyAnswer(SealedPayload):
+    """Every sealed field, with what is true of the certificate now. `status` is the status now."""
+
+    status: Status  # type: ignore[assignment]  # wider than the sealed one, which is statusAtIssue here
+    status_at_issue: Outcome
+    valid: bool
+    """Approved, not expired, not suspended, not revoked."""
+    summary: str
+    active_flag_count: int
+    security_level: SecurityLevel
+    sandbox_risk_level: RiskLevel
+    retained_warnings: list[Any]
+    endpoint_status: str
+    certificate_issued_at: UtcTime
+    api_disclaimer: str | None
+    on_chain: OnChain
+    signature: str
+    """Ed25519 over the bundle's envelope, base64."""
+    signature_key_id: str
+    payload_hash: str
+    payload_hash_label: str
+
+
+class LiveStatus(WireModel):
+    """What may change after issue."""
+
+    certificate_id: str
+    status: Status
+    valid: bool
+    active_flag_count: int
+    monitoring: Literal["NOT_APPLICABLE"] | None
+    """`NOT_APPLICABLE` for a skill that has no API to watch; null while no live check has been made."""
+    views: int | None
+    """How often the certificate was read; null while nobody counts."""
+    expires_at: UtcTime
+
+
+class SeatFinding(WireModel):
+    """A finding of one validator; `quote` stands verbatim at `file`, `lineStart` to `lineEnd`."""
+
+    severity: Severity
+    category: str
+    file: str
+    line_start: int
+    line_end: int
+    quote: str
+    rationale: str
+    confidence_ppm: int
+
+
+class SeatVerdict(WireModel):
+    """A seat of a panel and what its validator said."""
+
+    seat: int
+    validator_id: str
+    operator: str
+    family: str
+    replaces: int | None
+    """The seat whose validator abstained or did not come."""
+    status: Literal["REVEALED", "ABSTAINED", "NO_SHOW"]
+    verdict: Literal["SAFE", "UNSAFE", "ABSTAIN"] | None
+    score_ppm: int | None
+    commitment: Sha256 | None
+    revealed_at: UtcTime | None
+    reason: str
+    revision: str | None
+    findings: list[SeatFinding]
+
+
+class PhaseRecord(WireModel):
+    """One panel, its seats in the order in which they were drawn."""
+
+    phase: int
+    seats: list[SeatVerdict]
+
+
+class RoundReason(WireModel):
+    """Why the round ended as it did."""
+
+    code: str
+    message: str
+    detail: dict[str, Any]
+
+
+class RoundRecord(WireModel):
+    """A round. Its phases are public once it is decided."""
+
+    round_id: str
+    round_number: int
+    round_type: RoundType
+    trigger_source: TriggerSource
+    state: Literal["OPEN", "PHASE_1", "PHASE_2", "DECIDED"]
+    outcome: Outcome | None
+    with_rejection: bool
+    reasons: list[RoundReason]
+    policy_hash: Sha256
+    facts_sha256: Sha256
+    weights_epoch: int
+    beacon: Beacon
+    seed: Sha256
+    assurance_level: int | None
+    n_eff_ppm: int | None
+    diversity_degraded: bool | None
+    opened_at: UtcTime
+    decided_at: UtcTime | None
+    phases: list[PhaseRecord]
+
+
+class CertificateRecord(WireModel):
+    """Everything on record about a certificate: what was sealed, and every round of its submission with its verdicts."""
+
+    certificate_id: str
+    status: Status
+    description: str
+    payload_hash: str
+    payload: SealedPayload
+    manifest: Manifest
+    """The manifest of the payload."""
+    rounds: list[RoundRecord]
+    """First round first; the certified one is `payload.roundId`."""
+
+
+class AttestationSignature(WireModel):
+    """A DSSE signature."""
+
+    keyid: str
+    sig: str
+
+
+class AttestationEnvelope(WireModel):
+    """A DSSE envelope over an in-toto statement."""
+
+    payload: str
+    payload_type: str
+    signatures: list[AttestationSignature]
+
+
+class AttestationReplay(WireModel):
+    """Which round to recompute."""
+
+    round_id: str
+
+
+class Attestation(WireModel):
+    """The bundle: what `sigma verify` needs beside the public key."""
+
+    media_type: str
+    envelope: AttestationEnvelope
+    payload_hash: str
+    payload_hash_label: str
+    replay: AttestationReplay
+
+
+class ReplayDocument(OpenWireModel):
+    """Everything needed to recompute a round: `sigma replay` reads it."""

@@ -1,0 +1,232 @@
+"""A tree of a given size over tile files: its root, its proofs, and what appending to it writes.
+
+Merkle tree, PATH and PROOF: RFC 6962, section 2.1. Nothing here writes: `append` returns files, in an order in which a crash
+after any of them leaves the old tree whole, because files of a new size have new names and full tiles never change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sigma_core.assembly.merkle import leaf_hash, node_hash
+from sigma_core.certificates.log.refusals import LogError
+from sigma_core.certificates.log.tiles import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    entries_path,
+    full_tree_root,
+    pack_entries,
+    split_entries,
+    split_hashes,
+    tile_path,
+    tile_spans,
+)
+
+EMPTY_ROOT = hashlib.sha256().digest()
+
+Read = Callable[[str], bytes | None]
+"""The bytes of a file of the log by its path, or None where there is none."""
+
+
+@dataclass(frozen=True)
+class TiledTree:
+    """The first ``size`` entries of a log whose files ``read`` gives. Reads each tile once.
+
+    Every method raises LogError when a file that it needs is missing or has a wrong length. Whether the hashes in them are
+    right shows only by comparing `root` with a signed checkpoint.
+    """
+
+    size: int
+    read: Read = field(repr=False)
+    _tiles: dict[tuple[int, int], list[bytes]] = field(default_factory=dict, init=False, repr=False)
+
+    def root(self) -> bytes:
+        """MTH(D[0:size])."""
+        return self._range_root(0, self.size) if self.size else EMPTY_ROOT
+
+    def leaf(self, index: int) -> bytes:
+        """The leaf hash of entry ``index``. Raises IndexError when there is none."""
+        if not 0 <= index < self.size:
+            raise IndexError(f"no entry {index} in a log of {self.size}")
+        return self._tile(0, index // TILE_WIDTH)[index % TILE_WIDTH]
+
+    def inclusion_proof(self, index: int) -> tuple[bytes, ...]:
+        """PATH(index, D[0:size]): sibling hashes from the leaf up. Raises IndexError when there is no such entry."""
+        if not 0 <= index < self.size:
+            raise IndexError(f"no entry {index} in a log of {self.size}")
+        begin, end, siblings = 0, self.size, []
+        while end - begin > 1:
+            middle = begin + _left_size(end - begin)
+            if index < middle:
+                siblings.append((middle, end))
+                end = middle
+            else:
+                siblings.append((begin, middle))
+                begin = middle
+        return tuple(self._range_root(*span) for span in reversed(siblings))
+
+    def consistency_proof(self, old_size: int) -> tuple[bytes, ...]:
+        """PROOF(old_size, D[0:size]); empty for the empty and for the same tree. Raises IndexError beyond the tree."""
+        if not 0 <= old_size <= self.size:
+            raise IndexError(f"no earlier tree of {old_size} in a log of {self.size}")
+        if old_size in (0, self.size):
+            return ()
+        begin, end, spans = 0, self.size, []
+        while old_size != end:
+            middle = begin + _left_size(end - begin)
+            if old_size <= middle:
+                spans.append((middle, end))
+                end = middle
+            else:
+                spans.append((begin, middle))
+                begin = middle
+        if begin:  # at 0 this is the old root itself, which the verifier has
+            spans.append((begin, end))
+        return tuple(self._range_root(*span) for span in reversed(spans))
+
+    def entries(self) -> Iterator[bytes]:
+        """All entries in order, bundle by bundle."""
+        for index, width in tile_spans(0, self.size):
+            bundle, path = self._file(entries_path, index, width)
+            yield from split_entries(bundle, width, path)
+
+    def _range_root(self, begin: int, end: int) -> bytes:
+        """MTH(D[begin:end]) for a range that RFC 6962 makes: ``begin`` is a multiple of the next power of two."""
+        subtrees = []
+        while begin < end:
+            height = (end - begin).bit_length() - 1
+            subtrees.append(self._node(height, begin >> height))
+            begin += 1 << height
+        root = subtrees.pop()
+        while subtrees:
+            root = node_hash(subtrees.pop(), root)
+        return root
+
+    def _node(self, height: int, index: int) -> bytes:
+        """Root of the complete subtree over entries [index·2^height, (index + 1)·2^height)."""
+        level, above = divmod(height, TILE_HEIGHT)
+        first = index << above
+        hashes = self._tile(level, first // TILE_WIDTH)
+        return full_tree_root(hashes[first % TILE_WIDTH : first % TILE_WIDTH + (1 << above)])
+
+    def _tile(self, level: int, index: int) -> list[bytes]:
+        if (level, index) not in self._tiles:
+            width = min(TILE_WIDTH, (self.size >> (TILE_HEIGHT * level)) - index * TILE_WIDTH)
+            tile, path = self._file(lambda at, wide: tile_path(level, at, wide), index, width)
+            self._tiles[level, index] = split_hashes(tile, width, path)
+        return self._tiles[level, index]
+
+    def _file(self, name: Callable[[int, int], str], index: int, width: int) -> tuple[bytes, str]:
+        path = name(index, width)
+        data = self.read(path)
+        if data is None:
+            raise LogError(f"{path}: missing from a log of {self.size} entries")
+        return data, path
+
+
+@dataclass(frozen=True)
+class Appended:
+    """A longer tree: its size and root, and the files to write, in order, before its checkpoint is published."""
+
+    size: int
+    root: bytes
+    files: dict[str, bytes] = field(repr=False)
+
+
+def append(tree: TiledTree, root: bytes, entries: Sequence[bytes]) -> Appended:
+    """``tree`` with ``entries`` after its own. The same arguments give the same files, so a crash is mended by a repetition.
+
+    ``root`` is that of the last signed checkpoint: raises LogError when the files do not give it, before anything is built on
+    them.
+    """
+    if tree.root() != root:
+        raise LogError(f"the files of {tree.size} entries do not have the root of the checkpoint: nothing was appended")
+    size = tree.size + len(entries)
+    files: dict[str, bytes] = {}
+    if not entries:
+        return Appended(size, root, files)
+    known = tree.size % TILE_WIDTH
+    texts = [*_tail_entries(tree, known), *entries]
+    for index, width in tile_spans(tree.size, size):
+        start = index * TILE_WIDTH - (tree.size - known)
+        files[entries_path(index, width)] = pack_entries(texts[start : start + width])
+    level, old, new = 0, tree.size, size
+    hashes = [leaf_hash(entry) for entry in entries]
+    while hashes:
+        known = old % TILE_WIDTH
+        row = (tree._tile(level, old // TILE_WIDTH) if known else []) + hashes
+        full: list[bytes] = []
+        for index, width in tile_spans(old, new):
+            start = index * TILE_WIDTH - (old - known)
+            tile = row[start : start + width]
+            files[tile_path(level, index, width)] = b"".join(tile)
+            if width == TILE_WIDTH:
+                full.append(full_tree_root(tile))
+        level, old, new, hashes = level + 1, old // TILE_WIDTH, new // TILE_WIDTH, full
+    return Appended(size, TiledTree(size, lambda path: files.get(path) or tree.read(path)).root(), files)
+
+
+def _tail_entries(tree: TiledTree, count: int) -> list[bytes]:
+    """The last ``count`` entries, those of a partial bundle."""
+    if not count:
+        return []
+    path = entries_path(tree.size // TILE_WIDTH, count)
+    bundle = tree.read(path)
+    if bundle is None:
+        raise LogError(f"{path}: missing from a log of {tree.size} entries")
+    return split_entries(bundle, count, path)
+
+
+def _left_size(size: int) -> int:
+    """Largest power of two below ``size``: where RFC 6962 splits a tree."""
+    return 1 << (size - 1).bit_length() - 1
+
+
+def verify_consistency(old_size: int, size: int, proof: Sequence[bytes], old_root: bytes, root: bytes) -> bool:
+    """Whether the tree of ``size`` with ``root`` begins with the tree of ``old_size`` with ``old_root``.
+
+    Rebuilds both roots from the proof along the recursion that made it (RFC 6962, SUBPROOF).
+    """
+    if not 0 <= old_size <= size:
+        return False
+    if old_size == 0:
+        return old_root == EMPTY_ROOT and not proof and (size > 0 or root == EMPTY_ROOT)
+    if old_size == size:
+        return old_root == root and not proof
+    hashes = list(proof)
+
+    def rebuild(old: int, new: int, is_old_tree: bool) -> tuple[bytes, bytes]:
+        if old == new:
+            whole = old_root if is_old_tree else hashes.pop()
+            return whole, whole
+        left = _left_size(new)
+        sibling = hashes.pop()
+        if old <= left:
+            before, after = rebuild(old, left, is_old_tree)
+            return before, node_hash(after, sibling)
+        before, after = rebuild(old - left, new - left, False)
+        return node_hash(sibling, before), node_hash(sibling, after)
+
+    try:
+        return rebuild(old_size, size, True) == (old_root, root) and not hashes
+    except IndexError:  # the proof is too short
+        return False
+
+
+def audit(tree: TiledTree, root: bytes) -> None:
+    """Recompute the whole tree from its entries: every tile of every level, and the root. Raises LogError naming the file."""
+    hashes = [leaf_hash(entry) for entry in tree.entries()]
+    level = 0
+    while hashes:
+        full = []
+        for index, width in tile_spans(0, len(hashes)):
+            tile = hashes[index * TILE_WIDTH : index * TILE_WIDTH + width]
+            if tree._tile(level, index) != tile:
+                raise LogError(f"{tile_path(level, index, width)}: not the hashes of what is below it")
+            if width == TILE_WIDTH:
+                full.append(full_tree_root(tile))
+        level, hashes = level + 1, full
+    if tree.root() != root:
+        raise LogError(f"the {tree.size} entries do not have the root of the checkpoint")

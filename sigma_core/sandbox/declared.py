@@ -1,0 +1,101 @@
+"""What a package says of itself: manifest, endpoint tables, hosts and words of its documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.inspection import Reading
+from sigma_core.sandbox.layers import FileKind
+from sigma_core.submissions.package import Package
+
+_ENDPOINT_ROW = re2.compile(r"(?m)^[ \t|*`-]*\b(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b[`* |:]{0,6}[ \t]*((?:https?://[^\s|`)]+|/)[^\s|`)]*)")
+_LOCAL_CLAIM = re2.compile(
+    r"(?i)\b(?:no (?:network|internet) (?:access|calls?|requests?|connections?)|(?:works?|runs?|operates?) (?:entirely |fully |completely |100% )?(?:offline|locally)|never (?:leaves?|sends? (?:anything|data)|uploads?)|no data (?:is sent|leaves|ever leaves)|nothing (?:leaves|is sent)|without (?:any )?network|network: (?:none|false)|local[- ]only|everything stays (?:on|local))\b"
+)
+_WORD = re2.compile(r"[a-z0-9][a-z0-9-]{2,}")
+_GENERIC_LABELS = frozenset("api www app get dev docs cdn raw com org net github githubusercontent example test data cloud server host service services web mail blob storage static files download downloads install".split())
+
+
+@dataclass(frozen=True)
+class DeclaredSurface:
+    """Names and claims of the package's own documents, all lower case."""
+
+    manifest: Mapping[str, Any]
+    hosts: frozenset[str]
+    document_hosts: Mapping[str, frozenset[str]]
+    words: frozenset[str]
+    title: str
+    text: str
+    local_claim: str
+    endpoints: tuple[Mapping[str, Any], ...]
+    network_denied: bool
+
+    def names_host(self, host: str, besides: str = "") -> bool:
+        """Whether a document other than ``besides`` (or the manifest) names the host or its owner."""
+        owner = vocabulary.registrable(host)
+        named: set[str] = set()
+        for path, hosts in self.document_hosts.items():
+            if path != besides:
+                named |= hosts
+        return any(vocabulary.registrable(name) == owner for name in named)
+
+    def names_owner(self, host: str, *, title_only: bool = False) -> bool:
+        """Whether the host's own label is a word of the package's name or description (or, by default, of its documents)."""
+        labels = [label for label in vocabulary.registrable(host).split(".")[:-1] if len(label) >= 3 and label not in _GENERIC_LABELS]
+        squeezed = self.title.replace("-", "").replace(" ", "").replace("_", "")
+        return any(label.replace("-", "") in squeezed or (not title_only and label in self.words) for label in labels)
+
+
+def _text_values(value: Any, depth: int = 0) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif depth < 6 and isinstance(value, Mapping):
+        for item in value.values():
+            yield from _text_values(item, depth + 1)
+    elif depth < 6 and isinstance(value, list | tuple):
+        for item in value:
+            yield from _text_values(item, depth + 1)
+
+
+def read_declared(package: Package, readings: Iterable[Reading]) -> DeclaredSurface:
+    """The declared surface of ``package``: its manifest, and the Markdown and text files that were read."""
+    manifest = package.manifest
+    title_parts = [str(manifest.get(key, "")) for key in ("name", "description", "homepage", "author", "repository")]
+    metadata = manifest.get("metadata")
+    title_parts += [text for text in _text_values(metadata if isinstance(metadata, Mapping) else {}) if len(text) < 300]
+    texts, document_hosts, endpoints = [], {}, []
+    manifest_text = " ".join(_text_values({key: value for key, value in manifest.items() if key != "metadata"}))
+    document_hosts["(manifest)"] = frozenset(host for _, _, _, host in vocabulary.urls_in(manifest_text)) | frozenset(vocabulary.bare_hosts_in(manifest_text))
+    for reading in readings:
+        if reading.kind not in {FileKind.MARKDOWN, FileKind.TEXT} or not reading.text:
+            continue
+        text = reading.text
+        texts.append(text.lower())
+        document_hosts[reading.path] = frozenset(host for _, host, at, hidden in reading.urls if not hidden and not at.layer) | frozenset(vocabulary.bare_hosts_in(text))
+        for match in _ENDPOINT_ROW.finditer(text):
+            endpoints.append({"method": match.group(1).upper(), "path": match.group(2)[:300], "auth": "unknown"})
+    for endpoint in manifest.get("endpoints") or ():
+        if isinstance(endpoint, Mapping):
+            endpoints.append({key: str(endpoint.get(key, ""))[:300] for key in ("method", "path", "auth")})
+    text = "\n".join(texts)
+    skill = next((reading.text for reading in readings if reading.path == "SKILL.md"), "")
+    claim = _LOCAL_CLAIM.search(skill)
+    safety = manifest.get("safety")
+    network = safety.get("network") if isinstance(safety, Mapping) else None
+    unique = {(entry["method"], entry["path"]): entry for entry in reversed(endpoints)}
+    return DeclaredSurface(
+        manifest=manifest,
+        hosts=frozenset().union(*document_hosts.values()),
+        document_hosts=document_hosts,
+        words=frozenset(match.group() for match in _WORD.finditer(text)),
+        title=" ".join(title_parts).lower(),
+        text=text,
+        local_claim=claim.group()[:120] if claim else "",
+        endpoints=tuple(unique[key] for key in sorted(unique)),
+        network_denied=network is False or (isinstance(network, str) and network.lower() in {"none", "false", "no", "denied", "deny"}),
+    )

@@ -1,0 +1,215 @@
+"""What was seen, weighed against what was said: flows become threats or ordinary work, and undeclared doings become mismatches.
+
+Everything here is decided from names: the kind of host, whether SKILL.md or the manifest names it, whether a key's name and a host's name belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import re2
+
+from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.inspection import Finding, Reading, Seen
+from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
+from sigma_core.sandbox.vocabulary import HostClass
+
+_OWN_SERVICE: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("gcloud", ("googleapis.com", "google.com")),
+    ("application_default", ("googleapis.com",)),
+    ("service", ("googleapis.com", "kubernetes.default.svc")),
+    (".npmrc", ("npmjs.org",)),
+    (".pypirc", ("pypi.org",)),
+    (".aws", ("amazonaws.com",)),
+    (".kube", ("kubernetes.default.svc",)),
+    (".docker", ("docker.com", "docker.io")),
+    ("gh", ("github.com",)),
+    (".git-credentials", ("github.com", "gitlab.com")),
+    (".claude", ("anthropic.com",)),
+    (".codex", ("openai.com", "chatgpt.com")),
+    (".gemini", ("googleapis.com",)),
+)
+_BRANDS = frozenset(
+    "aws amazon slack github gitlab openai anthropic claude stripe docker gcp google azure npm pypi telegram discord twilio sendgrid heroku notion jira linear cloudflare vercel supabase firebase mongodb postgres redis mysql database "
+    "ssh kube kubernetes gemini huggingface groq binance coinbase metamask solana ethereum eth wallet private mnemonic seed".split()
+)
+_GENERIC_SECRET = re2.compile(r"(?i)^(?:credentials|secrets?)\.|^(?:service|private)[_-]?(?:account|key)|keystore|phantom|local state|web data|sessions?")
+_PERSISTENCE_WORDS = re2.compile(r"(?i)\b(?:cron\w*|startup|start-up|launchd|launch ?agents?|systemd|services?|daemon|schedul\w*|autostart|auto-start|at boot|on boot|login item|shell profile|bashrc|zshrc|profile|git hooks?|hooks?|alias|PATH|heartbeat|background)\b")
+_STEERING_WORDS = re2.compile(r"(?i)(?:\bsettings\b|\bconfig\w*|\bmcp\b|\bhooks?\b|\bmemory\b|\brules?\b|CLAUDE\.md|AGENTS\.md|SOUL\.md|\bagents?\.md\b|\binstall\w*|\bidentity\b|\bworkspace\b)")
+_SECRET_WORDS = re2.compile(r"(?i)(?:\bssh\b|\baws\b|credential|\bkeys?\b|wallet|cookies?|keychain|history|\btokens?\b|secrets?|netrc|npmrc|kube|docker|\bauth|login|passwords?|browser|config|profile|account|sessions?)")
+_CODE_KINDS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A destination: its host, what is known of the host, and whether the package speaks of it."""
+
+    url: str
+    host: str
+    known: HostClass
+    named: bool
+    branded: bool
+
+    @property
+    def trusted(self) -> bool:
+        return self.known in {HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER} or ((self.named or self.branded) and self.known in {HostClass.UNKNOWN, HostClass.RESERVED})
+
+
+class Judgement:
+    """Turns the readings of one package into final findings."""
+
+    def __init__(self, declared: DeclaredSurface, readings: Iterable[Reading]) -> None:
+        self.declared = declared
+        self.readings = list(readings)
+        self.findings: list[Finding] = []
+
+    def judge(self) -> list[Finding]:
+        """All findings: those of the rules as they stand, those of flows after weighing, and the mismatches."""
+        for reading in self.readings:
+            self.findings += reading.findings
+            for seen in reading.seen:
+                if isinstance(seen.what, Flow):
+                    self._flow(reading, seen, seen.what)
+                else:
+                    self._capability(reading, seen, seen.what)
+        self._mismatches()
+        self._lookalikes()
+        return self.findings
+
+    def _add(self, rule_id: str, subject: str, seen: Seen) -> None:
+        self.findings.append(Finding(rule_id, subject, seen.location, seen.line_text, seen.context, seen.hidden))
+
+    def target(self, text: str, path: str, *, in_prose: bool) -> _Target:
+        """What is known of the destination ``text``. A host that only the same command names is not named by it."""
+        urls = vocabulary.urls_in(text)
+        host = urls[0][3] if urls else text.split("/")[0].split(":")[0].lower()
+        url_path = urls[0][2].split(host, 1)[-1] if urls else ""
+        known = vocabulary.classify_host(host, url_path) if host not in {"", "?"} else HostClass.UNKNOWN
+        named = bool(host) and self.declared.names_host(host, besides=path if in_prose else "")
+        branded = bool(host) and self.declared.names_owner(host, title_only=in_prose)
+        if host in {"raw.githubusercontent.com", "github.com", "gist.githubusercontent.com", "gist.github.com"}:
+            parts = [part.lower() for part in url_path.strip("/").split("/")[:2] if len(part) >= 3]
+            ours = any(part in self.declared.title for part in parts)
+            known = known if known in {HostClass.INSTALLER, HostClass.DROP} else HostClass.UNKNOWN
+            return _Target(text, host, known, ours, ours)
+        return _Target(text, host, known, named, branded)
+
+    # -- flows --------------------------------------------------------------------------------------------------------
+
+    def _flow(self, reading: Reading, seen: Seen, flow: Flow) -> None:
+        if flow.sink is Sink.EXECUTE:
+            self._executed(reading, seen, flow)
+        elif flow.sink in {Sink.SEND, Sink.SEND_HEADER}:
+            self._sent(reading, seen, flow)
+        elif flow.sink is Sink.NAME_LOOKUP:
+            self._add("SIGMA-THREAT-011", flow.origin, seen)
+        elif flow.sink is Sink.AGENT_FILE:
+            self._add("SIGMA-THREAT-020", flow.origin, seen)
+        elif flow.sink is Sink.AUTOSTART:
+            self._add("SIGMA-THREAT-021", flow.origin, seen)
+        elif flow.sink is Sink.LOG:
+            self._add("SIGMA-THREAT-019", flow.origin, seen)
+
+    def _executed(self, reading: Reading, seen: Seen, flow: Flow) -> None:
+        if flow.source is Source.DECODED:
+            self._add("SIGMA-THREAT-005", flow.origin, seen)
+        elif flow.source is Source.REMOTE:
+            target = self.target(flow.origin, reading.path, in_prose=seen.in_prose)
+            if target.known is HostClass.LOCAL and target.host not in {"", "?"} and not target.host.startswith(("$", "{")):
+                return
+            secure = flow.origin.startswith("https://")
+            vouched = target.known is HostClass.INSTALLER or (secure and target.known in {HostClass.UNKNOWN, HostClass.KNOWN} and self.declared.names_owner(target.host, title_only=True)) or (secure and target.named and target.branded)
+            self._add("SIGMA-THREAT-013" if vouched else "SIGMA-THREAT-003", target.host or flow.origin, seen)
+
+    def _sent(self, reading: Reading, seen: Seen, flow: Flow) -> None:
+        target = self.target(flow.target, reading.path, in_prose=seen.in_prose)
+        unknown_place = target.host in {"", "?"} or target.host.startswith(("$", "{"))
+        if target.known is HostClass.LOCAL and not unknown_place:
+            return
+        subject = f"{flow.origin} -> {target.host or '?'}"
+        source = flow.source
+        if source is Source.SECRET_FILE:
+            own = any(part in flow.origin.lower() and any(target.host.endswith(name) for name in names) for part, names in _OWN_SERVICE)
+            soft = bool(_GENERIC_SECRET.search(flow.origin)) and (target.trusted or unknown_place)
+            if own or soft or (flow.sink is Sink.SEND_HEADER and target.trusted):
+                self._add("SIGMA-THREAT-018", subject, seen)
+            else:
+                self._add("SIGMA-THREAT-001", subject, seen)
+        elif source is Source.ENVIRONMENT:
+            self._add("SIGMA-THREAT-002", subject, seen)
+        elif source is Source.SECRET_VARIABLE:
+            self._variable_sent(seen, flow, target, subject, unknown_place)
+        elif source is Source.PERSONAL:
+            self._add("SIGMA-THREAT-015" if not target.trusted or "cookie" not in flow.origin else "SIGMA-THREAT-018", subject, seen)
+        elif unknown_place or target.trusted:
+            self._add("SIGMA-THREAT-024", subject, seen)
+        elif target.known is HostClass.DROP:
+            chat = any(word in self.declared.words for word in ("discord", "slack", "telegram", "webhook")) and ("hooks.slack" in target.host or "discord" in target.host or "telegram" in target.host)
+            self._add("SIGMA-THREAT-024" if chat else "SIGMA-THREAT-040", subject, seen)
+        elif source is Source.HOST_DATA:
+            self._add("SIGMA-THREAT-009", subject, seen)
+        elif seen.in_prose and reading.path.endswith(".md"):
+            self._add("SIGMA-THREAT-024", subject, seen)
+        else:
+            self._add("SIGMA-THREAT-014", subject, seen)
+
+    def _variable_sent(self, seen: Seen, flow: Flow, target: _Target, subject: str, unknown_place: bool) -> None:
+        tokens = {token for token in flow.origin.lower().replace("-", "_").split("_") if len(token) >= 3}
+        together = any(token in target.host for token in tokens - {"key", "api", "token", "secret", "auth", "access", "url", "app"})
+        foreign = bool(tokens & _BRANDS) and not together
+        if target.known is HostClass.DROP and not together and flow.sink is Sink.SEND:
+            self._add("SIGMA-THREAT-040", subject, seen)
+        elif unknown_place or together or (target.trusted and not (foreign and target.known is HostClass.RESERVED)):
+            self._add("SIGMA-THREAT-018", subject, seen)
+        elif foreign or (flow.sink is Sink.SEND and target.known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE, HostClass.DROP}):
+            self._add("SIGMA-THREAT-008", subject, seen)
+        elif seen.in_prose:
+            self._add("SIGMA-THREAT-018", subject, seen)
+        else:
+            self._add("SIGMA-MIS-001", subject, seen)
+
+    # -- capabilities and mismatches ----------------------------------------------------------------------------------
+
+    def _capability(self, reading: Reading, seen: Seen, capability: Capability) -> None:
+        self._add("SIGMA-CAP-001", f"{capability.ability.value}: {capability.subject}", seen)
+        if capability.ability is Ability.NETWORK:
+            target = self.target(capability.subject, reading.path, in_prose=seen.in_prose)
+            if target.known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE} and not target.named:
+                self._add("SIGMA-THREAT-039", target.host, seen)
+            elif reading.kind in _CODE_KINDS and target.known in {HostClass.UNKNOWN, HostClass.RESERVED, HostClass.DROP} and "." in target.host and not (target.named or target.branded):
+                self._add("SIGMA-MIS-002", target.host, seen)
+
+    def _mismatches(self) -> None:
+        documents = self.declared.text
+        done: set[tuple[str, str]] = set()
+        for reading in self.readings:
+            if reading.kind not in _CODE_KINDS:
+                continue
+            for finding in list(self.findings):
+                if finding.location.file == reading.path and finding.context == "use" and finding.rule_id == "SIGMA-THREAT-006" and not _PERSISTENCE_WORDS.search(documents):
+                    self.findings.append(Finding("SIGMA-MIS-004", finding.subject, finding.location, finding.line_text, "use", finding.hidden))
+                if finding.location.file == reading.path and finding.context == "use" and finding.rule_id == "SIGMA-THREAT-007" and not _STEERING_WORDS.search(documents):
+                    self.findings.append(Finding("SIGMA-MIS-005", finding.subject, finding.location, finding.line_text, "use", finding.hidden))
+            for seen in reading.seen:
+                if not isinstance(seen.what, Capability):
+                    continue
+                ability = seen.what.ability
+                if ability is Ability.SECRET_READ and not seen.what.subject.startswith(".env") and not _SECRET_WORDS.search(documents):
+                    self._add("SIGMA-MIS-006", seen.what.subject, seen)
+                if ability is Ability.NETWORK and (self.declared.local_claim or self.declared.network_denied) and (reading.path, "local") not in done:
+                    target = self.target(seen.what.subject, reading.path, in_prose=False)
+                    if not target.trusted and target.host not in {"", "?"}:
+                        done.add((reading.path, "local"))
+                        self._add("SIGMA-MIS-003", f"{self.declared.local_claim or 'safety.network'} / {target.host}", seen)
+
+    def _lookalikes(self) -> None:
+        """A host that carries a declared host as its beginning and belongs to somebody else."""
+        trusted = {host for host in self.declared.document_hosts.get("(manifest)", frozenset()) if host.count(".") >= 1}
+        for reading in self.readings:
+            for _url, host, at, hidden in reading.urls:
+                for name in sorted(trusted):
+                    if host.startswith(name + ".") and vocabulary.registrable(host) != vocabulary.registrable(name):
+                        self.findings.append(Finding("SIGMA-MIS-008", host, at, "", "use", hidden))

