@@ -104,7 +104,7 @@ def audit_package(settings: Settings, path: Path, *, out: Path | None, sarif: Pa
         submission_id = interrupted_submission(deployment, package, LOCAL_SUBMITTER) or submit(
             deployment, package, _provenance(package), scheduled=False
         )
-        run_round(deployment, submission_id, on_stage=lambda stage: status.update(STAGE_NAMES.get(stage, stage)))
+        run_round(deployment, submission_id, on_stage=lambda stage: status.update(STAGE_NAMES.get(stage)))
     return _report(deployment, submission_id, out=out, sarif=sarif)
 
 
@@ -117,7 +117,7 @@ class _Silent:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def update(self, _line: str) -> None:
+    def update(self, _line: str | None) -> None:
         """Say nothing."""
 
 

@@ -37,7 +37,12 @@ def print_report(report: dict[str, Any]) -> None:
         _pairs((f"panel {phase['phase']}", f"{phase['safe']} SAFE, {phase['unsafe']} UNSAFE{other}"))
     if report["nEffPpm"]:
         independent = report["nEffPpm"] / 1_000_000
-        _pairs(("assurance", f"level {report['assuranceLevel']}; the votes count as about {independent:.1f} independent ones"))
+        _pairs(
+            (
+                "assurance",
+                f"level {report['assuranceLevel']}; the votes count as about {independent:.1f} independent ones",
+            )
+        )
     _pairs(("submission", f"{report['submissionId']}, round {report['roundNumber']}"))
     if report["certificateId"]:
         _pairs(

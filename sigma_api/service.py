@@ -17,7 +17,6 @@ from sigma_api.problems import RETRY_SECONDS, ProblemError, documented
 from sigma_api.wire import WireModel
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
-from sigma_core.storage.engine import READ_ONLY
 from sigma_core.storage.migrations import current_revision, revisions
 
 log = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ def service_plane(document: Callable[[], dict[str, Any]]) -> Plane:
 def check_readiness(deployment: Deployment) -> None:
     """Raises ProblemError ``unavailable`` naming what is not ready; the log says why."""
     checks: dict[str, Callable[[], bool]] = {
-        "database": lambda: _is_migrated(deployment),
+        "database": lambda: current_revision(deployment.protocol) == revisions("protocol")[-1],
         "blob store": lambda: deployment.blobs.get(deployment.policy.hash) != b"",
     }
     for name, check in checks.items():
@@ -89,9 +88,3 @@ def check_readiness(deployment: Deployment) -> None:
         if not ready:
             log.error("not ready", extra={"fields": {"check": name, "error": why}})
             raise ProblemError("unavailable", f"The {name} is not ready.", headers={"Retry-After": str(RETRY_SECONDS)})
-
-
-def _is_migrated(deployment: Deployment) -> bool:
-    # Read only, so that a writer at work never makes us look unready.
-    engine = deployment.protocol.execution_options(**{READ_ONLY: True})
-    return current_revision(engine) == revisions("protocol")[-1]

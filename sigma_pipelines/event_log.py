@@ -38,7 +38,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             for insert in inserts:
                 connection.execute(insert)
         with self.index_transaction() as connection:
-            ids = [connection.execute(insert).inserted_primary_key[0] for insert in inserts]
+            ids = [connection.execute(insert).lastrowid for insert in inserts]
             self._store_asset_event_tags(connection, events, ids)
             # The asset's own row keeps its last materialisation only.
             self._store_asset_event(connection, events[-1], ids[-1])
@@ -60,7 +60,7 @@ def store_materialisations(
             event_specific_data=StepMaterializationData(materialisation),
         )
         entries.append(
-            EventLogEntry(
+            EventLogEntry(  # type: ignore[no-untyped-call]
                 error_info=None,
                 user_message="",
                 level=logging.INFO,

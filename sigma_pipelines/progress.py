@@ -29,7 +29,7 @@ def on_stage(callback: Callable[[str], None]) -> None:
     logger.setLevel(logging.DEBUG)
 
 
-@dg.logger(description="Stages as they start, for a terminal; no other output.")
+@dg.logger(None, "Stages as they start, for a terminal; no other output.")
 def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     """The logger that `on_stage` has set up; silent when nothing has."""
     logger = logging.getLogger(PROGRESS_LOGGER)

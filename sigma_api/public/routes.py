@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from sigma_api.caching import NOT_MODIFIED, cacheable
-from sigma_api.paging import Cursor
+from sigma_api.paging import MAX_CURSOR_CHARACTERS, Cursor
 from sigma_api.plane import deployment_of
 from sigma_api.problems import ProblemError, documented
 from sigma_api.public import records, schemas
@@ -47,7 +47,14 @@ def list_certificates(
             max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="Text that name or description must contain."
         ),
     ] = None,
-    cursor: Annotated[str | None, Query(description="`nextCursor` of the page before.")] = None,
+    cursor: Annotated[
+        str | None,
+        Query(
+            description="`nextCursor` of the page before.",
+            # For readers of the document only: whatever breaks the form is an invalid cursor like any other.
+            json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$", "maxLength": MAX_CURSOR_CHARACTERS},
+        ),
+    ] = None,
 ) -> Response:
     """Approved certificates that have not expired, newest first, a page at a time. No certificate is lost or repeated between
     pages, whatever is issued meanwhile."""

@@ -7,22 +7,18 @@ from typing import Any, Literal
 from pydantic import Field
 
 from sigma_api.wire import OpenWireModel, Sha256, UtcTime, WireModel
-
-Status = Literal["APPROVED", "REJECTED", "ESCALATED", "SUSPENDED", "REVOKED", "EXPIRED"]
-Outcome = Literal["APPROVED", "REJECTED", "ESCALATED"]
-ProductType = Literal["SKILL", "API", "SKILL_API"]
-RoundType = Literal["INITIAL_AUDIT", "RE_AUDIT", "RENEWAL", "MONITORING"]
-TriggerSource = Literal["SUBMISSION", "OPERATOR", "FLAG", "MONITOR", "RENEWAL"]
-SecurityLevel = Literal["CLEAR", "NOTICE", "WARNING", "DANGER"]
-RiskLevel = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
-Severity = Literal["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+from sigma_core.assembly.commit_reveal import SeatStatus
+from sigma_core.assembly.consensus import RoundOutcome, Vote
+from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
+from sigma_core.sandbox.facts import RiskLevel, SecurityLevel, Severity
+from sigma_core.submissions.package import ProductType, SourceType
 
 
 class CertificateSummary(WireModel):
     """A certificate in a list."""
 
     certificate_id: str
-    status: Status
+    status: CertificateStatus
     skill_name: str
     skill_version: str | None
     description: str
@@ -66,7 +62,7 @@ class Source(WireModel):
     entry: str
     source_ref: str | None
     source_url: str | None
-    source_type: Literal["github", "upload"]
+    source_type: SourceType
 
 
 class ManifestSafety(WireModel):
@@ -157,7 +153,7 @@ class SealedPayload(WireModel):
     schema_: Literal["sigma-certificate-v1"] = Field(alias="schema")
     notice: str
     certificate_id: str
-    status: Outcome
+    status: RoundOutcome
     issued_at: UtcTime
     expires_at: UtcTime
     status_list: StatusListEntry | None
@@ -212,8 +208,8 @@ class OnChain(WireModel):
 class VerifyAnswer(SealedPayload):
     """Every sealed field, with what is true of the certificate now. `status` is the status now."""
 
-    status: Status  # type: ignore[assignment]  # wider than the sealed one, which is statusAtIssue here
-    status_at_issue: Outcome
+    status: CertificateStatus  # type: ignore[assignment]  # wider than the sealed one, which is statusAtIssue here
+    status_at_issue: RoundOutcome
     valid: bool
     """Approved, not expired, not suspended, not revoked."""
     summary: str
@@ -236,7 +232,7 @@ class LiveStatus(WireModel):
     """What may change after issue."""
 
     certificate_id: str
-    status: Status
+    status: CertificateStatus
     valid: bool
     active_flag_count: int
     monitoring: Literal["NOT_APPLICABLE"] | None
@@ -268,8 +264,8 @@ class SeatVerdict(WireModel):
     family: str
     replaces: int | None
     """The seat whose validator abstained or did not come."""
-    status: Literal["REVEALED", "ABSTAINED", "NO_SHOW"]
-    verdict: Literal["SAFE", "UNSAFE", "ABSTAIN"] | None
+    status: SeatStatus
+    verdict: Vote | None
     score_ppm: int | None
     commitment: Sha256 | None
     revealed_at: UtcTime | None
@@ -300,8 +296,8 @@ class RoundRecord(WireModel):
     round_number: int
     round_type: RoundType
     trigger_source: TriggerSource
-    state: Literal["OPEN", "PHASE_1", "PHASE_2", "DECIDED"]
-    outcome: Outcome | None
+    state: Literal["OPEN", "PHASE_1", "PHASE_2", "PHASE_3", "DECIDED"]
+    outcome: RoundOutcome | None
     with_rejection: bool
     reasons: list[RoundReason]
     policy_hash: Sha256
@@ -321,7 +317,7 @@ class CertificateRecord(WireModel):
     """Everything on record about a certificate: what was sealed, and every round of its submission with its verdicts."""
 
     certificate_id: str
-    status: Status
+    status: CertificateStatus
     description: str
     payload_hash: str
     payload: SealedPayload

@@ -274,7 +274,7 @@ class _Draw:
         for family, operators in self.pool.operators.items():
             if family in self.avoided or self.in_family[family] >= self.cap:
                 continue
-            if len(operators) > len(self.closed):
+            if len(operators) > len(self.closed) + len(self.taken):
                 return True
             if any(op not in self.closed and count > self.taken_of[family, op] for op, count in operators.items()):
                 return True

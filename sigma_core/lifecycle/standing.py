@@ -1,40 +1,348 @@
-"""TEMPORARY until sigma_core.standing stands."""
+"""The standing stages: book decided rounds, compute accuracy and reputation, publish the weights of the next epoch."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from dataclasses import dataclass
+from datetime import datetime
 
+import polars as pl
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from sigma_core.assembly.consensus import TruthSource, Vote
 from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
-from sigma_core.canonical import canonical_json
+from sigma_core.audit.model import Verdict
+from sigma_core.canonical import sha256_of
 from sigma_core.deployment import Deployment
-from sigma_core.storage.protocol import ValidatorRow, WeightEpochRow
+from sigma_core.errors import SigmaError
+from sigma_core.lifecycle.lake import write_parquet
+from sigma_core.lifecycle.panels import load_snapshot
+from sigma_core.standing import accuracy, accuracy_duckdb, reputation, weights, weights_duckdb
+from sigma_core.standing.epoch import WeightsEpoch
+from sigma_core.standing.ledger import ACCURACY_COLUMNS
+from sigma_core.standing.points import (
+    BaseRates,
+    ResolvedRound,
+    RoundKind,
+    ScoredSeat,
+    base_rates,
+    reputation_events,
+    score_round,
+)
+from sigma_core.storage.protocol import (
+    AccuracyEntryRow,
+    ReputationEntryRow,
+    RoundRow,
+    SeatRow,
+    ValidatorRow,
+    WeightEpochRow,
+)
 from sigma_core.timestamps import day_number, utc_now
+
+ROUNDS_PER_TRANSACTION = 200
+
+WEIGHTS_TABLE = {
+    "epoch": pl.Int64,
+    "validator_id": pl.String,
+    "stake_micro_usd": pl.Int64,
+    "accuracy_ppm": pl.Int64,
+    "reputation_ppm": pl.Int64,
+    "weight": pl.Int64,
+    "capped": pl.Boolean,
+}
+
+
+class EnginesDisagree(SigmaError):
+    """Polars and DuckDB gave different integers; nothing is published."""
+
+    code = "ENGINES_DISAGREE"
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What one booking added to the ledgers."""
+
+    rounds: int
+    accuracy_entries: int
+    reputation_events: int
+
+
+def unbooked_rounds(deployment: Deployment) -> list[str]:
+    """Ids of rounds whose truth is known and that the ledgers do not have yet, in the order of their decision."""
+    with deployment.read_sessions() as session:
+        return list(
+            session.scalars(
+                select(RoundRow.id)
+                .where(
+                    RoundRow.scored.is_(True),
+                    ~exists().where(AccuracyEntryRow.round_id == RoundRow.id),
+                )
+                .order_by(RoundRow.decided_at, RoundRow.id)
+            )
+        )
+
+
+def book_decided_rounds(deployment: Deployment) -> Booked:
+    """Append the entries of every unbooked round. A killed booking is taken up where it was; nothing is booked twice."""
+    waiting = unbooked_rounds(deployment)
+    entries = events = 0
+    for start in range(0, len(waiting), ROUNDS_PER_TRANSACTION):
+        with deployment.sessions.begin() as session:
+            for round_id in waiting[start : start + ROUNDS_PER_TRANSACTION]:
+                added = _book(deployment, session, round_id)
+                entries, events = entries + added[0], events + added[1]
+    return Booked(len(waiting), entries, events)
+
+
+def _book(deployment: Deployment, session: Session, round_id: str) -> tuple[int, int]:
+    row = session.get_one(RoundRow, round_id, with_for_update=True)
+    if session.scalar(select(AccuracyEntryRow.id).where(AccuracyEntryRow.round_id == round_id).limit(1)) is not None:
+        return 0, 0
+    resolved = _resolved(session, row)
+    rates = _rates_of_epoch(session, deployment, day_number(_decided_at(row)))
+    scores = score_round(resolved, rates, deployment.policy)
+    conduct = reputation_events(resolved, deployment.policy)
+    session.add_all(
+        AccuracyEntryRow(
+            entry_key=entry.entry_key,
+            validator_id=entry.validator_id,
+            round_id=entry.round_id,
+            seat=entry.seat,
+            day=entry.day,
+            aligned_q10=entry.aligned_q10,
+            misaligned_q10=entry.misaligned_q10,
+            reason=entry.reason.value,
+            truth_source=entry.truth_source,
+            policy_hash=entry.policy_hash,
+        )
+        for entry in scores
+    )
+    session.add_all(
+        ReputationEntryRow(
+            entry_key=event.entry_key,
+            validator_id=event.validator_id,
+            round_id=event.round_id,
+            day=event.day,
+            kind=event.kind.value,
+            detail=dict(event.detail),
+            policy_hash=event.policy_hash,
+        )
+        for event in conduct
+    )
+    return len(scores), len(conduct)
+
+
+def _decided_at(row: RoundRow) -> datetime:
+    assert row.decided_at is not None
+    return row.decided_at
+
+
+def _resolved(session: Session, row: RoundRow) -> ResolvedRound:
+    seats = session.scalars(
+        select(SeatRow).where(SeatRow.round_id == row.id).order_by(SeatRow.phase, SeatRow.number)
+    ).all()
+    return ResolvedRound(
+        round_id=row.id,
+        kind=RoundKind.CERTIFICATE,
+        seats=tuple(ScoredSeat(seat.phase, seat.number, seat.validator_id, Vote(str(seat.verdict))) for seat in seats),
+        truth=Verdict(str(row.truth)),
+        truth_source=TruthSource(str(row.truth_source)),
+        day=day_number(_decided_at(row)),
+        escalated=row.outcome == "ESCALATED",
+    )
+
+
+def _rates_of_epoch(session: Session, deployment: Deployment, day: int) -> BaseRates:
+    """Base rates from the rounds that were resolved before ``day``, so that none is scored by a rate that it moved."""
+    rows = session.execute(select(RoundRow.id, RoundRow.truth, RoundRow.decided_at).where(RoundRow.scored.is_(True)))
+    frame = pl.DataFrame(
+        [(row.id, RoundKind.CERTIFICATE.value, row.truth, day_number(row.decided_at)) for row in rows],
+        schema={"round_id": pl.String, "kind": pl.String, "truth": pl.String, "day": pl.Int64},
+        orient="row",
+    )
+    return base_rates(frame, day, deployment.policy.standing)
+
+
+def _ledger(deployment: Deployment) -> pl.DataFrame:
+    with deployment.read_sessions() as session:
+        rows = session.execute(
+            select(
+                AccuracyEntryRow.validator_id,
+                AccuracyEntryRow.day,
+                AccuracyEntryRow.aligned_q10,
+                AccuracyEntryRow.misaligned_q10,
+            ).order_by(AccuracyEntryRow.id)
+        )
+        return pl.DataFrame([tuple(row) for row in rows], schema=ACCURACY_COLUMNS, orient="row")
+
+
+def _events(deployment: Deployment) -> pl.DataFrame:
+    with deployment.read_sessions() as session:
+        rows = session.execute(
+            select(
+                ReputationEntryRow.validator_id,
+                ReputationEntryRow.day,
+                ReputationEntryRow.kind,
+                ReputationEntryRow.detail,
+            ).order_by(ReputationEntryRow.id)
+        )
+        return pl.DataFrame(
+            [(row.validator_id, row.day, row.kind, row.detail.get("ceiling_ppm")) for row in rows],
+            schema=reputation.EVENT_COLUMNS,
+            orient="row",
+        )
+
+
+def accuracy_today(deployment: Deployment) -> pl.DataFrame:
+    """validator_id, aligned_q10, misaligned_q10, accuracy_ppm of every validator with entries, by Polars."""
+    rules = deployment.policy.standing
+    return accuracy.accuracy(accuracy.replay(_ledger(deployment), day_number(utc_now()), rules), rules)
+
+
+def engine_disagreements(deployment: Deployment) -> list[str]:
+    """Validators whose accuracy DuckDB computes to other integers than Polars: must be empty."""
+    rules, day, ledger = deployment.policy.standing, day_number(utc_now()), _ledger(deployment)
+    by_polars = accuracy.accuracy(accuracy.replay(ledger, day, rules), rules)
+    by_duckdb = accuracy_duckdb.accuracy(accuracy_duckdb.replay(ledger, day, rules), rules)
+    if by_polars.equals(by_duckdb):
+        return []
+    differing = set(by_polars.rows()) ^ set(by_duckdb.rows())
+    return sorted({row[0] for row in differing})
+
+
+def reputation_today(deployment: Deployment) -> pl.DataFrame:
+    """validator_id, reputation_ppm, ceiling_ppm of every validator with events."""
+    return reputation.replay(_events(deployment), day_number(utc_now()), deployment.policy.standing).frame
 
 
 def publish_weights(deployment: Deployment) -> WeightEpochRow:
-    with deployment.read_sessions() as s:
-        vs = s.scalars(select(ValidatorRow).order_by(ValidatorRow.id)).all()
-    snap = WeightsSnapshot.of(
-        1, deployment.policy.hash, [WeightRow(v.id, v.operator, v.family, v.stake_micro_usd // 20, 500000) for v in vs]
+    """Publish the next epoch, or return the newest when nothing that shapes the weights has changed since.
+
+    Raises EnginesDisagree when the two engines differ: the previous epoch then stays in force.
+    """
+    policy = deployment.policy
+    day = day_number(utc_now())
+    with deployment.read_sessions() as session:
+        high_water = (
+            session.scalar(select(func.max(AccuracyEntryRow.id))) or 0,
+            session.scalar(select(func.max(ReputationEntryRow.id))) or 0,
+        )
+        validators = _validators(session)
+        newest = session.scalar(select(WeightEpochRow).order_by(WeightEpochRow.epoch.desc()).limit(1))
+    inputs_sha256 = sha256_of(
+        {
+            "day": day,
+            "policyHash": policy.hash,
+            "accuracyHighWater": high_water[0],
+            "reputationHighWater": high_water[1],
+            "validators": validators.to_dicts(),
+        }
     )
-    blob = deployment.blobs.put(canonical_json({"rows": [r.as_json() for r in snap.rows]}))
-    row = WeightEpochRow(
-        epoch=1,
-        day=day_number(utc_now()),
+    if newest is not None and newest.inputs_sha256 == inputs_sha256:
+        return newest
+    accuracies = accuracy_today(deployment).select("validator_id", "accuracy_ppm")
+    reputations = reputation_today(deployment).select("validator_id", "reputation_ppm")
+    table = weights.governance_weights(validators, accuracies, reputations, policy.standing)
+    second = weights_duckdb.governance_weights(validators, accuracies, reputations, policy.standing)
+    if not table.frame.equals(second.frame) or table.operator_cap_ppm != second.operator_cap_ppm:
+        raise EnginesDisagree("Polars and DuckDB disagree on the weights; the epoch is not published")
+    previous = WeightsEpoch.parse(deployment.blobs.get(newest.snapshot_sha256)) if newest is not None else None
+    return _publish(deployment, previous, day, inputs_sha256, high_water, table)
+
+
+def _validators(session: Session) -> pl.DataFrame:
+    rows = session.scalars(select(ValidatorRow).order_by(ValidatorRow.id)).all()
+    return pl.DataFrame(
+        # Bonuses come with plugins and worlds; until a validator has any, both are zero.
+        [(v.id, v.operator, v.family, v.stake_micro_usd, v.tier_ppm, 0, 0, v.status != "ACTIVE") for v in rows],
+        schema=weights.VALIDATOR_COLUMNS,
+        orient="row",
+    )
+
+
+def _publish(
+    deployment: Deployment,
+    previous: WeightsEpoch | None,
+    day: int,
+    inputs_sha256: str,
+    high_water: tuple[int, int],
+    table: weights.WeightTable,
+) -> WeightEpochRow:
+    number = previous.epoch + 1 if previous is not None else 1
+    snapshot = WeightsSnapshot.of(
+        number,
+        deployment.policy.hash,
+        (
+            WeightRow(row["validator_id"], row["operator"], row["family"], row["weight"], row["reputation_ppm"])
+            for row in table.frame.iter_rows(named=True)
+        ),
+    )
+    document = WeightsEpoch.of(
+        table,
+        epoch=number,
+        day=day,
         policy_hash=deployment.policy.hash,
-        inputs_sha256="0" * 64,
-        accuracy_high_water=0,
-        reputation_high_water=0,
-        merkle_root=snap.merkle_root,
-        total_weight=snap.total_weight,
-        validator_count=len(vs),
-        snapshot_sha256=blob,
+        accuracy_high_water=high_water[0],
+        reputation_high_water=high_water[1],
+        merkle_root=snapshot.merkle_root,
+        previous=previous,
+    )
+    published = WeightEpochRow(
+        epoch=number,
+        day=day,
+        policy_hash=deployment.policy.hash,
+        inputs_sha256=inputs_sha256,
+        accuracy_high_water=high_water[0],
+        reputation_high_water=high_water[1],
+        merkle_root=snapshot.merkle_root,
+        total_weight=snapshot.total_weight,
+        validator_count=len(document.rows),
+        snapshot_sha256=deployment.blobs.put(document.canonical_bytes),
         published_at=utc_now(),
     )
-    with deployment.sessions.begin() as s:
-        s.add(row)
-    return row
+    with deployment.sessions.begin() as session:
+        # Two processes may publish at once; the second finds the first's epoch.
+        taken = session.get(WeightEpochRow, number)
+        if taken is not None:
+            return taken
+        session.add(published)
+    return published
 
 
-def unbooked_rounds(d):
-    return []
+def newest_snapshot(deployment: Deployment) -> WeightsSnapshot:
+    """The weights in force, checked against their published Merkle root. Raises SigmaError when they do not have it."""
+    with deployment.read_sessions() as session:
+        epoch = session.scalar(select(func.max(WeightEpochRow.epoch)))
+    if epoch is None:
+        raise SigmaError("no weights have been published", code="WEIGHTS_MISSING")
+    return load_snapshot(deployment, epoch)
+
+
+def write_weights_table(deployment: Deployment) -> int:
+    """Export the weights of every epoch to the lake; returns the number of rows."""
+    with deployment.read_sessions() as session:
+        epochs = session.execute(
+            select(WeightEpochRow.epoch, WeightEpochRow.snapshot_sha256).order_by(WeightEpochRow.epoch)
+        ).all()
+    frames = [
+        pl.DataFrame(
+            [
+                (
+                    epoch,
+                    row.validator_id,
+                    row.stake_micro_usd,
+                    row.accuracy_ppm,
+                    row.reputation_ppm,
+                    row.weight,
+                    row.capped,
+                )
+                for row in WeightsEpoch.parse(deployment.blobs.get(sha256)).rows
+            ],
+            schema=WEIGHTS_TABLE,
+            orient="row",
+        )
+        for epoch, sha256 in epochs
+    ]
+    frame = pl.concat(frames) if frames else pl.DataFrame(schema=WEIGHTS_TABLE)
+    write_parquet(frame, deployment.settings.lake / "protocol" / "weights.parquet")
+    return frame.height

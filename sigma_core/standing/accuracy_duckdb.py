@@ -92,7 +92,9 @@ def advance(
         frame = fetch(connection, _ADVANCE, parameters)
     broken = frame.filter(pl.any_horizontal(pl.all().is_null()))
     if broken.height:
-        raise LedgerInvalid(f"accuracy ledger: validator {broken['validator_id'][0]}, up to day {day}: a side falls below zero")
+        raise LedgerInvalid(
+            f"accuracy ledger: validator {broken['validator_id'][0]}, up to day {day}: a side falls below zero"
+        )
     return AccuracyState(day, frame)
 
 

@@ -173,7 +173,9 @@ def compensate(entries: Iterable[LedgerEntry], day: int, source: TruthSource, po
         if entry.reason is Reason.COMPENSATION:
             raise LedgerInvalid(f"entry {entry.entry_key}: a compensation is not compensated; score the round again")
         if day < entry.day:
-            raise LedgerInvalid(f"entry {entry.entry_key} of day {entry.day} cannot be compensated on day {day} before it")
+            raise LedgerInvalid(
+                f"entry {entry.entry_key} of day {entry.day} cannot be compensated on day {day} before it"
+            )
         compensations.append(
             LedgerEntry(
                 entry_key=f"{entry.entry_key}/undo",
@@ -213,7 +215,9 @@ def reputation_events(resolved: ResolvedRound, policy: Policy) -> list[Reputatio
     return events
 
 
-def sanction(entry_key: str, validator_id: str, day: int, ceiling_ppm: int, reason: str, policy: Policy) -> ReputationEvent:
+def sanction(
+    entry_key: str, validator_id: str, day: int, ceiling_ppm: int, reason: str, policy: Policy
+) -> ReputationEvent:
     """An operator's sanction: reputation stays at or below ``ceiling_ppm`` until a SANCTION_LIFTED event."""
     detail = {"ceiling_ppm": ceiling_ppm, "reason": reason}
     return ReputationEvent(entry_key, validator_id, None, day, ReputationKind.SANCTION, policy.hash, detail)

@@ -54,7 +54,9 @@ def event_frame(events: Iterable[ReputationEvent]) -> pl.DataFrame:
     for event in events:
         ceiling = event.detail.get("ceiling_ppm") if event.kind is ReputationKind.SANCTION else None
         if event.kind is ReputationKind.SANCTION and not (type(ceiling) is int and 0 <= ceiling <= PPM):
-            raise LedgerInvalid(f"reputation event {event.entry_key}: ceiling_ppm {ceiling!r} is not within 0 … 1,000,000")
+            raise LedgerInvalid(
+                f"reputation event {event.entry_key}: ceiling_ppm {ceiling!r} is not within 0 … 1,000,000"
+            )
         rows.append((event.validator_id, event.day, event.kind.value, ceiling))
     return pl.DataFrame(rows, schema=EVENT_COLUMNS, orient="row")
 
@@ -90,7 +92,10 @@ def _check(state: ReputationState, events: pl.DataFrame) -> None:
         (pl.any_horizontal(pl.col("validator_id", "day", "kind").is_null()), "has an empty value"),
         (pl.col("day") <= state.day, f"is of a closed day: the state is of day {state.day}"),
         (~pl.col("kind").is_in([kind.value for kind in ReputationKind]), "is of an unknown kind"),
-        (sanction & ~pl.col("ceiling_ppm").is_between(0, PPM).fill_null(value=False), "has no ceiling within 0 … 1,000,000"),
+        (
+            sanction & ~pl.col("ceiling_ppm").is_between(0, PPM).fill_null(value=False),
+            "has no ceiling within 0 … 1,000,000",
+        ),
     ):
         rows = events.filter(broken)
         if rows.height:

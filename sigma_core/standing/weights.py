@@ -196,13 +196,33 @@ def check_inputs(
         ("validator", validators, pl.any_horizontal(pl.col(list(VALIDATOR_COLUMNS)).is_null()), "has an empty value"),
         ("validator", validators, identifier.is_duplicated(), "is listed twice"),
         ("validator", validators, pl.col("stake_micro_usd") < 0, "has a negative stake"),
-        ("validator", validators, ~pl.col("tier_ppm").is_between(0, MAX_TIER_PPM), f"has a tier outside 0 … {MAX_TIER_PPM}"),
-        ("validator", validators, pl.min_horizontal("plugin_bonus_ppm", "in_world_bonus_ppm") < 0, "has a negative bonus"),
+        (
+            "validator",
+            validators,
+            ~pl.col("tier_ppm").is_between(0, MAX_TIER_PPM),
+            f"has a tier outside 0 … {MAX_TIER_PPM}",
+        ),
+        (
+            "validator",
+            validators,
+            pl.min_horizontal("plugin_bonus_ppm", "in_world_bonus_ppm") < 0,
+            "has a negative bonus",
+        ),
         ("accuracy of", accuracy, identifier.is_duplicated(), "is listed twice"),
-        ("accuracy of", accuracy, ~identifier.is_in(validators["validator_id"].implode()), "is of an unknown validator"),
+        (
+            "accuracy of",
+            accuracy,
+            ~identifier.is_in(validators["validator_id"].implode()),
+            "is of an unknown validator",
+        ),
         ("accuracy of", accuracy, ~pl.col("accuracy_ppm").is_between(1, PPM - 1), "is not within (0, 1)"),
         ("reputation of", reputation, identifier.is_duplicated(), "is listed twice"),
-        ("reputation of", reputation, ~identifier.is_in(validators["validator_id"].implode()), "is of an unknown validator"),
+        (
+            "reputation of",
+            reputation,
+            ~identifier.is_in(validators["validator_id"].implode()),
+            "is of an unknown validator",
+        ),
         ("reputation of", reputation, ~pl.col("reputation_ppm").is_between(0, PPM), "is not within 0 … 1"),
     ):
         rows = frame.filter(broken)

@@ -7,7 +7,6 @@ import lzma
 import zlib
 from typing import Protocol
 
-from sigma_core.submissions.intake_budget import IntakeBudget
 from sigma_core.submissions.refusal import Refusal
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -74,15 +73,12 @@ class PlainStream:
 class CompressedStream:
     """A tar inside one gzip member, bzip2 stream or xz stream.
 
-    The ratio of the whole is judged as the output grows. Raises Refusal for damage, bombs, a second member and bytes
-    after the end.
+    Raises Refusal for damage, for more memory than an xz stream may ask for, and for bytes after the end.
     """
 
-    def __init__(self, data: bytes, budget: IntakeBudget) -> None:
+    def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
         self._taken = 0
-        self._made = 0
-        self._budget = budget
         self._decompressor: _Decompressor
         if data.startswith(GZIP_MAGIC):
             self._decompressor = _Gzip()
@@ -104,8 +100,6 @@ class CompressedStream:
                     raise Refusal("BROKEN_ARCHIVE", found="compressed stream is cut off")
             pieces.append(self._decompress(step, missing))
             missing -= len(pieces[-1])
-        self._made += size - missing
-        self._budget.check_ratio("", len(self._data), self._made)
         return b"".join(pieces)
 
     def finish(self) -> None:
@@ -125,7 +119,7 @@ class CompressedStream:
             raise Refusal("BROKEN_ARCHIVE", found=str(error)) from None
 
 
-def tar_stream(data: bytes, budget: IntakeBudget) -> PlainStream | CompressedStream:
+def tar_stream(data: bytes) -> PlainStream | CompressedStream:
     """The bytes of a plain or compressed tar."""
     compressed = data.startswith((GZIP_MAGIC, BZIP2_MAGIC, XZ_MAGIC))
-    return CompressedStream(data, budget) if compressed else PlainStream(data)
+    return CompressedStream(data) if compressed else PlainStream(data)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sigma_core.policy import PackageLimits, Policy
-from sigma_core.submissions.compressed_stream import BZIP2_MAGIC, GZIP_MAGIC, XZ_MAGIC, tar_stream
+from sigma_core.submissions.compressed_stream import BZIP2_MAGIC, GZIP_MAGIC, XZ_MAGIC
 from sigma_core.submissions.folder import read_at_most, read_folder
 from sigma_core.submissions.intake_budget import IntakeBudget
 from sigma_core.submissions.manifest import read_manifest
@@ -99,7 +99,7 @@ def _read_members(data: bytes, budget: IntakeBudget) -> list[PackageFile]:
         raise Refusal("HOSTILE_BYTES_BEFORE", found="a zip that begins with something else")
     if not is_tar:
         raise Refusal("BROKEN_ARCHIVE_TYPE", found=f"first bytes {data[:8].hex() or 'none'}")
-    return read_tar(tar_stream(data, budget), budget)
+    return read_tar(data, budget)
 
 
 def _unwrapped(files: list[PackageFile]) -> tuple[list[PackageFile], list[str]]:

@@ -21,7 +21,7 @@ RULES: dict[str, str] = {
     "LIMIT_PATH_BYTES": "a path may not be longer than max_path_bytes in UTF-8",
     "LIMIT_PATH_DEPTH": "a path may not have more than max_path_depth components",
     "LIMIT_EXPANSION_RATIO": "compressed bytes may not expand by more than max_expansion_ratio",
-    "LIMIT_TAR_EXTENDED_HEADER": "an extended header of a tar may not be larger than 16 KiB",
+    "LIMIT_TAR_EXTENDED_HEADER": "an extended header of a tar may not be larger than 4 KiB",
     "LIMIT_ARCHIVE_PADDING": "an archive may not carry more than 1 MiB of padding",
     "LIMIT_DECOMPRESSION_MEMORY": "an xz stream may not ask for more than 68 MiB of dictionary",
     "LIMIT_MANIFEST_BYTES": "a manifest may not be larger than max_manifest_bytes",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sigma_core.submissions.compressed_stream import CompressedStream, PlainStream
+from sigma_core.submissions.compressed_stream import CompressedStream, PlainStream, tar_stream
 from sigma_core.submissions.intake_budget import IntakeBudget, check_mode, is_executable
 from sigma_core.submissions.member_names import check_name, refuse_clashes
 from sigma_core.submissions.package import PackageFile
@@ -18,7 +18,7 @@ BLOCK = 512
 _ZERO_BLOCK = bytes(BLOCK)
 MAX_PADDING_BYTES = 2**20
 """Zeros after the end marker: tar fills its last record, 10 KiB by default."""
-MAX_EXTENDED_HEADER_BYTES = 16_384
+MAX_EXTENDED_HEADER_BYTES = 4_096
 
 # Owner, group, time, device numbers: unused here, but a reader that cannot read them stops.
 _OTHER_NUMBERS = ((108, 116), (116, 124), (136, 148), (329, 337), (337, 345))
@@ -71,8 +71,9 @@ def looks_like_tar(data: bytes) -> bool:
     return len(data) >= BLOCK and data[:BLOCK] != _ZERO_BLOCK and _checksum(data[:BLOCK]) == _octal(data[148:156])
 
 
-def read_tar(stream: PlainStream | CompressedStream, budget: IntakeBudget) -> list[PackageFile]:
-    """The files of a tar, in the archive's order. Raises Refusal."""
+def read_tar(data: bytes, budget: IntakeBudget) -> list[PackageFile]:
+    """The files of a plain or compressed tar, in the archive's order. Raises Refusal."""
+    stream = tar_stream(data)
     files: list[PackageFile] = []
     directories: list[str] = []
     overrides = _Overrides()
@@ -96,6 +97,8 @@ def read_tar(stream: PlainStream | CompressedStream, budget: IntakeBudget) -> li
             continue
         check_name(name, budget.limits)
         budget.charge_file(name, header.size)
+        # Headers and padding may honestly shrink a thousandfold; they are limited by the number of entries.
+        budget.check_ratio(name, len(data), budget.total_bytes)
         content = _read_content(stream, header.size, name)
         files.append(PackageFile.of(name, content, executable=is_executable(header.mode)))
     if overrides.seen:

@@ -36,6 +36,7 @@ def group(subjects):
 
 
 def main():
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--version", required=True, help="the version that is released, such as 1.3.0")
     parser.add_argument("--date", required=True, help="its date, such as 2026-11-21")

@@ -28,11 +28,15 @@ def call(method, path, document=None):
 
 
 def main():
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="versions, newest first")
     commands.add_parser("show", help="the notes of one release").add_argument("version")
-    for name, text in (("publish", "publish the notes of a new release"), ("correct", "replace the notes of a release")):
+    for name, text in (
+        ("publish", "publish the notes of a new release"),
+        ("correct", "replace the notes of a release"),
+    ):
         command = commands.add_parser(name, help=text)
         command.add_argument("version")
         command.add_argument("notes", type=Path, help="a Markdown file")

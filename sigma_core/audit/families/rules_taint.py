@@ -42,6 +42,26 @@ _CATEGORY_OF_KIND = {
     FactKind.OBFUSCATION.value: Category.OBFUSCATION,
     FactKind.SUPPLY_CHAIN.value: Category.SUPPLY_CHAIN,
 }
+_CATEGORY_OF_FACT = {
+    **{category.value: category for category in Category},
+    "agent_configuration": Category.MEMORY_POISONING,
+    "autonomy_abuse": Category.RESOURCE_ABUSE,
+    "ci": Category.SUPPLY_CHAIN,
+    "command_and_control": Category.REMOTE_CODE,
+    "covert_action": Category.CONCEALMENT,
+    "credential_harvest": Category.SOCIAL_ENGINEERING,
+    "evasion": Category.DEFENSE_EVASION,
+    "exposure": Category.PRIVILEGE_ESCALATION,
+    "financial": Category.FINANCIAL_ACCESS,
+    "hidden_instruction": Category.OBFUSCATION,
+    "leak": Category.EXFILTRATION,
+    "reconnaissance": Category.CREDENTIAL_ACCESS,
+    "safety_bypass": Category.DEFENSE_EVASION,
+    "self_modification": Category.PERSISTENCE,
+    "self_propagation": Category.PERSISTENCE,
+    "surveillance": Category.EXFILTRATION,
+}
+"""The sandbox's finer categories in the list that findings choose from; what is not here has its kind's."""
 
 
 class RulesTaint(EmbeddedFamily):
@@ -82,11 +102,11 @@ def _grounded(package: Package, fact: Mapping[str, Any], severity: Severity, wei
     if not fact["layer"] and not file.content[fact["byteStart"] : fact["byteEnd"]].strip():
         return None
     line_start, line_end, quote = quoted
-    category = fact["category"] if fact["category"] in set(Category) else _CATEGORY_OF_KIND[fact["kind"]].value
+    category = _CATEGORY_OF_FACT.get(fact["category"], _CATEGORY_OF_KIND[fact["kind"]])
     layer = f", under {fact['layer']}" if fact["layer"] else ""
     return Finding(
         severity=severity,
-        category=category,
+        category=category.value,
         file=file.path,
         line_start=line_start,
         line_end=line_end,

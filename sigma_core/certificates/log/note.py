@@ -6,20 +6,136 @@ witnesses may add theirs; one of a key that one does know must be right.
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from sigma_core.certificates.log.refusals import NoteError
 from sigma_core.certificates.refusals import shown
-from sigma_core.certificates.signing_key import SigningKey
+
+if TYPE_CHECKING:  # a verifier never loads what handles secret keys
+    from sigma_core.certificates.signing_key import SigningKey
 
 ED25519 = b"\x01"
 KEY_ID_BYTES = 4
+PREFIX = "— "
 MAX_NOTE_BYTES = 64 * 1024
 MAX_SIGNATURES = 64
+
+
+@dataclass(frozen=True)
+class NoteKey:
+    """A public key with the name that its signature lines carry. Raises NoteError for a name that no line can carry."""
+
+    name: str
+    public_key: Ed25519PublicKey = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.name or "+" in self.name or any(character.isspace() for character in self.name):
+            raise NoteError(f"key name {shown(self.name)}: must be non-empty, without blanks and plus signs")
+
+    @property
+    def key_id(self) -> bytes:
+        """First four bytes of SHA-256(name ‖ newline ‖ type ‖ key): tells keys apart, proves nothing."""
+        typed = ED25519 + self.public_key.public_bytes_raw()
+        return hashlib.sha256(self.name.encode() + b"\n" + typed).digest()[:KEY_ID_BYTES]
+
+    def encode(self) -> str:
+        """``<name>+<key id in hex>+<type and key in base64>``: the form in which verifiers are configured."""
+        return f"{self.name}+{self.key_id.hex()}+{b64encode(ED25519 + self.public_key.public_bytes_raw()).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> NoteKey:
+        """The inverse of `encode`. Raises NoteError."""
+        name, _, rest = text.partition("+")
+        try:
+            typed = b64decode(rest.partition("+")[2])
+            key = cls(name, Ed25519PublicKey.from_public_bytes(typed[1:]))
+        except ValueError:
+            raise NoteError(f"{shown(text)}: not a note verifier key") from None
+        if key.encode() != text:
+            raise NoteError(f"{shown(text)}: its key id or type is not that of an Ed25519 key of this name")
+        return key
+
+
+def sign_note(text: str, name: str, key: SigningKey) -> bytes:
+    """``text`` (ending in a newline) with one signature line. Raises NoteError for a text that a note cannot hold."""
+    _check_text(text)
+    signature = NoteKey(name, key.public_key).key_id + key.sign(text.encode())
+    return f"{text}\n{PREFIX}{name} {b64encode(signature).decode()}\n".encode()
+
+
+def open_note(note: bytes, keys: Sequence[NoteKey]) -> str:
+    """The text of a note that at least one of ``keys`` signed. Raises NoteError."""
+    text, lines = _split(note)
+    known = {(key.name, key.key_id): key for key in keys}
+    signers = 0
+    for line in lines:
+        name, key_id, signature = _parse_signature(line)
+        key = known.get((name, key_id))
+        if key is None:
+            continue
+        try:
+            key.public_key.verify(signature, text.encode())
+        except InvalidSignature:
+            raise NoteError(
+                f"the signature of {shown(name)} does not match the text",
+                code="NOTE_SIGNATURE_INVALID",
+                hint="the note was changed after signing; do not rely on it",
+            ) from None
+        signers += 1
+    if not signers:
+        raise NoteError(
+            f"none of {len(keys)} trusted keys signed this note",
+            code="NOTE_UNSIGNED",
+            hint="check that you hold the key of this log",
+        )
+    return text
+
+
+def _split(note: bytes) -> tuple[str, list[str]]:
+    """Text and signature lines: they are parted by the last empty line."""
+    if len(note) > MAX_NOTE_BYTES:
+        raise NoteError(f"{len(note)} bytes, more than {MAX_NOTE_BYTES}")
+    try:
+        whole = note.decode()
+    except UnicodeDecodeError as error:
+        raise NoteError(f"not UTF-8 at byte {error.start}") from None
+    head, parted, tail = whole.rpartition("\n\n")
+    if not parted or not tail.endswith("\n"):
+        raise NoteError("no signatures after a blank line, each ending in a newline")
+    text = head + "\n"
+    _check_text(text)
+    lines = tail[:-1].split("\n")
+    if len(lines) > MAX_SIGNATURES:
+        raise NoteError(f"{len(lines)} signatures, more than {MAX_SIGNATURES}")
+    return text, lines
+
+
+def _check_text(text: str) -> None:
+    if not text.endswith("\n"):
+        raise NoteError("the text of a note ends in a newline")
+    if any(character < " " and character != "\n" for character in text):
+        raise NoteError("a note has no control characters but newlines")
+
+
+def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
+    """(name, key id, signature) of a line ``— <name> <base64>``."""
+    name, _, encoded = line.removeprefix(PREFIX).partition(" ")
+    try:
+        signature = b64decode(encoded)
+    except ValueError:
+        signature = b""
+    if (
+        not line.startswith(PREFIX)
+        or not name
+        or len(signature) <= KEY_ID_BYTES
+        or b64encode(signature).decode() != encoded
+    ):
+        raise NoteError(f"{shown(line)}: not a signature line")
+    return name, signature[:KEY_ID_BYTES], signature[KEY_ID_BYTES:]

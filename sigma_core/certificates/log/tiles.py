@@ -67,7 +67,8 @@ def pack_entries(entries: Sequence[bytes]) -> bytes:
 
 def split_entries(bundle: bytes, width: int, path: str) -> list[bytes]:
     """The entries of an entry bundle. Raises LogError when it does not hold exactly ``width``, to the last byte."""
-    entries, at = [], 0
+    entries: list[bytes] = []
+    at = 0
     for _ in range(width):
         start = at + 2
         at = start + int.from_bytes(bundle[at:start], "big")

@@ -1,7 +1,6 @@
-"""A tree of a given size over tile files: its root, its proofs, and what appending to it writes.
+"""A tree of a given size over tile files: its root, its proofs, and the check of one tree against a later one.
 
-Merkle tree, PATH and PROOF: RFC 6962, section 2.1. Nothing here writes: `append` returns files, in an order in which a crash
-after any of them leaves the old tree whole, because files of a new size have new names and full tiles never change.
+Merkle tree, PATH and PROOF: RFC 6962, section 2.1.
 """
 
 from __future__ import annotations
@@ -10,14 +9,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sigma_core.assembly.merkle import leaf_hash, node_hash
+from sigma_core.assembly.merkle import node_hash
 from sigma_core.certificates.log.refusals import LogError
 from sigma_core.certificates.log.tiles import (
     TILE_HEIGHT,
     TILE_WIDTH,
     entries_path,
     full_tree_root,
-    pack_entries,
     split_entries,
     split_hashes,
     tile_path,
@@ -50,7 +48,7 @@ class TiledTree:
         """The leaf hash of entry ``index``. Raises IndexError when there is none."""
         if not 0 <= index < self.size:
             raise IndexError(f"no entry {index} in a log of {self.size}")
-        return self._tile(0, index // TILE_WIDTH)[index % TILE_WIDTH]
+        return self.tile(0, index // TILE_WIDTH)[index % TILE_WIDTH]
 
     def inclusion_proof(self, index: int) -> tuple[bytes, ...]:
         """PATH(index, D[0:size]): sibling hashes from the leaf up. Raises IndexError when there is no such entry."""
@@ -86,9 +84,9 @@ class TiledTree:
             spans.append((begin, end))
         return tuple(self._range_root(*span) for span in reversed(spans))
 
-    def entries(self) -> Iterator[bytes]:
-        """All entries in order, bundle by bundle."""
-        for index, width in tile_spans(0, self.size):
+    def entries(self, first: int = 0) -> Iterator[bytes]:
+        """The entries in order, from the bundle that holds entry ``first``."""
+        for index, width in tile_spans(first, self.size):
             bundle, path = self._file(entries_path, index, width)
             yield from split_entries(bundle, width, path)
 
@@ -108,10 +106,11 @@ class TiledTree:
         """Root of the complete subtree over entries [index·2^height, (index + 1)·2^height)."""
         level, above = divmod(height, TILE_HEIGHT)
         first = index << above
-        hashes = self._tile(level, first // TILE_WIDTH)
+        hashes = self.tile(level, first // TILE_WIDTH)
         return full_tree_root(hashes[first % TILE_WIDTH : first % TILE_WIDTH + (1 << above)])
 
-    def _tile(self, level: int, index: int) -> list[bytes]:
+    def tile(self, level: int, index: int) -> list[bytes]:
+        """The hashes of a tile, as many as a tree of this size has in it."""
         if (level, index) not in self._tiles:
             width = min(TILE_WIDTH, (self.size >> (TILE_HEIGHT * level)) - index * TILE_WIDTH)
             tile, path = self._file(lambda at, wide: tile_path(level, at, wide), index, width)
@@ -124,59 +123,6 @@ class TiledTree:
         if data is None:
             raise LogError(f"{path}: missing from a log of {self.size} entries")
         return data, path
-
-
-@dataclass(frozen=True)
-class Appended:
-    """A longer tree: its size and root, and the files to write, in order, before its checkpoint is published."""
-
-    size: int
-    root: bytes
-    files: dict[str, bytes] = field(repr=False)
-
-
-def append(tree: TiledTree, root: bytes, entries: Sequence[bytes]) -> Appended:
-    """``tree`` with ``entries`` after its own. The same arguments give the same files, so a crash is mended by a repetition.
-
-    ``root`` is that of the last signed checkpoint: raises LogError when the files do not give it, before anything is built on
-    them.
-    """
-    if tree.root() != root:
-        raise LogError(f"the files of {tree.size} entries do not have the root of the checkpoint: nothing was appended")
-    size = tree.size + len(entries)
-    files: dict[str, bytes] = {}
-    if not entries:
-        return Appended(size, root, files)
-    known = tree.size % TILE_WIDTH
-    texts = [*_tail_entries(tree, known), *entries]
-    for index, width in tile_spans(tree.size, size):
-        start = index * TILE_WIDTH - (tree.size - known)
-        files[entries_path(index, width)] = pack_entries(texts[start : start + width])
-    level, old, new = 0, tree.size, size
-    hashes = [leaf_hash(entry) for entry in entries]
-    while hashes:
-        known = old % TILE_WIDTH
-        row = (tree._tile(level, old // TILE_WIDTH) if known else []) + hashes
-        full: list[bytes] = []
-        for index, width in tile_spans(old, new):
-            start = index * TILE_WIDTH - (old - known)
-            tile = row[start : start + width]
-            files[tile_path(level, index, width)] = b"".join(tile)
-            if width == TILE_WIDTH:
-                full.append(full_tree_root(tile))
-        level, old, new, hashes = level + 1, old // TILE_WIDTH, new // TILE_WIDTH, full
-    return Appended(size, TiledTree(size, lambda path: files.get(path) or tree.read(path)).root(), files)
-
-
-def _tail_entries(tree: TiledTree, count: int) -> list[bytes]:
-    """The last ``count`` entries, those of a partial bundle."""
-    if not count:
-        return []
-    path = entries_path(tree.size // TILE_WIDTH, count)
-    bundle = tree.read(path)
-    if bundle is None:
-        raise LogError(f"{path}: missing from a log of {tree.size} entries")
-    return split_entries(bundle, count, path)
 
 
 def _left_size(size: int) -> int:
@@ -213,20 +159,3 @@ def verify_consistency(old_size: int, size: int, proof: Sequence[bytes], old_roo
         return rebuild(old_size, size, True) == (old_root, root) and not hashes
     except IndexError:  # the proof is too short
         return False
-
-
-def audit(tree: TiledTree, root: bytes) -> None:
-    """Recompute the whole tree from its entries: every tile of every level, and the root. Raises LogError naming the file."""
-    hashes = [leaf_hash(entry) for entry in tree.entries()]
-    level = 0
-    while hashes:
-        full = []
-        for index, width in tile_spans(0, len(hashes)):
-            tile = hashes[index * TILE_WIDTH : index * TILE_WIDTH + width]
-            if tree._tile(level, index) != tile:
-                raise LogError(f"{tile_path(level, index, width)}: not the hashes of what is below it")
-            if width == TILE_WIDTH:
-                full.append(full_tree_root(tile))
-        level, hashes = level + 1, full
-    if tree.root() != root:
-        raise LogError(f"the {tree.size} entries do not have the root of the checkpoint")

@@ -11,9 +11,10 @@ import dagster as dg
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle import invariants
+from sigma_core.lifecycle.failures import failed_in_run
 from sigma_pipelines.defs.rounds.assets import certificate, round_outcome, sandbox_facts
 from sigma_pipelines.defs.rounds.metadata import table
-from sigma_pipelines.materialisation import failed_in_run, run_key
+from sigma_pipelines.materialisation import run_key
 from sigma_pipelines.partitions import SUBMISSIONS
 from sigma_pipelines.resources.deployment import SigmaDeployment
 

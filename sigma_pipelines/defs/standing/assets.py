@@ -71,8 +71,10 @@ def sigma_reputation(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": frame.height,
-            "lowest_ppm": frame["reputation_ppm"].min() or 0,
-            "highest_ppm": frame["reputation_ppm"].max() or 0,
+            "spread": table(
+                ("validator", "reputation ppm"),
+                frame.sort("reputation_ppm", "validator_id").select("validator_id", "reputation_ppm").head(8).rows(),
+            ),
         }
     )
 

@@ -144,6 +144,12 @@ def test_a_commitment_to_something_that_is_no_verdict_does_not_open() -> None:
     assert ballot.votes[1].status is SeatStatus.NO_SHOW
 
 
+def test_a_commitment_without_a_whole_salt_does_not_open() -> None:
+    digest = commitment(ROUND, 1, 1, "val_1", verdict_hash=SAFE.sha256, salt="")
+    ballot = after(Committed(1, "val_1", digest), PhaseClosed(), Revealed(1, "val_1", SAFE.as_json(), ""))
+    assert ballot.votes[1].status is SeatStatus.NO_SHOW
+
+
 def test_who_stays_away_or_reveals_late_is_a_no_show() -> None:
     ballot = after(sealed(1, SAFE), PhaseClosed(), RevealsClosed())
     assert votes(ballot) == [Vote.NO_SHOW] * 3

@@ -273,6 +273,23 @@ def test_a_whole_forged_round_differs_from_what_was_published_elsewhere() -> Non
     assert not replay(real, published={"no.such.thing": 1}).agrees
 
 
+def test_rows_in_another_order_are_named() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["weights"]["rows"].reverse()
+    assert [(d.path, d.rule) for d in replay(document).disagreements] == [
+        ("$.weights.rows", "rows are sorted by validator id")
+    ]
+
+
+@pytest.mark.parametrize(
+    "missed", [[(2, 3)], [(1, 99)], [(2, 4), (1, 1)], [(1, 1), (1, 1)]], ids=["UNSAFE", "nobody", "unsorted", "twice"]
+)
+def test_a_missed_canary_names_each_safe_vote_once_in_order(missed: list[tuple[int, int]]) -> None:
+    document = hold_round(eventful, canary=CanaryState(missed_by=tuple(missed))).document
+    document["canary"]["missedBy"] = [{"phase": phase, "seat": seat} for phase, seat in missed]
+    assert "$.canary.missedBy" in [found.path for found in replay(document).disagreements]
+
+
 def test_an_approval_that_the_votes_do_not_carry_is_found_even_with_all_hashes_right() -> None:
     document = copy.deepcopy(hold_round(all_safe, facts_document=facts(SIGNAL)).document)
     document["outcome"] = hold_round(all_safe).outcome.as_json()

@@ -327,6 +327,16 @@ def test_a_vacant_seat_is_redrawn_with_the_tickets_that_follow() -> None:
     assert max(Counter(s.family for s in redrawn.standing).values()) <= 2
 
 
+def test_seats_to_be_replaced_leave_their_places_under_the_family_cap() -> None:
+    # Two families, one seat each: both seats are vacant, so both families are open again.
+    pool = pool_of([row(n, n, "ab"[n % 2]) for n in range(12)])
+    rules = rules_with(max_seats_per_family=1)
+    panel = draw_panel(pool, seed_of(3), 1, 2, rules)
+    redrawn = redraw_seats(pool, seed_of(3), panel, [1, 2], rules)
+    assert {s.family for s in redrawn.standing} == {"a", "b"}
+    assert not redrawn.diversity_degraded
+
+
 def test_a_seat_is_redrawn_as_often_as_the_policy_says() -> None:
     panel = draw_panel(WIDE, seed_of(3), 1, 5, DEFAULT)
     once = redraw_seats(WIDE, seed_of(3), panel, [1], DEFAULT)

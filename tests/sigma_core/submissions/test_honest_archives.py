@@ -206,6 +206,13 @@ def test_the_executable_bit_is_kept(tmp_path: Path) -> None:
     assert len({package.tree_hash for package in packages}) == 1
 
 
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_many_small_files_that_compress_well_are_no_bomb(mode: str) -> None:
+    tree = {"SKILL.md": SKILL} | {f"items/item-{index:04}.md": b"" for index in range(4_000)}
+    lifted = POLICY.package.model_copy(update={"max_files": 5_000})
+    assert contents(read_archive_bytes(tar_of(tree, mode), "upload", POLICY, limits=lifted)) == tree
+
+
 class TestWrappingFolder:
     def test_the_only_folder_is_the_root_when_it_has_the_skill_file(self) -> None:
         package = read(zip_of({f"greeter-1.0/{path}": content for path, content in TREE.items()}))

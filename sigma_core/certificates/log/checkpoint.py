@@ -1,0 +1,63 @@
+"""Checkpoints: what a log was at one size, signed, so that it cannot show different people different histories.
+
+Format: c2sp.org/tlog-checkpoint. The key's name is the log's origin. Our checkpoints have no extension lines.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sigma_core.certificates.log.note import NoteKey, open_note, sign_note
+from sigma_core.certificates.log.refusals import NoteError
+from sigma_core.certificates.refusals import shown
+
+if TYPE_CHECKING:  # a verifier never loads what handles secret keys
+    from sigma_core.certificates.signing_key import SigningKey
+
+ROOT_BYTES = 32
+MAX_SIZE_DIGITS = 19
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The first ``size`` entries of the log ``origin`` have the Merkle root ``root`` (32 bytes)."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def text(self) -> str:
+        """The three lines that are signed."""
+        return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n"
+
+    def sign(self, key: SigningKey) -> bytes:
+        """The checkpoint as a note, signed in the name of the origin."""
+        return sign_note(self.text, self.origin, key)
+
+    @classmethod
+    def open(cls, note: bytes, key: NoteKey) -> Checkpoint:
+        """The checkpoint in ``note`` when ``key``, whose name is the origin, signed it. Raises NoteError."""
+        text = open_note(note, [key])
+        checkpoint = cls._parse(text)
+        if checkpoint.origin != key.name:
+            raise NoteError(f"a checkpoint of {shown(checkpoint.origin)}, not of {shown(key.name)}")
+        return checkpoint
+
+    @classmethod
+    def _parse(cls, text: str) -> Checkpoint:
+        lines = text.split("\n")
+        if len(lines) != 4 or not lines[0]:
+            raise NoteError("a checkpoint has three lines: origin, size, root")
+        origin, digits, encoded, _ = lines
+        if not digits.isascii() or not digits.isdecimal() or len(digits) > MAX_SIZE_DIGITS:
+            raise NoteError(f"tree size {shown(digits)}: not a decimal number")
+        try:
+            checkpoint = cls(origin, int(digits), b64decode(encoded))
+        except ValueError:
+            raise NoteError(f"root {shown(encoded)}: not base64") from None
+        if len(checkpoint.root) != ROOT_BYTES or checkpoint.text != text:
+            raise NoteError("the tree size has leading zeros, or the root is not 32 bytes in standard base64")
+        return checkpoint

@@ -1,0 +1,182 @@
+"""The facts document of a package: every file inspected, judged against what is declared, weighed, and written in one canonical order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from sigma_core.policy import Policy, SandboxBudgets
+from sigma_core.sandbox import encodings
+from sigma_core.sandbox.budget import WorkMeter
+from sigma_core.sandbox.declared import DeclaredSurface, read_declared
+from sigma_core.sandbox.endpoints import endpoint_review, source_facts
+from sigma_core.sandbox.facts import SCHEMA, Fact, FactsDocument, Location, Severity
+from sigma_core.sandbox.inspection import FileInspector, Finding, Reading
+from sigma_core.sandbox.judgement import Judgement
+from sigma_core.sandbox.kinds import guess_text_kind
+from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.risk import assess
+from sigma_core.sandbox.rules import RuleBook, load_rules
+from sigma_core.sandbox.secrets import redact
+from sigma_core.sandbox.supply_chain import supply_chain
+from sigma_core.submissions.package import Package, PackageFile
+
+SANDBOX_VERSION = "1"
+"""Raised with every change that can change facts."""
+
+_MAX_JOINED = 4_096
+
+
+def derive_facts(package: Package, policy: Policy) -> FactsDocument:
+    """The facts of ``package`` under ``policy``: a pure function of bytes, manifest and policy.
+
+    Never raises for anything that a package holds: a bound that is reached or an analyser that fails becomes an incident and ``coverage.complete`` turns false.
+    """
+    rules = load_rules()
+    budgets = policy.sandbox
+    meter = WorkMeter(budgets)
+    readings, files, incidents = [], [], []
+    findings: list[Finding] = []
+    for file in sorted(package.files, key=lambda file: file.path.encode()):
+        units = meter.package_units
+        reading, failure = _inspect(file, rules, budgets, meter)
+        readings.append(reading)
+        if failure is None:
+            try:
+                findings += supply_chain(reading, package.manifest)
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not hide the other files
+                failure = ("supply_chain", type(error).__name__)
+        causes = reading.incidents + ([failure] if failure else [])
+        incidents += [{"file": file.path, "analyser": analyser, "reason": reason} for analyser, reason in dict.fromkeys(causes)]
+        files.append(_ledger_entry(file, reading, failure, meter.package_units - units))
+    try:
+        declared = read_declared(package, readings)
+        findings += Judgement(declared, readings).judge()
+        findings += _joined_fragments(readings, rules, budgets, meter)
+    except Exception as error:  # noqa: BLE001
+        incidents.append({"file": "", "analyser": "judgement", "reason": type(error).__name__})
+        declared = read_declared(Package((), {}, package.product_type, package.source_name), [])
+    complete = not incidents
+    facts = _facts(findings, declared, rules, budgets, incidents)
+    risk = assess(facts, rules, complete)
+    return FactsDocument(
+        {
+            "schema": SCHEMA,
+            "sandboxVersion": SANDBOX_VERSION,
+            "rulePackHash": rules.sha256,
+            "policyHash": policy.hash,
+            "package": {"treeHash": package.tree_hash, "skillHash": package.skill_hash, "productType": package.product_type.value, "fileCount": len(package.files), "totalBytes": package.total_bytes},
+            "declared": _declared_json(declared),
+            "facts": facts,
+            "coverage": {"complete": complete, "files": files, "incidents": incidents, "workUnits": meter.package_units},
+            "sourceFacts": source_facts(facts, readings, bool(risk["blockingSignals"])),
+            "endpointReview": endpoint_review(package, declared, readings),
+            "risk": risk,
+        }
+    )
+
+
+def _inspect(file: PackageFile, rules: RuleBook, budgets: SandboxBudgets, meter: WorkMeter) -> tuple[Reading, tuple[str, str] | None]:
+    inspector = FileInspector(file, rules, budgets, meter)
+    try:
+        return inspector.read(), None
+    except Exception as error:  # noqa: BLE001 - becomes an incident that names the fault
+        return inspector.reading, ("inspection", type(error).__name__)
+
+
+def _ledger_entry(file: PackageFile, reading: Reading, failure: tuple[str, str] | None, units: int) -> dict[str, Any]:
+    reason = failure[1] if failure else reading.partial
+    if not reason and reading.kind in {FileKind.BINARY, FileKind.EXECUTABLE, FileKind.BYTECODE, FileKind.IMAGE, FileKind.FONT, FileKind.MEDIA, FileKind.DOCUMENT}:
+        reason = "bytes only"
+    return {
+        "path": file.path,
+        "sha256": file.sha256,
+        "size": file.size,
+        "kind": reading.kind.value,
+        "status": "PARTIAL" if failure or reading.partial else "READ",
+        "reason": reason,
+        "layers": reading.layers,
+        "workUnits": units,
+    }
+
+
+def _joined_fragments(readings: Iterable[Reading], rules: RuleBook, budgets: SandboxBudgets, meter: WorkMeter) -> list[Finding]:
+    """Pieces of base64 that stand in different files and decode to a threat only together."""
+    pieces = [(token, at) for reading in readings for token, at in reading.fragments]
+    if len({at.file for _, at in pieces}) < 2 or len(pieces) > 64:
+        return []
+    joined = "".join(token for token, _ in pieces)[:_MAX_JOINED]
+    data = encodings.decode_base64(joined)
+    text = encodings.readable(data) if data else None
+    if text is None or not encodings.speaks(text):
+        return []
+    first = pieces[0][1]
+    file = PackageFile.of(first.file, text.encode())
+    inspector = FileInspector(file, rules, budgets, meter)
+    inspector._read_bytes(file.content, "joined-base64", first, 1)  # noqa: SLF001 - the joined text is a layer of the first file
+    if not any(finding.rule_id == "SIGMA-OBF-006" for finding in inspector.reading.findings) and not inspector.reading.seen and guess_text_kind(text) is FileKind.TEXT:
+        return []
+    return [*inspector.reading.findings, Finding("SIGMA-OBF-012", ", ".join(sorted({at.file for _, at in pieces}))[:160], first, text[:120], "use", True)]
+
+
+def _declared_json(declared: DeclaredSurface) -> dict[str, Any]:
+    manifest = declared.manifest
+    safety = manifest.get("safety")
+    return {
+        "name": str(manifest.get("name", ""))[:200],
+        "version": str(manifest.get("version", ""))[:80],
+        "description": redact(str(manifest.get("description", ""))[:1_000]),
+        "safety": {key: _plain(safety.get(key)) for key in ("network", "filesystem")} if isinstance(safety, dict) else {"network": None, "filesystem": None},
+        "capabilities": [str(item)[:200] for item in manifest.get("capabilities") or () if isinstance(item, str)][:100],
+        "allowedTools": [str(item)[:200] for item in manifest.get("allowedTools") or () if isinstance(item, str)][:100],
+        "externalCalls": [{key: str(call.get(key, ""))[:300] for key in ("url", "auth", "method", "reason")} for call in manifest.get("externalCalls") or () if isinstance(call, dict)][:100],
+        "endpoints": [dict(endpoint) for endpoint in declared.endpoints][:200],
+        "hosts": sorted(host for host in declared.hosts if "." in host)[:200],
+        "localClaim": declared.local_claim,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | str) else str(value)[:200]
+
+
+def _facts(findings: Iterable[Finding], declared: DeclaredSurface, rules: RuleBook, budgets: SandboxBudgets, incidents: Iterable[dict[str, str]]) -> list[dict[str, Any]]:
+    facts = [_fact(finding, rules, budgets) for finding in findings]
+    rule = rules["SIGMA-DECL-001"]
+    for path, hosts in sorted(declared.document_hosts.items()):
+        for host in sorted(hosts)[:40]:
+            if "." in host:
+                facts.append(_fact(Finding(rule.id, f"host: {host}", Location(path if path != "(manifest)" else "SKILL.md", 1, 1, 0, 0), "", "use", False), rules, budgets))
+    for incident in incidents:
+        facts.append(_fact(Finding("SIGMA-COVER-001", f"{incident['analyser']}: {incident['reason']}", Location(incident["file"], 1, 1, 0, 0), "", "use", False), rules, budgets))
+    unique = {(fact.location.file, fact.location.byte_start, fact.rule_id, fact.location.layer, fact.subject, fact.location.byte_end, fact.context): fact for fact in facts}
+    kept, counts = [], Counter[tuple[str, str]]()
+    for key in sorted(unique):
+        fact = unique[key]
+        counts[(fact.rule_id, fact.location.file)] += 1
+        if counts[(fact.rule_id, fact.location.file)] <= budgets.max_findings_per_rule_and_file:
+            kept.append(fact.as_json())
+    return kept
+
+
+def _fact(finding: Finding, rules: RuleBook, budgets: SandboxBudgets) -> Fact:
+    rule = rules[finding.rule_id]
+    mention = finding.context == "mention"
+    return Fact(
+        kind=rule.kind,
+        rule_id=rule.id,
+        title=rule.title,
+        category=rule.category,
+        severity=Severity.INFO if mention else rule.severity,
+        location=finding.location,
+        subject=_clean(redact(finding.subject))[: budgets.max_excerpt_characters],
+        excerpt=_clean(redact(finding.line_text[:600].strip()))[: budgets.max_excerpt_characters],
+        confidence_ppm=rule.confidence_ppm // 2 if mention else rule.confidence_ppm,
+        context=finding.context,
+    )
+
+
+def _clean(text: str) -> str:
+    """Printable, one line, no direction controls or surrogates: safe to show and to hash."""
+    return "".join(character if character.isprintable() else "·" if not character.isspace() else " " for character in text)

@@ -1,0 +1,1 @@
+"""Benchmarks: each module with a ``main()`` prints one table of figures. Run them with ``./sigma bench [NAME]``."""
