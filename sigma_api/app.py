@@ -59,9 +59,6 @@ def create_app(deployment: Deployment | None = None) -> Host:
     def document() -> dict[str, Any]:
         return openapi_document(host.apis, settings.public_url)
 
-    window = SlidingWindow(settings.public_rate_requests, settings.public_rate_window_seconds)
-    host = Host(service_plane(document), [public_plane(window)])
-
     def serve(opened: Deployment) -> None:
         for api in host.apis:
             api.state.deployment = opened
@@ -78,10 +75,10 @@ def create_app(deployment: Deployment | None = None) -> Host:
         yield
         opened.close()
 
+    window = SlidingWindow(settings.public_rate_requests, settings.public_rate_window_seconds)
+    host = Host(service_plane(document, lifespan if deployment is None else None), [public_plane(window)])
     if deployment is not None:
         serve(deployment)
-    else:
-        host.service.api.router.lifespan_context = lifespan
     return host
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI, Request
@@ -24,11 +26,14 @@ class Plane:
         return any(path == prefix or path.startswith(prefix + "/") for prefix in self.prefixes)
 
 
-def api_of(*routers: APIRouter) -> FastAPI:
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+"""What surrounds the life of a process: startup before the yield, shutdown after it."""
+
+
+def api_of(router: APIRouter, lifespan: Lifespan | None = None) -> FastAPI:
     """A FastAPI application with these routes and our problems, and no page or redirect that it would make up by itself."""
-    api = FastAPI(openapi_url=None, redirect_slashes=False)
-    for router in routers:
-        api.include_router(router)
+    api = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)
+    api.include_router(router)
     problems.install(api)
     return api
 

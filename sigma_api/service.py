@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from sigma_api.caching import NOT_MODIFIED, cacheable
 from sigma_api.envelope import SECURITY_HEADERS, Envelope
 from sigma_api.methods import Methods
-from sigma_api.plane import Plane, api_of, deployment_of
+from sigma_api.plane import Lifespan, Plane, api_of, deployment_of
 from sigma_api.problems import RETRY_SECONDS, ProblemError, documented
 from sigma_api.wire import WireModel
 from sigma_core.deployment import Deployment
@@ -28,8 +28,8 @@ class Health(WireModel):
     status: Literal["ok"]
 
 
-def service_plane(document: Callable[[], dict[str, Any]]) -> Plane:
-    """Health and ``/openapi.json``; answers, too, for every path that belongs to no other plane."""
+def service_plane(document: Callable[[], dict[str, Any]], lifespan: Lifespan | None) -> Plane:
+    """Health and ``/openapi.json``; answers, too, for every path that belongs to no other plane, and runs the ``lifespan``."""
     router = APIRouter(tags=["service"])
 
     @router.get(
@@ -70,7 +70,7 @@ def service_plane(document: Callable[[], dict[str, Any]]) -> Plane:
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response
 
-    api = api_of(router)
+    api = api_of(router, lifespan)
     return Plane((), api, Envelope(Methods(api, api, {}), SECURITY_HEADERS))
 
 
@@ -78,7 +78,7 @@ def check_readiness(deployment: Deployment) -> None:
     """Raises ProblemError ``unavailable`` naming what is not ready; the log says why."""
     checks: dict[str, Callable[[], bool]] = {
         "database": lambda: current_revision(deployment.protocol) == revisions("protocol")[-1],
-        "blob store": lambda: deployment.blobs.get(deployment.policy.hash) != b"",
+        "blob store": lambda: bool(deployment.blobs.get(deployment.policy.hash)),
     }
     for name, check in checks.items():
         try:

@@ -14,7 +14,7 @@ from sigma_core.certificates.log.refusals import LogError
 from sigma_core.certificates.log.tiles import (
     TILE_WIDTH,
     entries_path,
-    full_tree_root,
+    full_tile_root,
     pack_entries,
     tile_path,
     tile_spans,
@@ -59,7 +59,7 @@ def append(tree: TiledTree, root: bytes, entries: Sequence[bytes]) -> Appended:
             tile = row[start : start + width]
             files[tile_path(level, index, width)] = b"".join(tile)
             if width == TILE_WIDTH:
-                full.append(full_tree_root(tile))
+                full.append(full_tile_root(tile))
         level, old, new, hashes = level + 1, old // TILE_WIDTH, new // TILE_WIDTH, full
     return Appended(size, TiledTree(size, lambda path: files.get(path) or tree.read(path)).root(), files)
 
@@ -75,7 +75,7 @@ def audit(tree: TiledTree, root: bytes) -> None:
             if tree.tile(level, index) != tile:
                 raise LogError(f"{tile_path(level, index, width)}: not the hashes of what is below it")
             if width == TILE_WIDTH:
-                full.append(full_tree_root(tile))
+                full.append(full_tile_root(tile))
         level, hashes = level + 1, full
     if tree.root() != root:
         raise LogError(f"the {tree.size} entries do not have the root of the checkpoint")

@@ -80,9 +80,15 @@ def split_entries(bundle: bytes, width: int, path: str) -> list[bytes]:
     return entries
 
 
-def full_tree_root(hashes: Sequence[bytes]) -> bytes:
-    """Root over hashes whose number is a power of two."""
-    level = list(hashes)
-    while len(level) > 1:
-        level = [node_hash(level[at], level[at + 1]) for at in range(0, len(level), 2)]
-    return level[0]
+def subtree_rows(hashes: Sequence[bytes]) -> list[list[bytes]]:
+    """``hashes`` and, row by row, the roots of the complete subtrees over 2, 4, 8 … of them; an odd last one has none."""
+    rows = [list(hashes)]
+    while len(rows[-1]) > 1:
+        row = rows[-1]
+        rows.append([node_hash(row[at], row[at + 1]) for at in range(0, len(row) - 1, 2)])
+    return rows
+
+
+def full_tile_root(hashes: Sequence[bytes]) -> bytes:
+    """Root over the 256 hashes of a full tile."""
+    return subtree_rows(hashes)[TILE_HEIGHT][0]

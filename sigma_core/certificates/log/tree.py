@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from sigma_core.assembly.merkle import node_hash
 from sigma_core.certificates.log.refusals import LogError
@@ -15,9 +16,9 @@ from sigma_core.certificates.log.tiles import (
     TILE_HEIGHT,
     TILE_WIDTH,
     entries_path,
-    full_tree_root,
     split_entries,
     split_hashes,
+    subtree_rows,
     tile_path,
     tile_spans,
 )
@@ -30,7 +31,7 @@ Read = Callable[[str], bytes | None]
 
 @dataclass(frozen=True)
 class TiledTree:
-    """The first ``size`` entries of a log whose files ``read`` gives. Reads each tile once.
+    """The first ``size`` entries of a log whose files ``read`` gives. Reads each tile once and keeps it (about 40 KB).
 
     Every method raises LogError when a file that it needs is missing or has a wrong length. Whether the hashes in them are
     right shows only by comparing `root` with a signed checkpoint.
@@ -38,7 +39,7 @@ class TiledTree:
 
     size: int
     read: Read = field(repr=False)
-    _tiles: dict[tuple[int, int], list[bytes]] = field(default_factory=dict, init=False, repr=False)
+    _known: dict[tuple[int, int], list[list[bytes]]] = field(default_factory=dict, init=False, repr=False)
 
     def root(self) -> bytes:
         """MTH(D[0:size])."""
@@ -90,6 +91,10 @@ class TiledTree:
             bundle, path = self._file(entries_path, index, width)
             yield from split_entries(bundle, width, path)
 
+    def tile(self, level: int, index: int) -> list[bytes]:
+        """The hashes of a tile, as many as a tree of this size has in it."""
+        return self._rows(level, index)[0]
+
     def _range_root(self, begin: int, end: int) -> bytes:
         """MTH(D[begin:end]) for a range that RFC 6962 makes: ``begin`` is a multiple of the next power of two."""
         subtrees = []
@@ -105,17 +110,16 @@ class TiledTree:
     def _node(self, height: int, index: int) -> bytes:
         """Root of the complete subtree over entries [index·2^height, (index + 1)·2^height)."""
         level, above = divmod(height, TILE_HEIGHT)
-        first = index << above
-        hashes = self.tile(level, first // TILE_WIDTH)
-        return full_tree_root(hashes[first % TILE_WIDTH : first % TILE_WIDTH + (1 << above)])
+        tile, within = divmod(index, TILE_WIDTH >> above)
+        return self._rows(level, tile)[above][within]
 
-    def tile(self, level: int, index: int) -> list[bytes]:
-        """The hashes of a tile, as many as a tree of this size has in it."""
-        if (level, index) not in self._tiles:
+    def _rows(self, level: int, index: int) -> list[list[bytes]]:
+        """A tile's hashes and, row by row above them, the complete subtrees that they make."""
+        if (level, index) not in self._known:
             width = min(TILE_WIDTH, (self.size >> (TILE_HEIGHT * level)) - index * TILE_WIDTH)
-            tile, path = self._file(lambda at, wide: tile_path(level, at, wide), index, width)
-            self._tiles[level, index] = split_hashes(tile, width, path)
-        return self._tiles[level, index]
+            data, path = self._file(partial(tile_path, level), index, width)
+            self._known[level, index] = subtree_rows(split_hashes(data, width, path))
+        return self._known[level, index]
 
     def _file(self, name: Callable[[int, int], str], index: int, width: int) -> tuple[bytes, str]:
         path = name(index, width)
