@@ -10,9 +10,10 @@ from typing import Any
 from cli.output import stderr
 from sigma_core import __version__
 from sigma_core.config import Settings
-from sigma_core.deployment import Deployment, open_deployment
+from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.intake import Provenance, interrupted_submission, submit
+from sigma_core.lifecycle.opening import open_deployment
 from sigma_core.policy import load_policy
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.storage.files import write_whole

@@ -28,7 +28,7 @@ def find_certificate(settings: Settings, identifier: str) -> FoundCertificate:
     from sqlalchemy import or_, select
 
     from sigma_core.certificates.bundle import Bundle
-    from sigma_core.deployment import open_deployment
+    from sigma_core.lifecycle.opening import open_deployment
     from sigma_core.storage.protocol import CertificateRow
 
     deployment = open_deployment(settings)

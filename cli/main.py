@@ -34,7 +34,7 @@ LOCAL_SUBMITTER = "local-cli"
 
 def run() -> None:
     """Entry point of the ``sigma`` script."""
-    app()
+    app(prog_name="sigma")
 
 
 def _version(wanted: bool) -> None:
@@ -122,7 +122,7 @@ def status(
 ) -> None:
     """Where a submission stands: its rounds, their outcomes, and what failed on the way."""
     from cli.render import print_status
-    from sigma_core.deployment import open_deployment
+    from sigma_core.lifecycle.opening import open_deployment
     from sigma_core.lifecycle.report import submission_status
 
     with reporting(as_json=as_json):
@@ -226,7 +226,7 @@ def replay(
 def up() -> None:
     """Start the API, the Dagster UI and the Dagster daemon; stop all three with Ctrl-C."""
     from cli.services import run_services
-    from sigma_core.deployment import open_deployment
+    from sigma_core.lifecycle.opening import open_deployment
 
     with reporting(as_json=False):
         settings = load_settings()

@@ -29,7 +29,7 @@ def replay_round(settings: Settings, identifier: str, *, out: Path | None) -> di
 
 
 def _kept(settings: Settings, identifier: str, out: Path | None) -> Replayed:
-    from sigma_core.deployment import open_deployment
+    from sigma_core.lifecycle.opening import open_deployment
     from sigma_core.lifecycle.report import find_round
 
     deployment = open_deployment(settings)

@@ -22,8 +22,9 @@ from sigma_api.public.plane import public_plane
 from sigma_api.rate_limit import SlidingWindow
 from sigma_api.service import service_plane
 from sigma_core.config import load_settings
-from sigma_core.deployment import Deployment, open_deployment
+from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
+from sigma_core.lifecycle.opening import open_deployment
 
 log = logging.getLogger(__name__)
 

@@ -5,25 +5,24 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 
-from sqlalchemy import Engine, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from sigma_core.assembly.beacon import HashChainBeacon
 from sigma_core.certificates.keyset import KeySet, TrustedKey
 from sigma_core.certificates.signing_key import SigningKey, load_or_create_signing_key
-from sigma_core.config import Settings, load_settings
+from sigma_core.config import Settings
 from sigma_core.policy import Policy, load_policy
+from sigma_core.storage.beacon_secret import load_or_create_secret
 from sigma_core.storage.blobs import Blobs
 from sigma_core.storage.engine import open_engine, session_factory
 from sigma_core.storage.files import write_whole
-from sigma_core.storage.migrations import upgrade
-from sigma_core.storage.protocol import PolicyRow
-from sigma_core.timestamps import utc_now
+
+BEACON_ROUNDS = 65_536
+"""Length of the deployment's own beacon chain."""
 
 
 class Deployment:
@@ -61,46 +60,11 @@ class Deployment:
 
     @cached_property
     def beacon(self) -> HashChainBeacon:
-        """The deployment's own beacon chain (secret); made on first use."""
-        from sigma_core.lifecycle.beacon import open_beacon  # noqa: PLC0415
-
-        return open_beacon(self)
+        """The deployment's own beacon chain with nothing revealed; its secret is made on first use. How far it is revealed
+        stands in the database (`sigma_core.lifecycle.beacon`)."""
+        return HashChainBeacon.create(load_or_create_secret(self.settings.beacon_key, BEACON_ROUNDS), BEACON_ROUNDS)
 
     def close(self) -> None:
         """Release database connections."""
         self.protocol.dispose()
         self.usage.dispose()
-
-
-def open_deployment(settings: Settings | None = None) -> Deployment:
-    """A deployment that is migrated, has its policy on record, a population and a published weights epoch.
-
-    Raises SettingsError, PolicyError, Unavailable or DatabaseNewer.
-    """
-    # Lifecycle modules take a `Deployment`, so they are imported where the first one exists.
-    from sigma_core.lifecycle.beacon import settle_beacon  # noqa: PLC0415
-    from sigma_core.lifecycle.population import settle_population  # noqa: PLC0415
-
-    deployment = Deployment(settings or load_settings())
-    try:
-        upgrade(deployment.protocol, "protocol")
-        upgrade(deployment.usage, "usage")
-        record_policy(deployment)
-        settle_beacon(deployment)
-        settle_population(deployment)
-    except BaseException:
-        deployment.close()
-        raise
-    return deployment
-
-
-def record_policy(deployment: Deployment) -> None:
-    """Keep the policy by its hash before anything is shaped by it."""
-    policy = deployment.policy
-    with deployment.read_sessions() as session:
-        if session.scalar(select(PolicyRow.hash).where(PolicyRow.hash == policy.hash)) is not None:
-            return
-    deployment.blobs.put(policy.canonical_bytes)
-    # Another process may be just as far: the second one to write finds the row there.
-    with suppress(IntegrityError), deployment.sessions.begin() as session:
-        session.add(PolicyRow(hash=policy.hash, version=policy.version, first_used_at=utc_now()))

@@ -56,7 +56,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def make_deployment(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Deployment]]:
     """Open the deployment in `home`: ``make_deployment(api_port="9000")`` sets SIGMA_API_PORT first."""
-    from sigma_core.deployment import open_deployment
+    from sigma_core.lifecycle.opening import open_deployment
 
     opened: list[Deployment] = []
 

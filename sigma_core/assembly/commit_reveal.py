@@ -158,6 +158,8 @@ def apply(ballot: Ballot, event: Event) -> Ballot:
     match event:
         case PanelSeated(panel):
             _require(ballot, Stage.COMMITTING, "no seat is added after the phase has closed")
+            if panel.phase != ballot.phase:
+                raise BallotError(f"the ballot is of phase {ballot.phase}, the panel of phase {panel.phase}")
             new = {s.number: SealedVote(s.number, s.validator_id) for s in panel.seats if s.number not in ballot.votes}
             return replace(ballot, votes={**ballot.votes, **new})
         case Committed():

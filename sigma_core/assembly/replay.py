@@ -114,7 +114,11 @@ class _Replay:
         """Note every leaf in which two JSON values differ."""
         if isinstance(stated, Mapping) and isinstance(recomputed, Mapping):
             for key in sorted({*stated, *recomputed}):
-                self.same(f"{path}.{key}", stated.get(key), recomputed.get(key), rule, *inputs)
+                at, values = f"{path}.{key}", (stated.get(key), recomputed.get(key))
+                if key in stated and key in recomputed:
+                    self.same(at, *values, rule, *inputs)
+                else:
+                    self.differs(at, rule, *inputs, stated=values[0], recomputed=values[1])
         elif isinstance(stated, list) and isinstance(recomputed, list) and len(stated) == len(recomputed):
             for index, pair in enumerate(zip(stated, recomputed, strict=True)):
                 self.same(f"{path}[{index}]", *pair, rule, *inputs)
@@ -222,30 +226,29 @@ class _Replay:
     def phase(self, stated: ReplayDocument, index: int) -> PhaseRecord:
         """One phase as stated, with every commitment opened."""
         part = stated.phases[index]
-        votes = {
-            seat.number: SealedVote(
-                seat.number, seat.validator_id, SeatStatus(seat.status), seat.commitment, seat.salt, seat.verdict
-            )
-            for seat in part.seats
-        }
+        votes: dict[int, SealedVote] = {}
         ballot = Ballot(stated.round_id, part.phase, Stage.CLOSED, votes)
         for at, seat in enumerate(part.seats):
             path = f"$.phases[{index}].seats[{at}]"
+            vote = SealedVote(seat.number, seat.validator_id, SeatStatus(seat.status), seat.commitment, seat.salt)
             if seat.status is SeatStatus.REVEALED:
-                if not opens(ballot, votes[seat.number], seat.verdict or {}, seat.salt or ""):
+                if opens(ballot, vote, seat.verdict or {}, seat.salt or ""):
+                    vote = replace(vote, verdict=seat.verdict)
+                else:
                     rule = "a commitment covers round, phase, seat, validator, verdict document and salt"
                     inputs = ("$.roundId", f"$.phases[{index}].phase", f"{path}.number", f"{path}.validatorId")
                     self.differs(f"{path}.commitment", rule, *inputs, f"{path}.verdict", f"{path}.salt")
                     # As in the ballot: what does not open is a no-show.
-                    votes[seat.number] = replace(votes[seat.number], status=SeatStatus.NO_SHOW, verdict=None)
+                    vote = replace(vote, status=SeatStatus.NO_SHOW)
             elif seat.salt is not None or seat.verdict is not None:
                 self.differs(f"{path}.status", "who did not reveal has neither salt nor verdict", f"{path}.salt")
-            elif votes[seat.number].vacant:
+            elif vote.vacant:
                 self.unchecked.append(f"{path}.status: only the standing tells an abstention from a no-show")
             elif seat.status is SeatStatus.ABSTAINED:
                 self.differs(f"{path}.status", "who abstained has no commitment", f"{path}.commitment")
             else:
                 self.unchecked.append(f"{path}.commitment: it was never opened")
+            votes[seat.number] = vote
         seats = [
             Seat(
                 part.phase,

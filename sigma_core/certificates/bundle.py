@@ -27,8 +27,8 @@ MAX_BUNDLE_BYTES = 2 * MAX_PAYLOAD_BYTES
 """Base64 makes four bytes of three; the rest of a bundle is about a kilobyte."""
 
 MAX_PUNCTUATION = 64
-"""Most opening brackets and commas in a bundle: it has 15, and none of its texts holds one. So a megabyte of nested or
-countless lists is refused by counting bytes, before any parser has made objects of it."""
+"""Most opening brackets and commas in a bundle: it has a dozen, and none of its texts holds one. So a megabyte of nested
+or countless lists is refused by counting bytes, before any parser has made objects of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,8 @@ def build_payload(
     Raises PayloadError when a value breaks its rule, and above all when an approval would contradict the facts: a
     blocking signal or an incomplete scan can never be sealed as APPROVED, whatever the votes were.
     """
+    if facts.document["package"]["treeHash"] != package.tree_hash:
+        raise PayloadError("factsSha256: these facts were derived from another package")
     if status is CertificateStatus.APPROVED and (facts.blocking_signals or not facts.complete):
         raise PayloadError("status: APPROVED is impossible over a blocking signal or incomplete facts")
     risk = facts.document["risk"]

@@ -18,6 +18,8 @@ MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
 
 MAX_TEXT = 65_536
 
+_ID_SIGNS = str.maketrans("", "", "-_")
+
 Rule = Callable[[Any], None]
 """Called with a value; raises `_Broken` when the value breaks the rule."""
 
@@ -67,6 +69,10 @@ def _hex(digits: int) -> Rule:
 
 def _one_of(*words: str) -> Rule:
     return _rule(f"one of {', '.join(words)}", lambda value: type(value) is str and value in words)
+
+
+def _is_identifier(value: Any) -> bool:
+    return type(value) is str and len(value) <= 128 and value.isascii() and value.translate(_ID_SIGNS).isalnum()
 
 
 def _is_wire_time(value: Any) -> bool:
@@ -128,6 +134,7 @@ def _any(value: Any) -> None:
 _BOOLEAN = _rule("true or false", lambda value: type(value) is bool)
 _TIME = _rule("a UTC time with milliseconds and Z", _is_wire_time)
 _NAME = _text(512, least=1)
+_ID = _rule("an identifier of at most 128 ASCII letters, digits, - and _", _is_identifier)
 _HASH = _hex(64)
 _COUNT = _integer(0)
 _TEXTS = _list_of(_text(MAX_TEXT))
@@ -136,12 +143,12 @@ _PAYLOAD = _record(
     {
         "schema": _one_of(SCHEMA),
         "notice": _text(MAX_TEXT),
-        "certificateId": _NAME,
+        "certificateId": _ID,
         "status": _one_of(*OUTCOMES),
         "issuedAt": _TIME,
         "expiresAt": _TIME,
         "statusList": _nullable(_record({"uri": _NAME, "index": _COUNT})),
-        "submissionId": _NAME,
+        "submissionId": _ID,
         "productType": _one_of(*ProductType),
         "skillName": _NAME,
         "skillVersion": _nullable(_text(512)),
@@ -204,7 +211,7 @@ _PAYLOAD = _record(
                 "sandboxAnalyzedAt": _TIME,
             }
         ),
-        "roundId": _NAME,
+        "roundId": _ID,
         "roundNumber": _integer(1),
         "roundType": _one_of(*RoundType),
         "triggerSource": _one_of(*TriggerSource),

@@ -36,9 +36,9 @@ class Verified:
 def verify_bundle(
     bundle_bytes: bytes, trusted_keys: KeySet, *, at: datetime, package: Package | None = None
 ) -> Verified:
-    """Check a bundle against ``trusted_keys`` as of the instant ``at`` and, if given, against a package at hand.
+    """Check a bundle against ``trusted_keys`` as of the instant ``at`` (aware) and, if given, against a package at hand.
 
-    Raises VerificationError; its code is the first check, in the order of `Refusal`, that does not hold.
+    Raises VerificationError, whose code names the first check that does not hold.
     """
     bundle = Bundle.parse(bundle_bytes)
     key = _trusted_key(bundle, trusted_keys)

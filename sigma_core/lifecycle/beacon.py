@@ -6,70 +6,20 @@ revealed under the same row lock: no submission can end up bound to a value that
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import secrets
-import tempfile
-from pathlib import Path
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sigma_core.assembly.beacon import BeaconValue, HashChainBeacon, NotYet
-from sigma_core.deployment import Deployment
+from sigma_core.assembly.beacon import BeaconValue, NotYet
+from sigma_core.deployment import BEACON_ROUNDS, Deployment
 from sigma_core.errors import SigmaError, Unavailable
 from sigma_core.storage.protocol import BeaconChainRow, BeaconValueRow
 from sigma_core.timestamps import utc_now
-
-CHAIN_LENGTH = 65_536
 
 
 class BeaconSecretLost(SigmaError):
     """A round is bound to a chain whose secret is not in this deployment's key file."""
 
     code = "BEACON_SECRET_LOST"
-
-
-def _secret(path: Path) -> bytes:
-    """The chain's secret, made on first use (0600). Raises Unavailable when the file cannot be made or is not ours."""
-    try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _create(path, secrets.token_bytes(32))
-    except OSError as error:
-        raise Unavailable(f"{path}: {error.strerror}", hint="check SIGMA_HOME and its permissions") from None
-    return _read_secret(path)
-
-
-def _create(path: Path, secret: bytes) -> None:
-    """Write whole, then link: of two first uses at once one wins and neither reads half a file."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".beacon.")
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            json.dump({"schema": "sigma-beacon-secret-v1", "length": CHAIN_LENGTH, "secret": secret.hex()}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(name, path)
-    finally:
-        Path(name).unlink()
-
-
-def _read_secret(path: Path) -> bytes:
-    try:
-        document = json.loads(path.read_text(encoding="ascii"))
-        secret = bytes.fromhex(document["secret"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Unavailable(f"{path}: the beacon's secret cannot be read ({type(error).__name__})") from None
-    if document.get("length") != CHAIN_LENGTH or len(secret) != 32:
-        raise Unavailable(f"{path}: not a beacon secret of this version")
-    return secret
-
-
-def open_beacon(deployment: Deployment) -> HashChainBeacon:
-    """The deployment's chain with nothing revealed; how far it is revealed stands in the database."""
-    return HashChainBeacon.create(_secret(deployment.settings.beacon_key), CHAIN_LENGTH)
 
 
 def settle_beacon(deployment: Deployment) -> None:
@@ -80,7 +30,7 @@ def settle_beacon(deployment: Deployment) -> None:
     anchor = deployment.beacon.chain_id
     with deployment.sessions.begin() as session:
         if session.get(BeaconChainRow, anchor) is None:
-            session.add(BeaconChainRow(anchor=anchor, length=CHAIN_LENGTH, revealed_round=0, created_at=utc_now()))
+            session.add(BeaconChainRow(anchor=anchor, length=BEACON_ROUNDS, revealed_round=0, created_at=utc_now()))
 
 
 def next_beacon_round(session: Session) -> tuple[str, int]:

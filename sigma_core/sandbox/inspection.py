@@ -33,10 +33,10 @@ _AGENT_DIRECTED = frozenset({"SIGMA-INJ-001", "SIGMA-INJ-004", "SIGMA-INJ-008", 
 _WHITE = re2.compile(r"\n[ \t>]*(?:[-*+]\s|\d+[.)]\s|\||$)")
 _SENTENCE_END = re2.compile(r"[.!?。！？](?:\s|$)")
 _NEGATION = re2.compile(
-    r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|avoid|refuse|reject|block|prevent|detect\w*|flag\w*|looks? (?:like|for)|such as|e\.g\.|for example|example of|attempts?|attacks?|attackers?|malicious|suspicious|"
-    r"phishing|red flags?|warn\w*|beware|watch|if (?:you|a|an|the|someone|any|it)|when(?:ever)? (?:you|a|an|someone)|says?|claims?|patterns?|phrases?|contain\w*|trying to|tries|instead of|rather than|without (?:ever )?|no\b|"
-    r"injection|jailbreak|scan\w*|checks? for|treat|ignore (?:any|all) (?:text|content|instruction)|untrusted|payload|threats?|protect\w*|against)\b|❌|🚫|⚠"
+    r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|avoid\w*|refus\w+|reject\w*|blocks?|prevent\w*|detect\w*|flag\w*|looks? (?:like|for)|such as|e\.g\.|examples?|attempts?|attacks?|attackers?|malicious|suspicious|"
+    r"phishing|red flags?|beware|watch(?:ing)? for|says?|claims?|patterns?|phrases?|contain\w*|trying to|tries to|rather than|injections?|jailbreaks?|scan\w*|checks? for|treat|untrusted|threats?|protect\w*|against|hostile|payloads?)\b|❌|🚫|⚠"
 )
+_TURN = re2.compile(r"(?i)(?:\b(?:but|however|instead|otherwise|then|except|afterwards)\b|;| — )")
 _CODE_MENTION = re2.compile(r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print\w*|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|^\s*(?:#|//|\*|\"\"\"))")
 _SCRIPT_TAG = re2.compile(r"(?is)<script\b[^>]{0,300}>(.*?)</script>")
 _HTML_COMMENT = re2.compile(r"(?s)<!--(.*?)-->")
@@ -405,6 +405,9 @@ class FileInspector:
             if not in_prose and layer.depth == 0:
                 self.reading.incidents.append((f"{kind.value} analyser", type(error).__name__))
                 self.reading.partial = f"{kind.value}_not_parsed"
+            # Not the language that it claims to be: read the commands in it.
+            for match in _COMMAND_LINE.finditer(text):
+                self._observed(read_shell(match.group(1)), layer, offset + match.start(1), context, in_prose)
             self._patterns("command", layer, offset, text, context == "mention")
             observed = Observations()
         self._observed(observed, layer, offset, context, in_prose)
@@ -503,4 +506,7 @@ def _last_sentence(head: str) -> str:
     """What stands before the match in its own sentence."""
     head = head.rsplit("\n", 1)[-1]
     ends = [match.end() for match in _SENTENCE_END.finditer(head)]
-    return head[ends[-1] :] if ends else head
+    sentence = head[ends[-1] :] if ends else head
+    # "Never do this, but always do that": what stands before the turn does not govern what follows it.
+    turns = [match.end() for match in _TURN.finditer(sentence)]
+    return sentence[turns[-1] :] if turns else sentence

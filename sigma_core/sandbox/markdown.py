@@ -52,9 +52,9 @@ _INLINE_CODE = re2.compile(r"`([^`\n]+)`")
 _TABLE_ROW = re2.compile(r"^\s*\|.*\|\s*$")
 
 CAUTION = re2.compile(
-    r"(?i)\b(?:do not|don'?t|never|avoid|bad|wrong|unsafe|insecure|dangerous|malicious|harmful|suspicious|vulnerab\w*|attacks?|attackers?|anti-?patterns?|red[ -]flags?|warning signs?|threats?|exploits?|"
-    r"injections?|jailbreaks?|detect\w*|blocks?|blocked|blocklist|denylist|flag(?:s|ged)?|forbidden|prohibited|not allowed|reject\w*|refuse\w*|what to look for|patterns? (?:to|we|it)|"
-    r"scan(?:s|ner|ning)?|audit\w*|hardening|risks?|risky|social engineering|phishing|scams?|sanitiz\w*|validat\w*|evil|incident|cve-\d+|poisoning|exfiltration|obfuscat\w*)\b|❌|🚫|⛔|🚨|🔴"
+    r"(?i)\b(?:(?:do not|don'?t|never|avoid|not to) (?:\w+ ){0,2}(?:run|use|execute|paste|do|follow|install|copy|trust|running|using|executing|obey|act)|what not to do|bad|wrong|unsafe|insecure|dangerous|malicious|harmful|suspicious|"
+    r"vulnerab\w*|attacks?|attackers?|anti-?patterns?|red[ -]flags?|warning signs?|threats?|exploits?|jailbreaks?|injections?|detect(?:s|ed|ion|ions|ing)?|blocked|blocklist|denylist|flag(?:s|ged)|forbidden|prohibited|not allowed|"
+    r"reject(?:s|ed)?|refus(?:e|es|ed)|phishing|scams?|iocs?|indicators? of compromise|poisoning|exfiltration|obfuscat\w*|smuggl\w*|hostile|untrusted|adversar\w*|evil|counter-?examples?|known risks?)\b|❌|🚫|⛔|🚨|🔴|⚠"
 )
 """Words that announce that what follows is talked about, not asked for."""
 
@@ -69,8 +69,8 @@ class _State:
     lead_in: str = ""
 
     def context(self) -> tuple[str, bool]:
-        titles = " > ".join(self.headings)
-        return titles, _cautionary(titles)
+        # The first title names the package; an author could call anything a detector. Only the sections below it give context.
+        return " > ".join(self.headings), _cautionary(" > ".join(self.headings[1:]))
 
 
 def split_markdown(text: str) -> list[Segment]:
@@ -154,7 +154,7 @@ def _fence(text: str, lines: list[tuple[int, str]], index: int, marker: str, inf
     body_end = lines[end][0] if end < len(lines) else len(text)
     titles, cautionary = state.context()
     lead = state.lead_in.rsplit("\n\n", 1)[-1]
-    lead = lead[-160:] if lead.rstrip().endswith((":", "：")) or len(lead) < 160 else ""
+    lead = lead.rstrip().rsplit("\n", 1)[-1][-160:]
     segments.append(
         Segment(Part.FENCE, body_start, body_end, text[body_start:body_end], language=info.strip(), heading=titles, cautionary=cautionary or _cautionary(lead))
     )
@@ -164,14 +164,14 @@ def _fence(text: str, lines: list[tuple[int, str]], index: int, marker: str, inf
 def _comment(text: str, lines: list[tuple[int, str]], index: int, start: int, state: _State, segments: list[Segment]) -> int:
     close = text.find("-->", start + 4)
     end = len(text) if close < 0 else close + 3
-    titles, _ = state.context()
+    titles, cautionary = state.context()
     segments.append(Segment(Part.COMMENT, start, end, text[start:end], heading=titles))
     index += 1
     while index < len(lines) and lines[index][0] < end:
         index += 1
     tail = text[end : lines[index][0] if index < len(lines) else len(text)]
     if tail.strip():
-        segments.append(Segment(Part.PROSE, end, end + len(tail), tail, heading=titles, cautionary=_cautionary(titles)))
+        segments.append(Segment(Part.PROSE, end, end + len(tail), tail, heading=titles, cautionary=cautionary))
     return index
 
 

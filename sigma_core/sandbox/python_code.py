@@ -10,6 +10,7 @@ import ast
 import base64
 import binascii
 import codecs
+import warnings
 from dataclasses import dataclass, replace
 
 from sigma_core.sandbox import vocabulary
@@ -20,6 +21,7 @@ WALKS = 3
 MAX_DEPTH = 80
 MAX_LABELS = 8
 MAX_CONSTANT = 65_536
+MAX_REPAIRS = 6
 
 _NO_LABELS: frozenset[Label] = frozenset()
 
@@ -155,7 +157,7 @@ class _Reader:
             if value is not None:
                 return value
             if not scope:
-                return Value(name=name) if name in self.returns or name in _BUILTINS else UNKNOWN
+                return Value(name=name) if name in self.returns or name in _BUILTINS or name in _ASSUMED_MODULES else UNKNOWN
             scope = scope.rpartition("/")[0]
 
     def bind(self, target: ast.expr, value: Value, *, augment: bool = False) -> None:
@@ -761,6 +763,8 @@ class _Reader:
 
 
 _TYPED_MODULES = ("requests", "httpx", "aiohttp", "urllib3", "socket", "smtplib", "ftplib", "http", "paramiko", "websocket", "boto3", "subprocess", "os", "cloudscraper", "ssl")
+_ASSUMED_MODULES = frozenset("os requests subprocess base64 socket urllib sys platform shutil json httpx glob pathlib Path zlib codecs binascii marshal".split())
+"""Names that a snippet without its imports means as these modules."""
 _BUILTINS = frozenset("exec eval compile open getattr __import__ globals locals vars print input str bytes bytearray dict list chr map reversed __builtins__ repr sorted type".split())
 
 
@@ -805,16 +809,29 @@ def _command_labels(text: str) -> frozenset[Label]:
     return _NO_LABELS
 
 
+def _parse(source: str) -> tuple[ast.Module, str]:
+    """The tree of ``source``, with at most `MAX_REPAIRS` lines that do not parse replaced by ``pass``; a broken line must not hide the rest."""
+    lines = source.split("\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(MAX_REPAIRS):
+            try:
+                return ast.parse("\n".join(lines)), "\n".join(lines)
+            except SyntaxError as error:
+                at = (error.lineno or 0) - 1
+                if not 0 <= at < len(lines) or lines[at].strip() == "pass":
+                    raise
+                indent = len(lines[at]) - len(lines[at].lstrip())
+                lines[at] = lines[at][:indent] + "pass"
+        return ast.parse("\n".join(lines)), "\n".join(lines)
+
+
 def read_python(source: str) -> Observations:
     """Observations of Python ``source``.
 
     Raises SyntaxError, ValueError, RecursionError or MemoryError where `ast.parse` does; the caller decides what that means.
     """
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(source)
+    tree, source = _parse(source)
     observations = Observations()
     reader = _Reader(source, observations)
     for walk in range(WALKS):

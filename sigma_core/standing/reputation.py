@@ -115,17 +115,15 @@ def _daily_counts(events: pl.DataFrame) -> pl.DataFrame:
 
 def _step(current: pl.DataFrame, counts: pl.DataFrame | None, rules: StandingRules) -> pl.DataFrame:
     """One calendar day of every validator; ``counts`` are the day's `_daily_counts` with the row ``at`` of each."""
-    away = pl.col("reputation_ppm") - HALF_PPM
-    drifted = current.select(
-        HALF_PPM + away.sign() * (away.abs() * rules.reputation_idle_keep_per_day // (1 << rules.decay_bits))
-    ).to_series()
-    reputation, ceiling = drifted, current["ceiling_ppm"]
+    before, ceiling = current["reputation_ppm"].clone(), current["ceiling_ppm"].clone()
     if counts is not None:
         at = counts["at"]
+        before = before.scatter(at, before.gather(at).fill_null(rules.reputation_start_ppm))
+    away = before - HALF_PPM
+    reputation = away.sign() * (away.abs() * rules.reputation_idle_keep_per_day // (1 << rules.decay_bits)) + HALF_PPM
+    if counts is not None:
         today = counts.with_columns(
-            before=current["reputation_ppm"].gather(at).fill_null(rules.reputation_start_ppm),
-            drifted=drifted.gather(at).fill_null(rules.reputation_start_ppm),
-            ceiling_ppm=ceiling.gather(at),
+            before=before.gather(at), drifted=reputation.gather(at), ceiling_ppm=ceiling.gather(at)
         )
         idle = (pl.col("constructive") == 0) & (pl.col("bad") == 0)
         held = pl.when("lifted").then(PPM).otherwise("ceiling_ppm")
@@ -134,7 +132,7 @@ def _step(current: pl.DataFrame, counts: pl.DataFrame | None, rules: StandingRul
             pl.min_horizontal(held, "sanction_ppm").alias("ceiling_ppm"),
         )
         reputation = reputation.scatter(at, today["reputation_ppm"])
-        ceiling = ceiling.clone().scatter(at, today["ceiling_ppm"])
+        ceiling = ceiling.scatter(at, today["ceiling_ppm"])
     return pl.select(
         current["validator_id"],
         reputation_ppm=pl.when(reputation > ceiling).then(ceiling).otherwise(reputation),

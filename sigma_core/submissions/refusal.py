@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sigma_core.errors import SigmaError
+from sigma_core.errors import ExitCode, SigmaError
 
 RULES: dict[str, str] = {
     # Limits of the policy's [package] section.
@@ -125,6 +125,8 @@ class Refusal(SigmaError):
         place = f"{self.member or 'package'}:{line}" if line is not None else self.member or "package"
         compared = [f"{word} {value}" for word, value in (("found", self.found), ("limit", limit)) if value is not None]
         super().__init__(f"{place}: {self.rule}" + (f" [{', '.join(compared)}]" if compared else ""), code=code)
+        # A path that leads nowhere is wrong use; everything else is a verdict on the package.
+        self.exit_code = ExitCode.USAGE if code == "BROKEN_SOURCE" else ExitCode.NEGATIVE
 
     def as_json(self) -> dict[str, Any]:
         """``{code, member, line, rule, limit, found, message}``; absent values are null."""

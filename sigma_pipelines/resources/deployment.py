@@ -7,7 +7,8 @@ from functools import lru_cache
 import dagster as dg
 
 from sigma_core.config import Settings, load_settings
-from sigma_core.deployment import Deployment, open_deployment
+from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.opening import open_deployment
 
 
 @lru_cache(maxsize=4)

@@ -1,7 +1,5 @@
 """Cost of drawing panels and of deciding, in CPU seconds, each beside a baseline of the same run.
 
-    python -m tests.bench.assembly [validators] [submissions]
-
 Selection: both panels of every submission are drawn from one pool, caps and conflicts included; the baseline is
 `random.choices` on the same cumulative weights, the plain weighted lottery without a seed that anyone can check and without
 rules. Consensus: decisions on mixed tallies; the baseline counts the same votes with `collections.Counter`.
@@ -11,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -111,9 +108,8 @@ def bench_consensus(decisions: int) -> None:
 
 
 def main() -> None:
-    """Run both. Arguments: validators and submissions (100,000 and 10,000)."""
-    validators, submissions = (*map(int, sys.argv[1:3]), 100_000, 10_000)[:2]
-    bench_selection(validators, submissions)
+    """Run both at the size that the protocol is designed for."""
+    bench_selection(validators=100_000, submissions=10_000)
     bench_consensus(50_000)
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -52,10 +51,9 @@ def main() -> None:
             seconds[name].append(_cpu_seconds(step))
     medians = {name: statistics.median(rounds) for name, rounds in seconds.items()}
     print(
-        f"{platform.machine()}, Python {platform.python_version()}; payload {len(payload.canonical_bytes)} bytes, ",
-        end="",
+        f"payload {len(payload.canonical_bytes):,} bytes, bundle {len(data):,} bytes; "
+        f"median of {ROUNDS} rounds of {CALLS} calls, CPU time, one core"
     )
-    print(f"bundle {len(data)} bytes; median of {ROUNDS} rounds of {CALLS} calls, CPU time, one core")
     for name, median in medians.items():
         against = "verify" if "verify" in name else "sign"
         ratio = median / medians[f"raw Ed25519 {against}"]

@@ -11,7 +11,8 @@ from kept_records import ALL, AUDITED_AGAIN, keep_assembly, keep_certificates, k
 
 from sigma_api.app import create_app
 from sigma_core.config import load_settings
-from sigma_core.deployment import Deployment, record_policy
+from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.opening import record_policy
 from sigma_core.storage.migrations import upgrade
 
 

@@ -182,6 +182,11 @@ def test_a_seat_that_one_does_not_hold_is_refused(event: Event) -> None:
     assert refused.value.code == "BALLOT_WRONG_SEAT"
 
 
+def test_a_panel_of_another_phase_is_refused() -> None:
+    with pytest.raises(BallotError, match="of phase 1, the panel of phase 2"):
+        apply(Ballot(ROUND, 1), PanelSeated(Panel(2)))
+
+
 def test_a_commitment_is_a_hash() -> None:
     with pytest.raises(BallotError, match="64 hex digits"):
         after(Committed(1, "val_1", "SAFE"))

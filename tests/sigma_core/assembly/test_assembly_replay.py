@@ -40,6 +40,9 @@ def eventful(phase: int, seat: int) -> Verdict | None:
     return Verdict.UNSAFE if phase == 2 and seat == 3 else Verdict.SAFE
 
 
+DOCUMENT = hold_round(eventful).document
+
+
 # A whole round
 
 
@@ -339,12 +342,36 @@ def test_a_field_that_is_missing_or_too_many_is_named() -> None:
     assert [found.path for found in replay(more).disagreements] == ["$.phases[0].seats[0].extra"]
 
 
+def test_a_null_that_is_missing_or_added_is_named() -> None:
+    for change in ({"truth": None}, {"added": None}):
+        document = copy.deepcopy(DOCUMENT)
+        key = next(iter(change))
+        if key in document["outcome"]:
+            del document["outcome"][key]
+        else:
+            document["outcome"] |= change
+        assert [found.path for found in replay(document).disagreements] == [f"$.outcome.{key}"]
+
+
+@pytest.mark.parametrize("status", ["REVEALED", "ABSTAINED", "NO_SHOW"])
+@pytest.mark.parametrize("said", [{}, {"verdict": "NO_SHOW"}, {"verdict": 1}])
+def test_a_verdict_document_that_says_nothing_is_no_vote(status: str, said: dict[str, Any]) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["phases"][1]["seats"][0] |= {"status": status, "verdict": said}
+    assert any(d.path.startswith("$.phases[1].seats[0]") for d in replay(document).disagreements)
+
+
+def test_a_seat_that_is_there_twice_is_not_counted_twice() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["phases"][1]["seats"].append(document["phases"][1]["seats"][0])
+    assert "$.phases[1].seats" in [found.path for found in replay(document).disagreements]
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.sampled_from([*OTHER]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=4,
 )
-DOCUMENT = hold_round(eventful).document
 PLACES = [keys[: size + 1] for _, keys in leaves(DOCUMENT) for size in range(len(keys))]
 
 

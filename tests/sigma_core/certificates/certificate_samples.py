@@ -94,7 +94,7 @@ def sample_facts(**changes: Any) -> FactsDocument:
         "sandboxVersion": "1",
         "rulePackHash": "11" * 32,
         "policyHash": "22" * 32,
-        "package": {},
+        "package": {"treeHash": sample_package().tree_hash},
         "declared": {},
         "facts": [],
         "coverage": {"complete": True, "files": [], "incidents": []},
@@ -136,10 +136,11 @@ def sample_facts(**changes: Any) -> FactsDocument:
 
 def sample_payload(**changes: Any) -> Payload:
     """The golden payload; ``changes`` replace arguments of `build_payload`."""
+    package = changes.get("package", sample_package())
     arguments: dict[str, Any] = {
         "certificate_id": "cert_01",
-        "package": sample_package(),
-        "facts": sample_facts(),
+        "package": package,
+        "facts": sample_facts(package={"treeHash": package.tree_hash}),
         "submission": SubmissionSeal(
             submission_id="sub_01",
             skill_name="tide-table",

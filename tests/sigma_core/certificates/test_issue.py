@@ -5,16 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64decode
+from datetime import timedelta
 from typing import Any
 
-from certificate_samples import KEY, SKILL_MD, sample_bundle, sample_package, sample_payload, signing_key
+from certificate_samples import (
+    EXPIRES_AT,
+    KEY,
+    NOW,
+    SKILL_MD,
+    key_set,
+    sample_bundle,
+    sample_package,
+    sample_payload,
+    signing_key,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sigma_core.canonical import parse_canonical_json
-from sigma_core.certificates.bundle import MAX_PUNCTUATION, MEDIA_TYPE, Bundle, issue
+from sigma_core.certificates.bundle import MAX_BUNDLE_BYTES, MAX_PUNCTUATION, MEDIA_TYPE, Bundle, issue
 from sigma_core.certificates.envelope import Envelope, pae
+from sigma_core.certificates.payload import Payload
+from sigma_core.certificates.payload_shape import MAX_PAYLOAD_BYTES
 from sigma_core.certificates.statement import statement_bytes
+from sigma_core.certificates.verify import verify_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus
 
 
@@ -79,7 +93,7 @@ def test_the_golden_bundle_keeps_its_bytes() -> None:
     """A change here means that bundles issued before no longer verify: make a new media type or schema label instead."""
     assert (
         hashlib.sha256(sample_bundle().to_bytes()).hexdigest()
-        == "edda8e14ceb49d214c3a88b84796c01a17a91545ba3c0bd38be1ac8fc22d28f0"
+        == "931c3dbd8eccb7f3b8a1e4cbe348c4c984cadac8c6a1712a799e18fde64ede76"
     )
 
 
@@ -95,9 +109,19 @@ def test_anyone_can_check_the_signature_with_an_ed25519_library_and_the_public_k
     KEY.public_key.verify(b64decode(envelope["signatures"][0]["sig"]), signed)
 
 
-def test_the_punctuation_limit_leaves_room() -> None:
-    data = sample_bundle().to_bytes()
-    assert 3 * sum(map(data.count, (b"{", b"[", b","))) < MAX_PUNCTUATION
+def test_the_punctuation_limit_leaves_room_whatever_is_certified() -> None:
+    data = sample_bundle(expires_at=EXPIRES_AT + timedelta(days=1)).to_bytes()
+    assert sum(map(data.count, (b"{", b"[", b","))) == 12 < MAX_PUNCTUATION
+
+
+def test_the_largest_payload_fits_a_bundle() -> None:
+    document = dict(sample_payload().document)
+    room = MAX_PAYLOAD_BYTES - len(sample_payload().canonical_bytes)
+    hosts = ["h" * 60_000] * ((room - 60_000) // 60_003)
+    payload = Payload.of(document | {"sourceFacts": document["sourceFacts"] | {"externalHosts": hosts}})
+    data = issue(payload, KEY).to_bytes()
+    assert len(data) < MAX_BUNDLE_BYTES
+    assert verify_bundle(data, key_set(), at=NOW).payload.hash == payload.hash
 
 
 def test_another_key_signs_the_same_payload_otherwise() -> None:

@@ -33,9 +33,7 @@ EVEN = BaseRates(blind=(5, 5), monitoring=(5, 5))
 
 def a_round(*votes: Vote, **changes: object) -> ResolvedRound:
     seats = tuple(ScoredSeat(1, number, f"validator-{number}", vote) for number, vote in enumerate(votes, start=1))
-    resolved = ResolvedRound(
-        "round-1", RoundKind.CERTIFICATE, seats, Verdict.UNSAFE, TruthSource.OPERATOR, day=20_000
-    )
+    resolved = ResolvedRound("round-1", RoundKind.CERTIFICATE, seats, Verdict.UNSAFE, TruthSource.OPERATOR, day=20_000)
     return replace(resolved, **changes)  # type: ignore[arg-type]
 
 
@@ -89,7 +87,16 @@ class TestScoring:
     def test_every_entry_names_round_seat_day_truth_source_and_policy(self, policy: Policy) -> None:
         (entry,) = score_round(a_round(Vote.UNSAFE), EVEN, policy)
         assert entry == LedgerEntry(
-            "round-1/1.1/score/0", "validator-1", "round-1", "1.1", 20_000, 1024, 51, Reason.ALIGNED, "OPERATOR", policy.hash
+            "round-1/1.1/score/0",
+            "validator-1",
+            "round-1",
+            "1.1",
+            20_000,
+            1024,
+            51,
+            Reason.ALIGNED,
+            "OPERATOR",
+            policy.hash,
         )
 
     def test_the_order_of_seats_does_not_matter_and_keys_are_unique(self, policy: Policy) -> None:
@@ -156,7 +163,9 @@ def expected_net_q10(rates: BaseRates, safe_votes: Fraction) -> Fraction:
 
 class TestUninformativeStrategies:
     @given(st.integers(5, 400), st.integers(5, 400), st.fractions(0, 1, max_denominator=50))
-    def test_expect_nothing_before_tax_where_the_clip_is_idle(self, safe: int, unsafe: int, safe_votes: Fraction) -> None:
+    def test_expect_nothing_before_tax_where_the_clip_is_idle(
+        self, safe: int, unsafe: int, safe_votes: Fraction
+    ) -> None:
         rates = BaseRates((safe, unsafe), (5, 5))
         expected = expected_net_q10(rates, safe_votes)
         if min(safe, unsafe) * 8 >= safe + unsafe:
@@ -164,7 +173,9 @@ class TestUninformativeStrategies:
 
     @pytest.mark.parametrize("blind", [(1, 1), (2, 1), (1, 2), (4, 1), (1, 4)])
     @pytest.mark.parametrize("safe_votes", [Fraction(0), Fraction(1, 3), Fraction(1, 2), Fraction(1)])
-    def test_expect_exactly_nothing_where_no_multiplier_is_rounded(self, blind: tuple[int, int], safe_votes: Fraction) -> None:
+    def test_expect_exactly_nothing_where_no_multiplier_is_rounded(
+        self, blind: tuple[int, int], safe_votes: Fraction
+    ) -> None:
         assert expected_net_q10(BaseRates(blind, (5, 5)), safe_votes) == 0
 
     def test_below_an_eighth_the_clip_leaves_the_common_vote_an_edge(self) -> None:
@@ -172,7 +183,9 @@ class TestUninformativeStrategies:
         assert Fraction(29, 100) < expected_net_q10(BaseRates((95, 5), (5, 5)), Fraction(1)) / 1024 < Fraction(31, 100)
 
     @given(st.integers(5, 100), st.integers(5, 100), st.integers(0, 100), st.integers(0, 100))
-    def test_a_vote_that_knows_something_expects_more(self, safe: int, unsafe: int, specificity: int, sensitivity: int) -> None:
+    def test_a_vote_that_knows_something_expects_more(
+        self, safe: int, unsafe: int, specificity: int, sensitivity: int
+    ) -> None:
         if min(safe, unsafe) * 8 < safe + unsafe or specificity + sensitivity <= 105:
             return
         rates = BaseRates((safe, unsafe), (5, 5))
@@ -190,7 +203,9 @@ class TestCompensation:
     def test_on_the_same_day_it_cancels_exactly(self, policy: Policy) -> None:
         entries = score_round(a_round(Vote.UNSAFE, Vote.SAFE), EVEN, policy)
         undone = compensate(entries, 20_000, TruthSource.MONITORING, policy)
-        assert [(-e.aligned_q10, -e.misaligned_q10) for e in undone] == [(e.aligned_q10, e.misaligned_q10) for e in entries]
+        assert [(-e.aligned_q10, -e.misaligned_q10) for e in undone] == [
+            (e.aligned_q10, e.misaligned_q10) for e in entries
+        ]
         assert [e.entry_key for e in undone] == ["round-1/1.1/score/0/undo", "round-1/1.2/score/0/undo"]
         assert {(e.reason, e.truth_source) for e in undone} == {(Reason.COMPENSATION, "MONITORING")}
 
