@@ -136,12 +136,12 @@ def run_round(deployment: Deployment, submission_id: str, *, on_stage: Any) -> N
     from sigma_core.lifecycle.panels import open_run_key
     from sigma_pipelines import progress
     from sigma_pipelines.definitions import defs
-    from sigma_pipelines.materialisation import RUN_KEY_TAG
+    from sigma_pipelines.materialisation import RESUMES_TAG
     from sigma_pipelines.partitions import SUBMISSIONS
 
     progress.on_stage(on_stage)
     resumed = open_run_key(deployment, submission_id)
-    tags = {RUN_KEY_TAG: resumed} if resumed else {}
+    tags = {RESUMES_TAG: resumed} if resumed else {}
     with dg.DagsterInstance.get() as instance:
         assert SUBMISSIONS.name is not None
         instance.add_dynamic_partitions(SUBMISSIONS.name, [submission_id])

@@ -13,6 +13,8 @@ DAGSTER_YAML = """\
 # Written by SIGMA on first use; yours to edit from now on.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 event_log_storage:
   # Dagster's own, with a batch's events stored in one transaction.
   module: sigma_pipelines.event_log

@@ -19,18 +19,20 @@ import dagster as dg
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.failures import failed_in_run, note_failure
+from sigma_core.lifecycle.panels import Run
 from sigma_pipelines.event_log import store_materialisations
 
 DEFER_EVENTS = {"dagster/defer_asset_events": "true"}
-RUN_KEY_TAG = "sigma/run_key"
+RESUMES_TAG = "sigma/resumes"
 
 Metadata = Mapping[str, Any]
 
 
-def run_key(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> str:
-    """What a round is bound to: the tag that a resumed CLI audit carries, else the root run, which retries share."""
+def run_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Run:
+    """The run for the rounds it opens. It resumes what its root run (a re-execution) or the run in its tag (an interrupted
+    CLI audit, a submission that failed in a batch) left undecided."""
     run = context.run
-    return run.tags.get(RUN_KEY_TAG) or run.root_run_id or run.run_id
+    return Run(key=run.run_id, resumes=run.tags.get(RESUMES_TAG) or run.root_run_id or run.run_id)
 
 
 def each_submission(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
@@ -56,7 +58,7 @@ def _one(context: dg.AssetExecutionContext, work: Callable[[str], Metadata]) -> 
 
 def _batch(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
     stage = context.asset_key.path[-1]
-    key_of_run = run_key(context)
+    key_of_run = context.run_id
     failed = failed_in_run(deployment, key_of_run)
     done: list[tuple[str, Metadata]] = []
     keys = [key for key in context.partition_keys if key not in failed]

@@ -72,9 +72,22 @@ def make_deployment(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
 
 
 @pytest.fixture
-def deployment(make_deployment: Callable[..., Deployment]) -> Deployment:
+def deployment(settled_home: Path, home: Path, make_deployment: Callable[..., Deployment]) -> Deployment:
     """A deployment with nothing but defaults: SQLite, local blobs, the embedded population."""
+    shutil.copytree(settled_home, home)
     return make_deployment()
+
+
+@pytest.fixture(scope="session")
+def settled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a deployment that was opened once: copying it costs far less than settling a population again."""
+    from sigma_core.lifecycle.opening import open_deployment
+
+    home = tmp_path_factory.mktemp("settled") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIGMA_HOME", str(home))
+        open_deployment().close()
+    return home
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

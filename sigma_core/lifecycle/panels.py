@@ -42,6 +42,14 @@ class RoundNotReady(SigmaError):
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """Which run asks. ``resumes`` is the earlier run whose undecided round it goes on with; a decided one is left as it is."""
+
+    key: str
+    resumes: str
+
+
+@dataclass(frozen=True, slots=True)
 class PanelRecord:
     """A phase as it was kept: its round, its seats in drawing order (replaced ones included), and the engines' time."""
 
@@ -62,13 +70,10 @@ def open_run_key(deployment: Deployment, submission_id: str) -> str | None:
         )
 
 
-def round_of_run(deployment: Deployment, submission_id: str, run_key: str) -> str:
-    """The round that this run opened, else the submission's latest. Raises RoundNotReady when there is none."""
+def round_of_run(deployment: Deployment, submission_id: str, run: Run) -> str:
+    """The round that ``run`` opened or resumes, else the submission's latest. Raises RoundNotReady when there is none."""
     with deployment.read_sessions() as session:
-        own = session.scalar(
-            select(RoundRow.id).where(RoundRow.submission_id == submission_id, RoundRow.run_key == run_key)
-        )
-        found = own or session.scalar(
+        found = _round_of(session, submission_id, run) or session.scalar(
             select(RoundRow.id).where(RoundRow.submission_id == submission_id).order_by(RoundRow.number.desc()).limit(1)
         )
     if found is None:
@@ -78,16 +83,21 @@ def round_of_run(deployment: Deployment, submission_id: str, run_key: str) -> st
     return found
 
 
-def open_round(deployment: Deployment, submission_id: str, run_key: str) -> str:
-    """Open the submission's next round for this run, or find the one that the run opened before it was killed.
+def _round_of(session: Session, submission_id: str, run: Run) -> str | None:
+    of_submission = select(RoundRow.id).where(RoundRow.submission_id == submission_id)
+    return session.scalar(of_submission.where(RoundRow.run_key == run.key)) or session.scalar(
+        of_submission.where(RoundRow.run_key == run.resumes, RoundRow.state != "DECIDED")
+    )
+
+
+def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
+    """Open the submission's next round for this run, or go on with the one that it, or the run that it resumes, left undecided.
 
     The first round uses the beacon round that the submission was bound to; a later one binds itself, here, to the next that is
     not revealed. Raises RoundNotReady when there are no facts yet.
     """
     with deployment.sessions.begin() as session:
-        known = session.scalar(
-            select(RoundRow.id).where(RoundRow.submission_id == submission_id, RoundRow.run_key == run_key)
-        )
+        known = _round_of(session, submission_id, run)
         if known is not None:
             return known
         submission = session.get_one(SubmissionRow, submission_id)
@@ -114,7 +124,7 @@ def open_round(deployment: Deployment, submission_id: str, run_key: str) -> str:
                 id=identifier,
                 submission_id=submission_id,
                 number=number,
-                run_key=run_key,
+                run_key=run.key,
                 round_type="INITIAL_AUDIT" if number == 1 else "RE_AUDIT",
                 trigger_source="SUBMISSION" if number == 1 else "OPERATOR",
                 state="OPEN",

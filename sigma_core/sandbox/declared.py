@@ -47,8 +47,9 @@ class DeclaredSurface:
     def names_owner(self, host: str, *, title_only: bool = False) -> bool:
         """Whether the host's own label is a word of the package's name or description (or, by default, of its documents)."""
         labels = [label for label in vocabulary.registrable(host).split(".")[:-1] if len(label) >= 3 and label not in _GENERIC_LABELS]
-        squeezed = self.title.replace("-", "").replace(" ", "").replace("_", "")
-        return any(label.replace("-", "") in squeezed or (not title_only and label in self.words) for label in labels)
+        name = str(self.manifest.get("name", "")).lower()
+        words = {word.replace("-", "") for word in _WORD.findall(self.title)} | {name.replace("-", "").replace("_", "").replace(" ", "")}
+        return any(label.replace("-", "") in words or (not title_only and label in self.words) for label in labels)
 
 
 def _text_values(value: Any, depth: int = 0) -> Iterable[str]:

@@ -41,11 +41,14 @@ _WORDS = re2.compile(
     r"(?i)(?:https?://|\b(?:curl|wget|bash|eval|exec|import|subprocess|require|ignore|instructions?|password|secret|token|system|prompt|user|send|upload|"
     r"nohup|chmod|base64|powershell|fetch|credentials?|the|and|from|python3?|sh -c|/bin/|/etc/)\b)"
 )
-# Words whose rot13 or mirror image gives a disguised sentence away; each is improbable in honest text.
+# Words whose rot13 or mirror image gives a disguised sentence away: one rare word, or several small ones, is improbable in honest text.
 _ROT13_SIGN = re2.compile(
-    r"(?i)\b(?:phey|jtrg|onfu|rkrp|riny|vzcbeg|fhocebprff|vtaber|vafgehpgvbaf?|cebzcg|cnffjbeq|perqragvnyf?|vafgnyy|flfgrz|frperg|hcybnq|hggcf?|uggcf?)\b"
+    r"(?i)\b(?:phey|jtrg|onfu|rkrp|riny|vzcbeg|fhocebprff|vtaber|vafgehpgvbaf?|cebzcg|cnffjbeq|perqragvnyf?|vafgnyy|flfgrz|frperg|hcybnq|hggcf?|uggcf?|jvgubhg|nffvfgnag|frphevgl|cyrnfr|nsgre|orsber|hfre)\b|"
+    r"(?:\b(?:gur|naq|lbh|lbhe|guvf|gung|jvgu|nyy|sebz|sbe)\b[^\n]{0,80}){3}"
 )
-_MIRROR_SIGN = re2.compile(r"(?i)(?:\b(?:lruc|tegw|hsab|snoitcurtsni|erongi|metsys|drowssap|terces|slaitnederc|daolpu)\b|//:s?ptth)")
+_MIRROR_SIGN = re2.compile(
+    r"(?i)(?:\b(?:lruc|tegw|hsab|snoitcurtsni|erongi|metsys|drowssap|terces|slaitnederc|daolpu|tnatsissa|ytiruces|tuohtiw|resu eht)\b|//:s?ptth|(?:\b(?:eht|dna|uoy|ruoy|siht|htiw|lla|morf|rof)\b[^\n]{0,80}){3})"
+)
 
 
 @dataclass(frozen=True, slots=True)

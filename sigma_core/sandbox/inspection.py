@@ -16,7 +16,7 @@ import re2
 from sigma_core.policy import SandboxBudgets
 from sigma_core.sandbox import encodings, unicode_forms, vocabulary
 from sigma_core.sandbox.budget import BudgetExhausted, WorkMeter
-from sigma_core.sandbox.facts import Location, Severity
+from sigma_core.sandbox.facts import FactKind, Location, Severity
 from sigma_core.sandbox.javascript_code import read_javascript
 from sigma_core.sandbox.kinds import guess_text_kind, kind_by_magic, kind_by_name, kind_of_language, kind_of_text_file
 from sigma_core.sandbox.layers import FileKind, Layer
@@ -30,6 +30,7 @@ from sigma_core.submissions.package import PackageFile
 
 ASSET_KINDS = frozenset({FileKind.IMAGE, FileKind.FONT, FileKind.MEDIA, FileKind.DOCUMENT})
 _AGENT_DIRECTED = frozenset({"SIGMA-INJ-001", "SIGMA-INJ-004", "SIGMA-INJ-008", "SIGMA-INJ-010", "SIGMA-INJ-011"})
+_SPREADABLE = frozenset({"SIGMA-INJ-003", "SIGMA-INJ-005", "SIGMA-INJ-006", "SIGMA-INJ-013", "SIGMA-INJ-014", "SIGMA-INJ-020", "SIGMA-INJ-021"})
 _WHITE = re2.compile(r"\n[ \t>]*(?:[-*+]\s|\d+[.)]\s|\||$)")
 _SENTENCE_END = re2.compile(r"[.!?。！？](?:\s|$)")
 _NEGATION = re2.compile(
@@ -236,7 +237,8 @@ class FileInspector:
         """Whether a decoded layer holds what its author had reason to hide."""
         for finding in self.reading.findings[before[0] :]:
             rule = self.rules[finding.rule_id]
-            if rule.severity in {Severity.HIGH, Severity.CRITICAL} and finding.context == "use" and rule.id != "SIGMA-OBF-006":
+            strong = {Severity.HIGH, Severity.CRITICAL} | ({Severity.MEDIUM} if rule.kind is FactKind.INJECTION else set())
+            if rule.severity in strong and finding.context == "use" and rule.id != "SIGMA-OBF-006":
                 self._find("SIGMA-OBF-006", rule.title, layer.origin or finding.location, layer.text[:80])
                 return
         for seen in self.reading.seen[before[1] :]:
@@ -315,9 +317,14 @@ class FileInspector:
 
     def _markdown(self, layer: Layer) -> None:
         segments = split_markdown(layer.text)
-        for segment in segments:
+        for at, segment in enumerate(segments):
             if segment.part in {Part.PROSE, Part.TABLE, Part.HEADING, Part.FRONT_MATTER}:
                 self._prose(layer, segment.start, segment.text, "prose", segment.cautionary)
+                if segment.text.rstrip().endswith((":", "：")):
+                    # A sentence that ends in a colon goes on in the next block.
+                    follow = next((other for other in segments[at + 1 : at + 6] if other.start >= segment.end and other.part in {Part.PROSE, Part.FENCE, Part.TABLE}), None)
+                    if follow is not None and follow.end - segment.start < 2_000:
+                        self._joined_prose(layer, segment.start, layer.text[segment.start : follow.end], segment.cautionary)
                 if segment.part is Part.FRONT_MATTER:
                     self._patterns("config", layer, segment.start, segment.text, False)
                 else:
@@ -361,13 +368,16 @@ class FileInspector:
         for rule, start, end in self.rules.matches(surface, flat):
             context = "use" if directed or layer.hidden else self._prose_context(flat, start, end, cautionary)
             self._report(rule.id, flat[start:end][:120], layer, offset + start, offset + end, context)
-        # Instructions that one list or table spreads over its items are one instruction.
         if len(breaks) > 1 and surface == "prose":
-            whole = text.translate(_SPACED)
-            for rule, start, end in self.rules.matches(surface, whole):
-                if rule.id in {"SIGMA-INJ-006", "SIGMA-INJ-005", "SIGMA-INJ-003", "SIGMA-INJ-014", "SIGMA-INJ-013"} and "\n" in flat[start:end]:
-                    context = "use" if layer.hidden else self._prose_context(flat, start, end, cautionary)
-                    self._report(rule.id, whole[start:end][:120], layer, offset + start, offset + end, context)
+            self._joined_prose(layer, offset, text, cautionary)
+
+    def _joined_prose(self, layer: Layer, offset: int, text: str, cautionary: bool) -> None:
+        """Instructions that one list, table or colon spreads over lines are one instruction."""
+        whole = text.translate(_SPACED)
+        for rule, start, end in self.rules.matches("prose", whole):
+            if rule.id in _SPREADABLE and "\n" in text[start:end]:
+                context = "use" if layer.hidden else self._prose_context(whole, start, end, cautionary)
+                self._report(rule.id, whole[start:end][:120], layer, offset + start, offset + end, context)
 
     @staticmethod
     def _prose_context(text: str, start: int, end: int, cautionary: bool) -> str:

@@ -150,16 +150,19 @@ class _Reader:
     def _object(self, node: tree_sitter.Node) -> Value:
         labels, headers = [], []
         url = None
+        name = "object"
         for child in node.named_children:
             if child.type == "pair":
                 key = _text(child.child_by_field_name("key")).strip("'\"")  # type: ignore[arg-type]
                 value = self.read(child.child_by_field_name("value"))
                 (headers if key.lower() in {"headers", "authorization", "auth", "x-api-key", "cookie"} else labels).append(value.labels)
+                if key == "method" and (value.constant or "").upper() in {"POST", "PUT", "PATCH"}:
+                    name = "object:post"
                 if key.lower() in {"hostname", "host", "url", "uri", "baseurl"} and value.constant:
                     url = value.constant
             else:
                 labels.append(self.read(child).labels)
-        return Value(constant=url, labels=_join(*labels), name="object", parts=tuple(f"{source}\0{origin}" for source, origin in sorted(_join(*headers))))
+        return Value(constant=url, labels=_join(*labels), name=name, parts=tuple(f"{source}\0{origin}" for source, origin in sorted(_join(*headers))))
 
     def _member_expression(self, node: tree_sitter.Node) -> Value:
         return self._member(self.read(node.child_by_field_name("object")), node)
@@ -168,7 +171,7 @@ class _Reader:
         name = _text(node.child_by_field_name("property"))  # type: ignore[arg-type]
         if holder.name == "process.env":
             return self._variable(name, node)
-        full = f"{holder.name}.{name}" if holder.name and holder.name != "object" else ""
+        full = f"{holder.name}.{name}" if holder.name and not holder.name.startswith("object") else ""
         if full in {"process.env", "Deno.env", "Bun.env", "import.meta.env"}:
             self.can(Ability.ENVIRONMENT, "*", node)
             return Value(name="process.env", labels=frozenset({(Source.ENVIRONMENT, "process.env")}))
@@ -461,10 +464,12 @@ class _Reader:
 
     def _send(self, name: str, method: str, first: Value, arguments: list[Value], holder: Value, labels: frozenset[Label], node: tree_sitter.Node) -> Value:
         target = first.constant or next((origin for source, origin in holder.labels if source is Source.REMOTE), "")
-        headers = frozenset((Source(part.split("\0")[0]), part.split("\0")[1]) for value in arguments for part in value.parts if value.name == "object" and "\0" in part)
+        headers = frozenset((Source(part.split("\0")[0]), part.split("\0")[1]) for value in arguments for part in value.parts if value.name.startswith("object") and "\0" in part)
         self.can(Ability.NETWORK, target or "?", node)
         self.flow(_worth(labels), Sink.SEND, target, node)
         self.flow(_worth(headers) - _worth(labels), Sink.SEND_HEADER, target, node)
+        if method in {"post", "put", "patch", "sendBeacon"} or any(value.name == "object:post" for value in arguments):
+            self.flow(frozenset({(Source.INPUT, method)}), Sink.SEND, target, node)
         return Value(labels=frozenset({(Source.REMOTE, target or "?")}), name="socket" if "connect" in method else "")
 
     def _callback(self, node: tree_sitter.Node, labels: frozenset[Label]) -> Value:

@@ -14,6 +14,7 @@ from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.inspection import Finding, Reading, Seen
 from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.markdown import CAUTION
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
 from sigma_core.sandbox.vocabulary import HostClass
 
@@ -40,6 +41,9 @@ _GENERIC_SECRET = re2.compile(r"(?i)^(?:credentials|secrets?)\.|^(?:service|priv
 _PERSISTENCE_WORDS = re2.compile(r"(?i)\b(?:cron\w*|startup|start-up|launchd|launch ?agents?|systemd|services?|daemon|schedul\w*|autostart|auto-start|at boot|on boot|login item|shell profile|bashrc|zshrc|profile|git hooks?|hooks?|alias|PATH|heartbeat|background)\b")
 _STEERING_WORDS = re2.compile(r"(?i)(?:\bsettings\b|\bconfig\w*|\bmcp\b|\bhooks?\b|\bmemory\b|\brules?\b|CLAUDE\.md|AGENTS\.md|SOUL\.md|\bagents?\.md\b|\binstall\w*|\bidentity\b|\bworkspace\b)")
 _SECRET_WORDS = re2.compile(r"(?i)(?:\bssh\b|\baws\b|credential|\bkeys?\b|wallet|cookies?|keychain|history|\btokens?\b|secrets?|netrc|npmrc|kube|docker|\bauth|login|passwords?|browser|config|profile|account|sessions?)")
+_PROGRAM = re2.compile(r"(?i)\.(?:sh|exe|msi|dmg|pkg|zip|7z|rar|ps1|bat|bin|py|js|scr|apk|tar\.gz|tgz)(?:$|[?#])")
+_PASTE = re2.compile(r"(?i)(?:paste|glot\.io|rentry|hastebin|ghostbin|termbin|ix\.io|sprunge|0x0\.st|transfer\.sh|file\.io|gofile|anonfiles|bashupload|catbox|mega\.nz|mediafire|telegra\.ph|gist)")
+_SETUP = re2.compile(r"(?i)\b(?:install\w*|set-?up|prerequisites?|requirements?|requires?|bootstrap|download|before (?:you|using)|fallback)\b")
 _CODE_KINDS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
 
 
@@ -76,6 +80,9 @@ class Judgement:
                 else:
                     self._capability(reading, seen, seen.what)
         self._mismatches()
+        self._spread_theft()
+        self._configured_drops()
+        self._programs_from_nowhere()
         self._lookalikes()
         return self.findings
 
@@ -131,7 +138,10 @@ class Judgement:
             return
         subject = f"{flow.origin} -> {target.host or '?'}"
         source = flow.source
-        if source is Source.SECRET_FILE:
+        if source is Source.INPUT:
+            if not (target.trusted or unknown_place or seen.in_prose):
+                self._add("SIGMA-MIS-010", target.host, seen)
+        elif source is Source.SECRET_FILE:
             own = any(part in flow.origin.lower() and any(target.host.endswith(name) for name in names) for part, names in _OWN_SERVICE)
             soft = bool(_GENERIC_SECRET.search(flow.origin)) and (target.trusted or unknown_place)
             if own or soft or (flow.sink is Sink.SEND_HEADER and target.trusted):
@@ -168,8 +178,22 @@ class Judgement:
             self._add("SIGMA-THREAT-008", subject, seen)
         elif seen.in_prose:
             self._add("SIGMA-THREAT-018", subject, seen)
+        elif flow.origin.lower() in self.declared.text and not self._goes_elsewhere(flow.origin, target.host):
+            self._add("SIGMA-MIS-002", subject, seen)
         else:
             self._add("SIGMA-MIS-001", subject, seen)
+
+    def _goes_elsewhere(self, variable: str, host: str) -> bool:
+        """Whether the same key is also sent to another owner's host: then one of the two is not its service."""
+        owner = vocabulary.registrable(host)
+        for reading in self.readings:
+            for seen in reading.seen:
+                flow = seen.what
+                if isinstance(flow, Flow) and flow.origin == variable and flow.sink in {Sink.SEND, Sink.SEND_HEADER}:
+                    urls = vocabulary.urls_in(flow.target)
+                    if urls and vocabulary.registrable(urls[0][3]) != owner:
+                        return True
+        return False
 
     # -- capabilities and mismatches ----------------------------------------------------------------------------------
 
@@ -204,6 +228,47 @@ class Judgement:
                     if not target.trusted and target.host not in {"", "?"}:
                         done.add((reading.path, "local"))
                         self._add("SIGMA-MIS-003", f"{self.declared.local_claim or 'safety.network'} / {target.host}", seen)
+
+    def _spread_theft(self) -> None:
+        """Secrets read in one file of code, and an unnamed host contacted in another."""
+        reads, talks = [], []
+        for reading in self.readings:
+            for seen in reading.seen:
+                if not isinstance(seen.what, Capability) or seen.context != "use" or seen.in_prose:
+                    continue
+                what = seen.what
+                if what.ability is Ability.SECRET_READ and not what.subject.startswith(".env") and not _GENERIC_SECRET.search(what.subject) and not vocabulary.agent_file(what.subject) and ".clawdbot" not in what.subject and ".openclaw" not in what.subject:
+                    reads.append((reading.path, seen))
+                elif what.ability is Ability.NETWORK:
+                    target = self.target(what.subject, reading.path, in_prose=False)
+                    if not target.trusted and target.host not in {"", "?"}:
+                        talks.append((reading.path, target.host))
+        for path, seen in reads:
+            other = next((host for place, host in talks if place != path), None)
+            if other is not None and isinstance(seen.what, Capability):
+                self._add("SIGMA-THREAT-041", f"{seen.what.subject} / {other}", seen)
+
+    def _programs_from_nowhere(self) -> None:
+        """Links in documents to a program on a raw address, or to a paste board from a section on setting up."""
+        for reading in self.readings:
+            if reading.kind not in {FileKind.MARKDOWN, FileKind.TEXT}:
+                continue
+            lines = reading.text.split("\n")
+            for url, host, at, hidden in reading.urls:
+                known = vocabulary.classify_host(host)
+                before = "\n".join(lines[max(0, at.line_start - 8) : at.line_start])
+                if CAUTION.search(before):
+                    continue
+                if (known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE} and _PROGRAM.search(url)) or (known is HostClass.DROP and _PASTE.search(host) and _SETUP.search(before)):
+                    self.findings.append(Finding("SIGMA-THREAT-042", host, at, url, "use", hidden))
+
+    def _configured_drops(self) -> None:
+        for reading in self.readings:
+            if reading.kind not in {FileKind.JSON, FileKind.YAML, FileKind.TOML}:
+                continue
+            for url, host, at, hidden in reading.urls:
+                if self.target(url, reading.path, in_prose=False).known in {HostClass.DROP, HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE} and not self.declared.names_host(host):
+                    self.findings.append(Finding("SIGMA-MIS-009", host, at, url, "use", hidden))
 
     def _lookalikes(self) -> None:
         """A host that carries a declared host as its beginning and belongs to somebody else."""

@@ -48,7 +48,7 @@ _FENCE = re2.compile(r"^[ >*+0-9.)-]{0,40}?(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 _HEADING = re2.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)$")
 _LINK = re2.compile(r"(!?)\[([^\]\n]{0,300})\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"\n]{0,200}\")?\s*\)")
 _REFERENCE = re2.compile(r"(?m)^ {0,3}\[([^\]\n]{1,200})\]:\s*(\S+)")
-_INLINE_CODE = re2.compile(r"`([^`\n]+)`")
+_INLINE_CODE = re2.compile(r"`([^`]{2,800})`")
 _TABLE_ROW = re2.compile(r"^\s*\|.*\|\s*$")
 
 CAUTION = re2.compile(

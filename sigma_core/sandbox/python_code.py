@@ -625,6 +625,8 @@ class _Reader:
         wanted = (Source.SECRET_FILE, Source.SECRET_VARIABLE, Source.ENVIRONMENT, Source.FILE, Source.FILES, Source.HOST_DATA, Source.PERSONAL)
         self.flow(_worth(body, *wanted), Sink.SEND, target, node)
         self.flow(_worth(headers, *wanted) - _worth(body, *wanted), Sink.SEND_HEADER, target, node)
+        if method in {"post", "put", "patch", "send", "sendall", "sendto", "sendmail", "send_message"} or any(key in keywords for key in ("data", "json", "files")):
+            self.flow(frozenset({(Source.INPUT, method)}), Sink.SEND, target, node)
         if name.endswith("urlretrieve") and len(arguments) > 1:
             self._remember(arguments[1], node.args[1], frozenset({(Source.REMOTE, target)}))
         if name == "urllib.request.Request":

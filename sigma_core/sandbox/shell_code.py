@@ -420,6 +420,8 @@ class _Script:
         self.can(Ability.NETWORK, url or "?", node)
         self.flow(_worth_sending(_join(body, url_labels)), Sink.SEND, url, node)
         self.flow(_worth_sending(headers - body), Sink.SEND_HEADER, url, node)
+        if sends:
+            self.flow(frozenset({(Source.INPUT, name)}), Sink.SEND, url, node)
         if sends and any(source is Source.DECODED for source, _ in stdin.labels):
             self.flow(_only(stdin.labels, Source.DECODED), Sink.SEND, url, node)
         labels = frozenset({(Source.REMOTE, url or "?")})

@@ -90,6 +90,7 @@ def _check(state: ReputationState, events: pl.DataFrame) -> None:
     sanction = pl.col("kind") == ReputationKind.SANCTION.value
     for broken, rule in (
         (pl.any_horizontal(pl.col("validator_id", "day", "kind").is_null()), "has an empty value"),
+        (pl.col("day") < 0, "is of a day before 1970-01-01"),
         (pl.col("day") <= state.day, f"is of a closed day: the state is of day {state.day}"),
         (~pl.col("kind").is_in([kind.value for kind in ReputationKind]), "is of an unknown kind"),
         (
@@ -115,7 +116,7 @@ def _daily_counts(events: pl.DataFrame) -> pl.DataFrame:
 
 def _step(current: pl.DataFrame, counts: pl.DataFrame | None, rules: StandingRules) -> pl.DataFrame:
     """One calendar day of every validator; ``counts`` are the day's `_daily_counts` with the row ``at`` of each."""
-    before, ceiling = current["reputation_ppm"].clone(), current["ceiling_ppm"].clone()
+    before, ceiling = current["reputation_ppm"], current["ceiling_ppm"]
     if counts is not None:
         at = counts["at"]
         before = before.scatter(at, before.gather(at).fill_null(rules.reputation_start_ppm))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
@@ -49,6 +51,20 @@ def session_factory(engine: Engine, *, read_only: bool = False) -> sessionmaker[
 def read_only_engine(engine: Engine) -> Engine:
     """The same engine and pool, with transactions that only read."""
     return engine.execution_options(**{READ_ONLY: True, "postgresql_readonly": True})
+
+
+@contextmanager
+def one_at_a_time(engine: Engine, what: str) -> Iterator[None]:
+    """Hold the database's lock of that name: whoever else asks for it, in any process, waits.
+
+    SQLite has no such locks and needs none: its writing transactions take turns anyway.
+    """
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))"), {"what": what})
+        yield
 
 
 def _wrong_url(message: str) -> SigmaError:
@@ -104,17 +120,17 @@ def _translate(context: ExceptionContext) -> Unavailable | None:
     error = context.sqlalchemy_exception
     if not isinstance(error, DBAPIError) or isinstance(error, DataError | IntegrityError | ProgrammingError):
         return None  # about the statement or its values, which may quote anything
-    text = str(error.orig).lower()
+    reason = str(error.orig).lower()
     place = _place(context.dialect.name, context.engine.url if context.engine else None)
-    if "database is locked" in text:
+    if "database is locked" in reason:
         message, hint = f"{place} is locked by another process", "wait for it to finish, then try again"
-    elif "disk is full" in text or "no space left" in text:
+    elif "disk is full" in reason or "no space left" in reason:
         message, hint = f"the disk that holds {place} is full", "free some space; nothing was half-written"
-    elif "not a database" in text or "malformed" in text:
+    elif "not a database" in reason or "malformed" in reason:
         message, hint = f"{place} is damaged or no database", "restore it from a backup, or move it away"
-    elif "readonly database" in text and _reads_only(context.connection):
+    elif "readonly database" in reason and _reads_only(context.connection):
         return None  # our own bug, not a matter of permissions
-    elif "unable to open database file" in text or "readonly database" in text or "disk i/o error" in text:
+    elif "unable to open database file" in reason or "readonly database" in reason or "disk i/o error" in reason:
         message, hint = f"{place} cannot be opened or written", "check SIGMA_HOME and its permissions"
     elif context.is_disconnect or context.connection is None:
         message, hint = f"{place} cannot be reached", "check that it runs and that its URL is right"

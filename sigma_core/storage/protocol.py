@@ -55,7 +55,7 @@ class SubmissionRow(ProtocolBase):
     description: Mapped[str] = mapped_column(Text)
     product_type: Mapped[str] = mapped_column(String(16))
     source_type: Mapped[str] = mapped_column(String(16))
-    source_ref: Mapped[str | None] = mapped_column(String(200))
+    source_ref: Mapped[str | None] = mapped_column(String(300))
     source_url: Mapped[str | None] = mapped_column(String(500))
     source_name: Mapped[str] = mapped_column(String(300))
     tree_hash: Mapped[str] = mapped_column(Digest)

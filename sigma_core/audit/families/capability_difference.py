@@ -55,7 +55,7 @@ _WEIGHTS: Mapping[str, _Weight] = {
     Ability.REMOTE_INSTRUCTIONS: _Weight(420_000, 300_000, Severity.HIGH),
     Ability.DYNAMIC_CODE: _Weight(520_000, 300_000, Severity.MEDIUM),
     Ability.CLIPBOARD: _Weight(340_000, 200_000, Severity.MEDIUM),
-    Ability.ENVIRONMENT: _Weight(300_000, 420_000, Severity.MEDIUM),
+    Ability.ENVIRONMENT: _Weight(300_000, 520_000, Severity.MEDIUM),
 }
 """By ability; of the environment only variables that are named like secrets count."""
 
@@ -166,7 +166,7 @@ def _gaps(facts: FactsDocument, declared: _Declared) -> Iterator[_Gap]:
 
 def _unnamed_host(target: str, fact: Mapping[str, Any], declared: _Declared) -> Iterator[_Gap]:
     urls = urls_in(target)
-    host = urls[0][3] if urls else target.split("/")[0].split(":")[0]
+    host = urls[0][3] if urls else target.partition("/")[0].partition(":")[0]
     ppm = _HOST_PPM.get(classify_host(host), 0) if "." in host else 0
     owner = registrable(host)
     if ppm and not declared.says(owner, fact):
@@ -178,6 +178,8 @@ def _undeclared_ability(ability: str, subject: str, fact: Mapping[str, Any], dec
     ppm = weight.in_document if is_document(fact["file"]) else weight.in_program
     if ability == Ability.ENVIRONMENT.value:
         named = not _SECRET_NAME.search(subject) or declared.says(subject.lower(), fact)
+    elif subject == "compile":
+        return
     else:
         parts = [part.group() for part in _NAME_PART.finditer(subject.lower())]
         named = any(declared.says(part, fact) for part in parts if part not in _SAYS_NOTHING)

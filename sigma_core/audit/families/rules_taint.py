@@ -30,11 +30,14 @@ _JUDGED_KINDS = frozenset(
 )
 _SEVERITY_SHARE_PPM = {
     Severity.CRITICAL: 1_000_000,
-    Severity.HIGH: 800_000,
+    Severity.HIGH: 600_000,
     Severity.MEDIUM: 350_000,
     Severity.LOW: 100_000,
     Severity.INFO: 0,
 }
+_BLOCKING_SHARE_PPM = 900_000
+"""At least this much of its rule's confidence counts for a fact that raised a blocking signal."""
+
 _LEAST_EVIDENCE_PPM = 150_000
 _CATEGORY_OF_KIND = {
     FactKind.THREAT.value: Category.REMOTE_CODE,
@@ -81,11 +84,15 @@ class RulesTaint(EmbeddedFamily):
 
 
 def _evidence(package: Package, facts: FactsDocument) -> Iterator[tuple[str, Finding]]:
+    blocking = {(signal["ruleId"], signal["file"], signal["line"]) for signal in facts.blocking_signals}
     for fact in facts.facts:
-        if fact["kind"] not in _JUDGED_KINDS:
+        if fact["kind"] not in _JUDGED_KINDS or fact["context"] != "use":
             continue
         severity = Severity(fact["severity"])
-        weight = fact["confidencePpm"] * _SEVERITY_SHARE_PPM[severity] // PPM
+        share = _SEVERITY_SHARE_PPM[severity]
+        if (fact["ruleId"], fact["file"], fact["lineStart"]) in blocking:
+            share = max(share, _BLOCKING_SHARE_PPM)
+        weight = fact["confidencePpm"] * share // PPM
         if weight < _LEAST_EVIDENCE_PPM:
             continue
         finding = _grounded(package, fact, severity, weight)

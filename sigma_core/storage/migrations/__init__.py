@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import Engine, inspect, text
 
 from sigma_core.errors import SigmaError
-from sigma_core.storage.engine import read_only_engine
+from sigma_core.storage.engine import one_at_a_time, read_only_engine
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -55,12 +55,9 @@ def upgrade(engine: Engine, database: Database) -> None:
     # alembic takes a quarter of a second to import, and hardly any start needs it.
     from alembic import command  # noqa: PLC0415
 
-    with engine.connect() as connection:
-        # One writer migrates; the others wait here and then find nothing to do.
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('sigma migrations'))"))
-        else:
-            connection.execute(text("SELECT 1"))
+    # One process migrates; the others wait here and then find nothing to do.
+    with one_at_a_time(engine, "sigma migrations"), engine.connect() as connection:
+        connection.execute(text("SELECT 1"))  # begins the one transaction that holds it all
         config = alembic_config(database)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

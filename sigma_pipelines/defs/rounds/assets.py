@@ -8,7 +8,7 @@ import dagster as dg
 
 from sigma_core.lifecycle import certify, facts, intake, outcome, panels
 from sigma_pipelines.defs.rounds import metadata
-from sigma_pipelines.materialisation import each_submission, run_key
+from sigma_pipelines.materialisation import each_submission, run_of
 from sigma_pipelines.partitions import SUBMISSIONS
 from sigma_pipelines.resources.deployment import SigmaDeployment
 
@@ -63,7 +63,7 @@ def sandbox_facts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> 
 )
 def phase_one_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
-    this_run = run_key(context)
+    this_run = run_of(context)
 
     def audit(submission_id: str) -> metadata.Metadata:
         round_id = panels.open_round(deployment, submission_id, this_run)
@@ -83,7 +83,7 @@ def phase_one_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment
 )
 def phase_two_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
-    this_run = run_key(context)
+    this_run = run_of(context)
 
     def audit(submission_id: str) -> metadata.Metadata:
         return metadata.of_panel(
@@ -104,7 +104,7 @@ def phase_two_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment
 )
 def round_outcome(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
-    this_run = run_key(context)
+    this_run = run_of(context)
 
     def decide(submission_id: str) -> metadata.Metadata:
         return metadata.of_outcome(
@@ -126,7 +126,7 @@ def round_outcome(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> 
 )
 def certificate(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
-    this_run = run_key(context)
+    this_run = run_of(context)
 
     def issue(submission_id: str) -> metadata.Metadata:
         return metadata.of_certificate(

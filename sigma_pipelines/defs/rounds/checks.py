@@ -14,7 +14,6 @@ from sigma_core.lifecycle import invariants
 from sigma_core.lifecycle.failures import failed_in_run
 from sigma_pipelines.defs.rounds.assets import certificate, round_outcome, sandbox_facts
 from sigma_pipelines.defs.rounds.metadata import table
-from sigma_pipelines.materialisation import run_key
 from sigma_pipelines.partitions import SUBMISSIONS
 from sigma_pipelines.resources.deployment import SigmaDeployment
 
@@ -24,7 +23,7 @@ def _check_each(
 ) -> dg.AssetCheckResult:
     """Run ``check`` on every submission of the run that is still in it; it raises SigmaError where the rule is broken."""
     keys = context.op_execution_context.partition_keys
-    failed = failed_in_run(deployment, run_key(context)) if len(keys) > 1 else frozenset()
+    failed = failed_in_run(deployment, context.run.run_id) if len(keys) > 1 else frozenset()
     broken: list[tuple[str, str]] = []
     for key in keys:
         if key not in failed:

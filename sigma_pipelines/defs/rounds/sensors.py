@@ -8,7 +8,7 @@ from sigma_core.lifecycle.failures import failures_after
 from sigma_core.lifecycle.intake import RECEIVED_TOPIC
 from sigma_core.storage.protocol import OutboxRow
 from sigma_pipelines.defs.rounds.jobs import audit_round, batch_tags
-from sigma_pipelines.materialisation import RUN_KEY_TAG
+from sigma_pipelines.materialisation import RESUMES_TAG
 from sigma_pipelines.partitions import SUBMISSIONS
 from sigma_pipelines.resources.deployment import SigmaDeployment
 
@@ -72,7 +72,7 @@ def failed_submission_sensor(
             dg.RunRequest(
                 run_key=f"alone-{failure_id}",
                 partition_key=submission_id,
-                tags={RUN_KEY_TAG: key_of_run},
+                tags={RESUMES_TAG: key_of_run},
             )
             for failure_id, submission_id, key_of_run in failures
         ],

@@ -139,6 +139,7 @@ class TestRefusals:
             (("v", 1, "SANCTION", None), "no ceiling"),
             (("v", 1, "SANCTION", PPM + 1), "no ceiling"),
             ((None, 1, "DISPUTED", None), "an empty value"),
+            (("v", -1, "DISPUTED", None), "before 1970"),
         ],
     )
     def test_a_row(self, row: Row, rule: str) -> None:

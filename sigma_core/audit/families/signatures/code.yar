@@ -4,10 +4,10 @@
 rule fetch_piped_into_shell {
   meta: title = "Downloads and pipes into an interpreter" category = "remote_code" severity = "HIGH" confidence = 700000 host = "matters" mention = "matters"
   strings:
-    $a = /\b(curl|wget)\b[^\n|;`]{1,300}\|\s{0,4}(sudo\s+)?(-E\s+)?(ba|z|da|k)?sh\b/ nocase
+    $a = /(\b|\\[nrt])(curl|wget)\b[^\n|;`]{1,300}\|\s{0,4}(sudo\s+)?(-E\s+)?(ba|z|da|k)?sh\b/ nocase
     $b = /\b(ba|z)?sh\s+(-c\s+)?["']?(\$\(|<\()\s*(curl|wget)\b[^\n]{1,200}/ nocase
     $c = /\beval\s+["']?(\$\(|`)\s*(curl|wget)\b[^\n]{1,200}/ nocase
-    $d = /\b(curl|wget)\b[^\n|;]{1,300}\|\s{0,4}(sudo\s+)?(python3?|perl|ruby|node|php)(\s+-)?\s*($|[\n"'`)&;])/ nocase
+    $d = /(\b|\\[nrt])(curl|wget)\b[^\n|;]{1,300}\|\s{0,4}(sudo\s+)?(python3?|perl|ruby|node|php)(\s+-)?\s*($|[\n"'`)&;])/ nocase
   condition: any of them
 }
 rule fetch_saved_then_run {
@@ -184,6 +184,7 @@ rule persistence_installed {
     $i = /NODE_OPTIONS\s*=\s*["']?--require/
     $j = /LaunchAgents\/[^\n]{0,80}["'\s)]*(,\s*["']w|<<|>)/
     $k = /(open|write_text|writeFileSync|appendFileSync)\b[^\n]{0,80}\.(bashrc|zshrc|bash_profile|zprofile)\b/
+    $m = /["']\.(bashrc|zshrc|bash_profile|zprofile)["'][^\x00]{0,200}(open\(\s*["']a|write_text|\.write\(|appendFile)/
     $l = /(\.git\/hooks\/(pre|post)-\w+)[^\n]{0,40}["']w|>\s*\.git\/hooks\/(pre|post)-/
   condition: any of them
 }

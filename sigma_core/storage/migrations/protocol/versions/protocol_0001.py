@@ -66,7 +66,7 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("product_type", sa.String(length=16), nullable=False),
         sa.Column("source_type", sa.String(length=16), nullable=False),
-        sa.Column("source_ref", sa.String(length=200), nullable=True),
+        sa.Column("source_ref", sa.String(length=300), nullable=True),
         sa.Column("source_url", sa.String(length=500), nullable=True),
         sa.Column("source_name", sa.String(length=300), nullable=False),
         sa.Column("tree_hash", sa.String(length=64), nullable=False),

@@ -1,0 +1,225 @@
+"""The stages of a round: from facts to certificate, each written once, resumable, and never rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from sigma_core.certificates.refusals import VerificationError
+from sigma_core.certificates.verify import verify_bundle
+from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.certify import issue_certificate
+from sigma_core.lifecycle.facts import derive_and_keep, load_facts
+from sigma_core.lifecycle.invariants import (
+    certificate_verifies,
+    facts_account_for_every_file,
+    outcome_has_its_quorum,
+)
+from sigma_core.lifecycle.outcome import decide_round
+from sigma_core.lifecycle.panels import RoundNotReady, open_round, open_run_key, round_of_run, run_phase
+from sigma_core.lifecycle.replay import replay_kept_round
+from sigma_core.lifecycle.standing import book_decided_rounds, publish_weights
+from sigma_core.storage.protocol import (
+    AccuracyEntryRow,
+    CertificateRow,
+    FactsRow,
+    ProtocolBase,
+    RoundRow,
+    SeatRow,
+    SubmissionRow,
+)
+from sigma_core.storage.usage import CallAttemptRow
+from sigma_core.submissions.package import Package
+from sigma_core.timestamps import utc_now
+
+Submitted = Callable[..., str]
+
+STAGES: tuple[Callable[[Deployment, str, str], object], ...] = (
+    lambda deployment, submission, _: derive_and_keep(deployment, submission),
+    open_round,
+    lambda deployment, submission, run: run_phase(deployment, round_of_run(deployment, submission, run), 1),
+    lambda deployment, submission, run: run_phase(deployment, round_of_run(deployment, submission, run), 2),
+    lambda deployment, submission, run: decide_round(deployment, round_of_run(deployment, submission, run)),
+    lambda deployment, submission, run: issue_certificate(deployment, round_of_run(deployment, submission, run)),
+)
+
+
+def audit(deployment: Deployment, submission: str, run: str = "run-1") -> RoundRow:
+    for stage in STAGES:
+        stage(deployment, submission, run)
+    with deployment.read_sessions() as session:
+        return session.get_one(RoundRow, round_of_run(deployment, submission, run))
+
+
+def rows(deployment: Deployment, table: type[ProtocolBase]) -> list[dict[str, Any]]:
+    """Every row, in order of its key, as plain values."""
+    columns = table.__table__.columns
+    with deployment.read_sessions() as session:
+        found = session.execute(select(*columns).order_by(*table.__table__.primary_key.columns))
+        return [dict(row._mapping) for row in found]
+
+
+def usage_rows(deployment: Deployment) -> int:
+    with deployment.usage_sessions() as session:
+        return session.scalar(select(func.count()).select_from(CallAttemptRow)) or 0
+
+
+def test_an_honest_skill_gets_a_certificate_that_verifies_against_its_bytes(
+    deployment: Deployment, honest: Package, hostile: Package, submitted: Submitted
+) -> None:
+    submission = submitted(honest)
+    decided = audit(deployment, submission)
+    assert (decided.outcome, decided.state, decided.number) == ("APPROVED", "DECIDED", 1)
+    certificate = issue_certificate(deployment, decided.id)
+    assert certificate is not None
+    bundle = deployment.blobs.get(certificate.bundle_sha256)
+    verify_bundle(bundle, deployment.trusted_keys, at=utc_now(), package=honest)
+    with pytest.raises(VerificationError):
+        verify_bundle(bundle, deployment.trusted_keys, at=utc_now(), package=hostile)
+    for invariant in (facts_account_for_every_file, outcome_has_its_quorum, certificate_verifies):
+        invariant(deployment, submission)
+
+
+def test_a_hostile_skill_gets_none_and_the_reasons_name_the_place(
+    deployment: Deployment, hostile: Package, submitted: Submitted
+) -> None:
+    decided = audit(deployment, submitted(hostile))
+    assert decided.outcome in ("REJECTED", "ESCALATED")
+    assert issue_certificate(deployment, decided.id) is None
+    assert rows(deployment, CertificateRow) == []
+    signals = [signal for reason in decided.reasons for signal in reason["detail"].get("signals", [])]
+    assert {(signal["file"], signal["line"] > 0) for signal in signals} == {("scripts/setup.py", True)}
+
+
+def test_a_stage_that_runs_again_writes_nothing_new(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    submission = submitted(honest)
+    audit(deployment, submission)
+    tables = (RoundRow, SeatRow, CertificateRow, SubmissionRow)
+    before = [rows(deployment, table) for table in tables], usage_rows(deployment)
+    audit(deployment, submission)
+    assert ([rows(deployment, table) for table in tables], usage_rows(deployment)) == before
+    assert len(rows(deployment, FactsRow)) == 1
+
+
+@pytest.mark.parametrize("done", range(1, len(STAGES)))
+def test_a_run_that_was_killed_after_any_stage_goes_on_with_the_same_round(
+    deployment: Deployment,
+    make_deployment: Callable[..., Deployment],
+    honest: Package,
+    submitted: Submitted,
+    done: int,
+) -> None:
+    submission = submitted(honest)
+    for stage in STAGES[:done]:
+        stage(deployment, submission, "run-1")
+    half_way = rows(deployment, SeatRow)
+    deployment.close()
+    resumed = make_deployment()  # what another process would open
+    assert open_run_key(resumed, submission) == (None if done in (1, 5) else "run-1")
+    assert audit(resumed, submission).outcome == "APPROVED"
+    assert rows(resumed, SeatRow)[: len(half_way)] == half_way
+    assert len(rows(resumed, RoundRow)) == len(rows(resumed, CertificateRow)) == 1
+
+
+def test_another_run_is_the_next_round_and_leaves_the_first_as_it_was(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    submission = submitted(honest)
+    first = audit(deployment, submission, "run-1")
+    before = [rows(deployment, table) for table in (RoundRow, SeatRow, CertificateRow)]
+    second = audit(deployment, submission, "run-2")
+    assert (second.number, second.round_type, second.trigger_source) == (2, "RE_AUDIT", "OPERATOR")
+    assert second.beacon_round > first.beacon_round
+    assert second.seed != first.seed
+    after = [rows(deployment, table) for table in (RoundRow, SeatRow, CertificateRow)]
+    for kept, now in zip(before, after, strict=True):
+        assert [row for row in now if row in kept] == kept
+        assert len(now) == 2 * len(kept)
+    assert round_of_run(deployment, submission, "run-1") == first.id
+
+
+def test_every_seat_that_was_drawn_has_one_usage_row_of_its_own(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    decided = audit(deployment, submitted(honest))
+    with deployment.usage_sessions() as session:
+        attempts = session.scalars(select(CallAttemptRow)).all()
+    assert sorted((attempt.round_id, attempt.phase, attempt.validator_id) for attempt in attempts) == sorted(
+        (decided.id, seat["phase"], seat["validator_id"]) for seat in rows(deployment, SeatRow)
+    )
+    assert {attempt.cost_micro_usd for attempt in attempts} == {0}
+
+
+def test_a_kept_round_replays_and_one_changed_seat_is_named(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    decided = audit(deployment, submitted(honest))
+    assert replay_kept_round(deployment, decided.id).differences == ()
+    with deployment.sessions.begin() as session:
+        session.get_one(RoundRow, decided.id).outcome = "REJECTED"
+    assert any("outcome" in difference for difference in replay_kept_round(deployment, decided.id).differences)
+
+
+def test_decided_rounds_are_booked_once_and_move_the_weights(
+    deployment: Deployment, honest: Package, hostile: Package, submitted: Submitted
+) -> None:
+    audit(deployment, submitted(honest))
+    booked = book_decided_rounds(deployment)
+    assert booked.rounds == 1
+    entries = rows(deployment, AccuracyEntryRow)
+    assert len(entries) == booked.accuracy_entries > 0
+    assert book_decided_rounds(deployment).rounds == 0
+    assert rows(deployment, AccuracyEntryRow) == entries
+    assert publish_weights(deployment).epoch == publish_weights(deployment).epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("stage", "hint"),
+    [
+        (1, "materialise sandbox_facts first"),
+        (2, "materialise phase_one_verdicts"),
+        (3, "materialise phase_one_verdicts"),
+        (4, "materialise the phases first"),
+        (5, "materialise round_outcome first"),
+    ],
+)
+def test_a_stage_that_comes_too_early_says_what_to_run_first(
+    deployment: Deployment, honest: Package, submitted: Submitted, stage: int, hint: str
+) -> None:
+    submission = submitted(honest)
+    # Whatever the skipped stage builds on, but not the skipped stage itself.
+    for earlier in STAGES[: stage - 1]:
+        earlier(deployment, submission, "run-1")
+    with pytest.raises(RoundNotReady, match=hint):
+        STAGES[stage](deployment, submission, "run-1")
+
+
+def test_a_policy_that_changes_in_the_middle_of_a_round_stops_it(
+    deployment: Deployment,
+    make_deployment: Callable[..., Deployment],
+    honest: Package,
+    submitted: Submitted,
+    tmp_path: Path,
+) -> None:
+    submission = submitted(honest)
+    for stage in STAGES[:3]:
+        stage(deployment, submission, "run-1")
+    other = tmp_path / "policy.toml"
+    text = deployment.settings.policy_file.read_text()
+    other.write_text(text.replace("validity_days = 365", "validity_days = 30"))
+    changed = make_deployment(policy_file=str(other))
+    with pytest.raises(RoundNotReady, match=r"was opened under policy .*, which is not today's"):
+        run_phase(changed, round_of_run(changed, submission, "run-1"), 2)
+
+
+def test_facts_are_kept_under_the_hash_that_the_round_names(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    decided = audit(deployment, submitted(honest))
+    assert load_facts(deployment, decided.facts_sha256).sha256 == decided.facts_sha256

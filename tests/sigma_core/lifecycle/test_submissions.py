@@ -1,0 +1,129 @@
+"""A submission is recorded whole, comes back as the same package, and is handed on exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.failures import failed_in_run, failures_after, note_failure
+from sigma_core.lifecycle.intake import (
+    SubmissionUnknown,
+    interrupted_submission,
+    load_package,
+    load_submission,
+    mark_scheduled_handled,
+)
+from sigma_core.storage.blobs import BlobCorrupt, BlobMissing
+from sigma_core.storage.protocol import BeaconChainRow, OutboxRow
+from sigma_core.submissions.intake import read_package
+from sigma_core.submissions.package import Package
+
+Submitted = Callable[..., str]
+
+
+def test_a_package_comes_back_as_it_was_submitted(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    back = load_package(deployment, submitted(honest))
+    assert back.files == honest.files
+    assert dict(back.manifest) == dict(honest.manifest)
+    assert (back.product_type, back.tree_hash, back.skill_hash) == (
+        honest.product_type,
+        honest.tree_hash,
+        honest.skill_hash,
+    )
+
+
+def test_what_people_see_of_it_is_recorded(deployment: Deployment, honest: Package, submitted: Submitted) -> None:
+    row = load_submission(deployment, submitted(honest))
+    assert (row.name, row.version, row.state) == ("changelog-writer", "1.0.0", "RECEIVED")
+    assert (row.product_type, row.source_type, row.source_ref) == ("SKILL", "upload", "changelog-writer")
+    assert (row.submitter, row.dev_notes) == ("somebody", "as asked")
+
+
+def test_it_is_bound_to_a_beacon_round_that_is_not_revealed_yet(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    row = load_submission(deployment, submitted(honest))
+    with deployment.read_sessions() as session:
+        chain = session.get_one(BeaconChainRow, row.beacon_chain)
+    assert row.beacon_round > chain.revealed_round
+
+
+def test_a_scheduled_one_waits_in_the_outbox_until_a_run_takes_it_up(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    def waiting() -> list[str]:
+        with deployment.read_sessions() as session:
+            return list(session.scalars(select(OutboxRow.subject).where(OutboxRow.handled_at.is_(None))))
+
+    submitted(honest)
+    scheduled = submitted(honest, scheduled=True)
+    assert waiting() == [scheduled]
+    mark_scheduled_handled(deployment, [scheduled])
+    assert waiting() == []
+
+
+def test_an_audit_that_was_killed_is_found_again_by_its_bytes_and_its_submitter(
+    deployment: Deployment, honest: Package, hostile: Package, submitted: Submitted
+) -> None:
+    submitted(honest)
+    newest = submitted(honest)
+    assert interrupted_submission(deployment, honest, "somebody") == newest
+    assert interrupted_submission(deployment, honest, "somebody else") is None
+    assert interrupted_submission(deployment, hostile, "somebody") is None
+
+
+def test_an_unknown_submission_is_refused(deployment: Deployment) -> None:
+    for load in (load_submission, load_package):
+        with pytest.raises(SubmissionUnknown, match="no submission has the id 'sub_none'"):
+            load(deployment, "sub_none")
+
+
+@pytest.mark.parametrize(("damage", "error"), [(b"changed", BlobCorrupt), (None, BlobMissing)])
+def test_a_member_that_was_changed_or_lost_on_disk_is_never_audited(
+    deployment: Deployment, home: Path, honest: Package, submitted: Submitted, damage: bytes | None, error: type
+) -> None:
+    submission = submitted(honest)
+    digest = honest.files[0].sha256
+    stored = home / "blobs" / "sha256" / digest[:2] / digest
+    if damage is None:
+        stored.unlink()
+    else:
+        stored.write_bytes(damage)
+    with pytest.raises(error, match=digest):
+        load_package(deployment, submission)
+
+
+def test_the_longest_names_and_texts_that_intake_takes_fit_every_database(
+    deployment: Deployment, tmp_path: Path, submitted: Submitted
+) -> None:
+    folder = tmp_path / ("ä" * 127)  # 254 bytes, the most that a file system takes
+    folder.mkdir()
+    (folder / "SKILL.md").write_text(
+        f"---\nname: {'n' * 300}\nversion: '{'9' * 100}'\ndescription: {'d' * 20_000}\n---\n\n# Long\n"
+    )
+    longer = tmp_path / ("x" * 255)
+    folder.rename(longer)
+    row = load_submission(deployment, submitted(read_package(longer, deployment.policy)))
+    assert row.name == "n" * 200
+    assert row.source_ref == row.source_name == "x" * 255
+    assert load_package(deployment, row.id).source_name == "x" * 255
+
+
+def test_a_stage_that_failed_is_noted_once_per_run(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    first, second = submitted(honest), submitted(honest)
+    for _ in range(2):
+        note_failure(deployment, submission_id=first, stage="sandbox_facts", run_key="run-1", error="e" * 10_000)
+    note_failure(deployment, submission_id=second, stage="sandbox_facts", run_key="run-2", error="e")
+    assert failed_in_run(deployment, "run-1") == {first}
+    oldest, newest = failures_after(deployment, 0, limit=10)
+    assert (oldest[1:], newest[1:]) == ((first, "run-1"), (second, "run-2"))
+    assert failures_after(deployment, oldest[0], limit=10) == [newest]
+    assert failures_after(deployment, 0, limit=1) == [oldest]
