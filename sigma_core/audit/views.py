@@ -95,9 +95,7 @@ _ACTS = re2.compile(
 """Text that tells an agent to do, fetch, read or keep something: never blanked."""
 
 _SENTENCE_END = re2.compile(rb"[.!?](?:\s|$)|\n")
-_BADGE = re2.compile(
-    rb"(?i)!\[[^\]\n]{0,200}\]\(https?://[^)\s?]{0,300}(?:shields\.io|badgen\.net|badge)[^)\s]{0,300}\)"
-)
+_BADGE = re2.compile(rb"(?i)!\[[^\]\n]*\]\(https?://[^)\s?]*(?:shields\.io|badgen\.net|badge)[^)\s]{0,300}\)")
 _FENCE = re2.compile(rb"^[ \t>]*(`{3,}|~{3,})[ \t]*([A-Za-z0-9_+-]*)")
 _DESCRIPTION_KEY = re2.compile(rb"(?im)^([ \t]*(?:- +)?)(?:short_?|long_?)?(?:description|tagline|summary)[ \t]*:")
 _JSON_DESCRIPTION = re2.compile(rb'(?i)"(?:short_?|long_?)?(?:description|tagline|summary)"\s*:\s*"((?:[^"\\]|\\.)*)"')
@@ -205,7 +203,8 @@ def _json_spans(content: bytes) -> Iterator[Span]:
 
 
 def _prose_spans(content: bytes) -> Iterator[Span]:
-    """Front matter as YAML, fenced code as its language, the rest as sentences, badges and HTML comments."""
+    """Front matter as YAML, the rest as sentences, badges and HTML comments. Comments in code fences are instructions to whoever follows
+    the document, so only those go that make a claim."""
     position = 0
     if content.startswith((b"---\n", b"---\r\n")):
         closing = content.find(b"\n---", 3)
@@ -216,7 +215,9 @@ def _prose_spans(content: bytes) -> Iterator[Span]:
         yield from _text_spans(content, position, start)
         stripper = _STRIPPERS.get(language)
         if stripper is not None:
-            yield from _shifted(stripper(content[start:end]), start)
+            yield from (
+                span for span in _shifted(stripper(content[start:end]), start) if _CLAIM.search(content[slice(*span)])
+            )
         position = end
     yield from _text_spans(content, position, len(content))
 

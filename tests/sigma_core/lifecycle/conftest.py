@@ -1,7 +1,8 @@
-"""A deployment on each database, and two small packages to take through it."""
+"""A deployment, where a test says so on PostgreSQL too, and two small packages to take through it."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +17,15 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def deployment(make_deployment: Callable[..., Deployment], new_database_url: Callable[[], str]) -> Deployment:
-    """A deployment with both of its databases on SQLite, then on PostgreSQL."""
-    return make_deployment(database_url=new_database_url(), usage_database_url=new_database_url())
+def deployment(
+    settled_home: Path, home: Path, make_deployment: Callable[..., Deployment], request: pytest.FixtureRequest
+) -> Deployment:
+    """On SQLite; `pytest.mark.parametrize("deployment", ["sqlite", "postgresql"], indirect=True)` runs a test on each."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        shutil.copytree(settled_home, home)
+        return make_deployment()
+    new_url = request.getfixturevalue("new_postgres_url")
+    return make_deployment(database_url=new_url(), usage_database_url=new_url())
 
 
 @pytest.fixture

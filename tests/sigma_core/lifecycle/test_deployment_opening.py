@@ -18,6 +18,7 @@ from sigma_core.lifecycle.opening import open_deployment
 from sigma_core.storage.engine import open_engine
 from sigma_core.storage.protocol import BeaconChainRow, PolicyRow, ValidatorRow, WeightEpochRow
 
+on_each_database = pytest.mark.parametrize("deployment", ["sqlite", "postgresql"], indirect=True)
 ROOT = Path(__file__).resolve().parents[3]
 TABLES = (PolicyRow, BeaconChainRow, ValidatorRow, WeightEpochRow)
 
@@ -27,6 +28,7 @@ def counts(deployment: Deployment) -> list[int]:
         return [session.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES]
 
 
+@on_each_database
 def test_a_new_deployment_has_a_policy_a_beacon_a_population_and_weights(deployment: Deployment) -> None:
     rules = deployment.policy.population
     assert counts(deployment) == [1, 1, rules.operators * rules.validators_per_operator, 1]
@@ -36,6 +38,7 @@ def test_a_new_deployment_has_a_policy_a_beacon_a_population_and_weights(deploym
     assert deployment.blobs.get(row.hash) == deployment.policy.canonical_bytes
 
 
+@on_each_database
 def test_opening_it_again_changes_nothing(deployment: Deployment, make_deployment: Callable[..., Deployment]) -> None:
     before = counts(deployment)
     again = make_deployment()
@@ -89,6 +92,7 @@ def test_several_processes_may_open_a_new_deployment_at_once(
     deployment.close()
 
 
+@on_each_database
 def test_the_two_databases_cannot_be_exchanged(
     deployment: Deployment, make_deployment: Callable[..., Deployment]
 ) -> None:

@@ -36,6 +36,7 @@ from sigma_core.storage.usage import CallAttemptRow
 from sigma_core.submissions.package import Package
 from sigma_core.timestamps import utc_now
 
+on_each_database = pytest.mark.parametrize("deployment", ["sqlite", "postgresql"], indirect=True)
 Submitted = Callable[..., str]
 
 STAGES: tuple[Callable[[Deployment, str, str], object], ...] = (
@@ -95,6 +96,7 @@ def test_a_hostile_skill_gets_none_and_the_reasons_name_the_place(
     assert {(signal["file"], signal["line"] > 0) for signal in signals} == {("scripts/setup.py", True)}
 
 
+@on_each_database
 def test_a_stage_that_runs_again_writes_nothing_new(
     deployment: Deployment, honest: Package, submitted: Submitted
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_run_that_was_killed_after_any_stage_goes_on_with_the_same_round(
     assert len(rows(resumed, RoundRow)) == len(rows(resumed, CertificateRow)) == 1
 
 
+@on_each_database
 def test_another_run_is_the_next_round_and_leaves_the_first_as_it_was(
     deployment: Deployment, honest: Package, submitted: Submitted
 ) -> None:
@@ -156,16 +159,21 @@ def test_every_seat_that_was_drawn_has_one_usage_row_of_its_own(
     assert {attempt.cost_micro_usd for attempt in attempts} == {0}
 
 
-def test_a_kept_round_replays_and_one_changed_seat_is_named(
-    deployment: Deployment, honest: Package, submitted: Submitted
+@pytest.mark.parametrize(
+    ("column", "value", "path"),
+    [("seed", "0" * 64, "seed"), ("beacon_value", "0" * 64, "beacon.value"), ("n_eff_ppm", 1, "independence.nEffPpm")],
+)
+def test_a_kept_round_replays_and_whatever_is_changed_on_record_is_named(
+    deployment: Deployment, honest: Package, submitted: Submitted, column: str, value: object, path: str
 ) -> None:
     decided = audit(deployment, submitted(honest))
     assert replay_kept_round(deployment, decided.id).differences == ()
     with deployment.sessions.begin() as session:
-        session.get_one(RoundRow, decided.id).outcome = "REJECTED"
-    assert any("outcome" in difference for difference in replay_kept_round(deployment, decided.id).differences)
+        setattr(session.get_one(RoundRow, decided.id), column, value)
+    assert any(line.startswith(f"{path}: ") for line in replay_kept_round(deployment, decided.id).differences)
 
 
+@on_each_database
 def test_decided_rounds_are_booked_once_and_move_the_weights(
     deployment: Deployment, honest: Package, hostile: Package, submitted: Submitted
 ) -> None:

@@ -11,7 +11,7 @@ import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
 from typing import Final
 
 import re2
@@ -20,13 +20,16 @@ DIMENSIONS: Final = 1 << 18
 WINDOW_TOKENS: Final = 80
 MAX_WINDOWS_PER_FILE: Final = 1_200
 _MAX_LINE_CHARACTERS = 2_000
+_REMEMBERED_CHARACTERS = 40
+_SILENT_BEFORE = "([{\"'*"
+_SILENT_AFTER = ".,:;!?)]}\"'*"
 
 _TOKEN = re2.compile(
-    r"(?P<address>(?:https?|hxxps?|ftp)://[^\s)>\"'`\]]{1,300})"
+    r"(?P<address>(?:https?|hxxps?|ftp)://[^\s)>\"'`\]]+)"
     r"|(?P<blob>[A-Za-z0-9+/=_-]{40,})"
     r"|(?P<ip>\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b)"
-    r"|(?P<home>(?:~|\$HOME)/[A-Za-z0-9._/-]{0,80})"
-    r"|(?P<variable>\$\{?[A-Za-z_][A-Za-z0-9_]{0,60}\}?|\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b)"
+    r"|(?P<home>(?:~|\$HOME)/[A-Za-z0-9._/-]*)"
+    r"|(?P<variable>\$\{?[A-Za-z_][A-Za-z0-9_]*\}?|\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b)"
     r"|(?P<word>\.?[A-Za-z][A-Za-z]+)"
     r"|(?P<sign>&&|\|\||>>|\$\(|\B--?[a-z]\b|[|@<>`])"
     r"|(?P<foreign>[^\x00-\x7f])"
@@ -62,8 +65,20 @@ class Window:
 
 def tokens_of(line: str) -> list[str]:
     """The tokens of one line, with addresses, blobs and names of variables put into classes."""
+    tokens: list[str] = []
+    for chunk in line[:_MAX_LINE_CHARACTERS].split():
+        tokens += _chunk_tokens(chunk) if len(chunk) <= _REMEMBERED_CHARACTERS else _read_chunk(chunk)
+    return tokens
+
+
+def _read_chunk(chunk: str) -> tuple[str, ...]:
+    """The tokens of text without spaces. Plain words, most of all text, need no pattern."""
+    core = chunk.rstrip(_SILENT_AFTER).lstrip(_SILENT_BEFORE)
+    if core.isascii() and core.isalpha() and 1 < len(core) < 40:
+        word = core.lower()
+        return () if word in _ABOUT_PACKAGES else (word,)
     found: list[str] = []
-    for match in _TOKEN.finditer(line[:_MAX_LINE_CHARACTERS]):
+    for match in _TOKEN.finditer(chunk):
         kind, text = match.lastgroup, match.group()
         if kind == "word":
             word = text.lower()
@@ -80,13 +95,18 @@ def tokens_of(line: str) -> list[str]:
             found.append(text)
         else:
             found.append(f"<{kind}>")
-    return found
+    return tuple(found)
+
+
+_chunk_tokens = lru_cache(maxsize=1 << 15)(_read_chunk)
 
 
 def features_of(tokens: list[str]) -> list[int]:
-    """Hashed words and pairs of neighbouring words: CRC-32 folded to `DIMENSIONS`."""
-    grams = tokens + [f"{first} {second}" for first, second in pairwise(tokens)]
-    return [zlib.crc32(gram.encode()) & (DIMENSIONS - 1) for gram in grams]
+    """Hashed words and pairs of neighbouring words: CRC-32 of ``word`` and of ``word word``, folded to `DIMENSIONS`."""
+    encoded = [token.encode() for token in tokens]
+    words = [zlib.crc32(word) for word in encoded]
+    pairs = [zlib.crc32(b" " + second, first) for first, second in zip(words, encoded[1:], strict=False)]
+    return [value & (DIMENSIONS - 1) for value in words + pairs]
 
 
 def windows_of(text: str) -> Iterator[Window]:
