@@ -6,12 +6,11 @@ Whatever is wrong is a `ModelError` that names file, line, thing and rule. Unkno
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sigma_core.errors import SigmaError
 
@@ -91,12 +90,23 @@ class SourceColumn(_Strict):
     description: Text
 
 
+_Named = TypeVar("_Named", ColumnDocument, SourceColumn)
+
+
+def _no_name_twice(columns: list[_Named]) -> list[_Named]:
+    names = [column.name for column in columns]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"column {twice[0]!r} is described twice")
+    return columns
+
+
 class ModelDocument(_Strict):
     """A model: what a row is, and its columns in order."""
 
     name: Name
     description: Text
-    columns: list[ColumnDocument]
+    columns: Annotated[list[ColumnDocument], AfterValidator(_no_name_twice)]
 
 
 class SourceTable(_Strict):
@@ -104,7 +114,7 @@ class SourceTable(_Strict):
 
     name: Name
     description: Text
-    columns: Annotated[list[SourceColumn], Field(min_length=1)]
+    columns: Annotated[list[SourceColumn], Field(min_length=1), AfterValidator(_no_name_twice)]
 
 
 class SourceDocument(_Strict):
@@ -124,7 +134,6 @@ class Document(_Strict):
 
 
 _Place = tuple[str | int, ...]
-_Named = TypeVar("_Named", ModelDocument, SourceDocument, SourceTable, ColumnDocument, SourceColumn)
 
 
 class DocumentFile:
@@ -163,17 +172,11 @@ class DocumentFile:
         return loader.construct_object(node)
 
     def line(self, place: _Place) -> int:
-        """The line of ``place``, or of the nearest thing around it."""
+        """The line of ``place`` (keys and indices from the top), or of the nearest thing around it."""
         while place and place not in self._lines:
             place = place[:-1]
         return self._lines.get(place, 1)
 
-
-def by_name(items: list[_Named], what: str) -> Mapping[str, _Named]:
-    """``items`` by their names. Raises ModelError, beginning with ``what``, for a name that is there twice."""
-    named = {item.name: item for item in items}
-    if len(named) != len(items):
-        names = [item.name for item in items]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ModelError(f"{what} {twice!r} is described twice")
-    return named
+    def at(self, *place: str | int) -> str:
+        """``file:line`` of ``place``, as errors begin."""
+        return f"{self.path}:{self.line(place)}"

@@ -1,10 +1,11 @@
 """SQL models in dbt's dialect on DuckDB and Parquet: ``ref()``, ``source()``, ``config()``, and the four standard tests.
 
-A model is ``models/<layer>/<name>.sql`` and its entry in a YAML file. Jinja runs once, sandboxed, when the project is loaded,
-as a model's SQL does not depend on the lake: ``ref('x')`` becomes ``"models"."x"`` and ``source('a', 'b')`` ``"a"."b"``. Building
-puts views over the lake's Parquet files under these names, in an in-memory DuckDB, and writes ``<lake>/models/<name>.parquet``:
-whole or not at all.
+A model is ``models/<layer>/<name>.sql`` and its entry in a YAML file. Its SQL does not depend on the lake, so Jinja runs once, when
+the project is loaded: ``ref('x')`` becomes ``"models"."x"`` and ``source('a', 'b')`` ``"a"."b"``. Building puts views over the
+lake's Parquet files under these names, in an in-memory DuckDB, and writes ``<lake>/models/<name>.parquet``, whole or not at all.
 """
+
+# ruff: noqa: S608 — every name in a query is from the project's own files and matches `documents.Name`; paths are quoted.
 
 from __future__ import annotations
 
@@ -16,35 +17,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
 
 import duckdb
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
-from jinja2.sandbox import SandboxedEnvironment
 
-from dbt_like_sql.documents import ColumnTest, DocumentFile, ModelDocument, ModelError, SourceTable, by_name
+from dbt_like_sql.compilation import Model, SourceName, compile_model
+from dbt_like_sql.documents import ColumnTest, DocumentFile, ModelError, SourceTable
 from sigma_core.errors import Unavailable
+
+__all__ = ["BuildResult", "Model", "ModelError", "ModelTest", "ModelTestResult", "Project"]
 
 SAMPLE_ROWS = 10
 
-_FUNCTIONS = {"ref": 1, "source": 2, "config": 0}  # with their number of positional arguments
 _ERROR_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
-
-SourceName = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One model. ``sql`` is what DuckDB runs; ``columns`` are name → description in order; ``layer`` is its folder."""
-
-    name: str
-    layer: str
-    path: str
-    sql: str
-    description: str
-    columns: dict[str, str]
-    refs: tuple[str, ...]
-    sources: tuple[SourceName, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,60 +66,61 @@ class BuildResult:
 
 
 @dataclass(frozen=True, slots=True)
-class TestResult:
-    """``failures`` is the number of rows that the test's query returns, as in dbt: duplicated values for unique, distinct wrong
-    values for accepted_values, rows for the others. ``sample`` holds the first of them, with these ``columns``."""
+class ModelTestResult:
+    """``failures`` is the number of rows that the test's query returns, as in dbt: duplicated values for unique, distinct
+    wrong values for accepted_values, rows for the others. ``sample`` is the first of them as text, in ``columns``."""
 
     failures: int
     columns: list[str]
-    sample: list[tuple[Any, ...]]
+    sample: list[tuple[str | None, ...]]
 
 
+@dataclass(frozen=True, slots=True)
 class Project:
     """Models in build order, sources and tests. Make it with `Project.load`."""
 
-    def __init__(self, models: dict[str, Model], sources: dict[SourceName, SourceTable], tests: list[ModelTest]) -> None:
-        self.models = models
-        self.sources = sources
-        self.tests = tests
+    models: dict[str, Model]
+    sources: dict[SourceName, SourceTable]
+    tests: list[ModelTest]
 
     @classmethod
     def load(cls, path: Path) -> Project:
         """The project in the folder ``path``. Raises ModelError, naming file, line and rule, for whatever is wrong in it."""
         files = [DocumentFile(file, str(file.relative_to(path))) for file in sorted(path.glob("models/**/*.yml"))]
-        groups = by_name([group for file in files for group in file.document.sources], "source")
-        sources = {
-            (group.name, name): table
-            for group in groups.values()
-            for name, table in by_name(group.tables, f"source {group.name}: table").items()
-        }
-        for (group_name, name), table in sources.items():
-            by_name(table.columns, f"source {group_name}.{name}: column")
-        documents = by_name([model for file in files for model in file.document.models], "model")
+        scripts: dict[str, Path] = {}
+        for script in sorted(path.glob("models/**/*.sql")):
+            if script.stem in scripts:
+                raise ModelError(f"{script.relative_to(path)}: model {script.stem} is also {scripts[script.stem].relative_to(path)}")
+            scripts[script.stem] = script
+        sources: dict[SourceName, SourceTable] = {}
+        for file in files:
+            for at, group in enumerate(file.document.sources):
+                for nth, table in enumerate(group.tables):
+                    if (group.name, table.name) in sources:
+                        place = file.at("sources", at, "tables", nth)
+                        raise ModelError(f"{place}: source {group.name}.{table.name} is described twice")
+                    sources[group.name, table.name] = table
         models: dict[str, Model] = {}
-        for file in sorted(path.glob("models/**/*.sql")):
-            shown, document = str(file.relative_to(path)), documents.get(file.stem)
-            if file.stem in models:
-                raise ModelError(f"{shown}: model {file.stem} is also {models[file.stem].path}")
-            if document is None:
-                raise ModelError(f"{shown}: model {file.stem} is described in no YAML file")
-            models[file.stem] = _compile(file, shown, document, {path.stem for path in path.glob("models/**/*.sql")}, sources)
-        if missing := sorted(documents.keys() - models.keys()):
-            raise ModelError(f"model {missing[0]} is described, but there is no {missing[0]}.sql")
-        tests = [
-            ModelTest(name, column.name, test)
-            for name, document in sorted(documents.items())
-            for column in document.columns
-            for test in column.tests
-        ]
-        _check_tests(tests, models)
+        for file in files:
+            for at, document in enumerate(file.document.models):
+                name, place = document.name, file.at("models", at)
+                if name in models:
+                    raise ModelError(f"{place}: model {name} is described twice")
+                if name not in scripts:
+                    raise ModelError(f"{place}: model {name}: there is no {name}.sql")
+                script = scripts[name]
+                models[name] = compile_model(script, str(script.relative_to(path)), document, scripts, sources)
+        if undescribed := sorted(scripts.keys() - models.keys()):
+            script = scripts[undescribed[0]]
+            raise ModelError(f"{script.relative_to(path)}: model {script.stem} is described in no YAML file")
+        tests = [test for file in files for test in _tests(file, models)]
         return cls({name: models[name] for name in _build_order(models)}, sources, tests)
 
     def build(self, lake: Path, select: Iterable[str] | None = None) -> list[BuildResult]:
         """Build the models named in ``select``, or all, each after those it refers to; others are read as they were built.
 
-        Raises ModelError for an unknown model, a missing or different source, SQL that fails and columns that are not
-        those described; Unavailable when the lake cannot be written. A model that fails leaves its old result in place.
+        Raises ModelError for an unknown model, a source that is missing or lacks a column, SQL that fails, and columns that
+        are not those described; Unavailable when the lake cannot be read or written. A failed model keeps its old result.
         """
         chosen = set(self.models if select is None else select)
         if unknown := sorted(chosen - self.models.keys()):
@@ -143,154 +128,106 @@ class Project:
         with _duckdb() as connection:
             return [self._build(connection, lake, model) for name, model in self.models.items() if name in chosen]
 
+    def run_test(self, test: ModelTest, lake: Path) -> ModelTestResult:
+        """Run ``test`` on the built models. Raises ModelError for a model that is not built, or that cannot be compared."""
+        failing = _failing_rows(test)
+        with _duckdb() as connection:
+            for model in {test.model, test.test.to or test.model}:
+                _view_model(connection, lake, model)
+            try:
+                ((failures,),) = connection.execute(f"SELECT count(*) FROM ({failing})").fetchall()
+                sample = connection.sql(f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({failing}) LIMIT {SAMPLE_ROWS}")
+                return ModelTestResult(failures, sample.columns, sample.fetchall())
+            except duckdb.Error as error:
+                raise ModelError(f"model {test.model}: test {test.name}: {error}") from None
+
     def _build(self, connection: duckdb.DuckDBPyConnection, lake: Path, model: Model) -> BuildResult:
         start = time.monotonic()
         for source in model.sources:
-            self._view_source(connection, lake, source)
+            _view_source(connection, lake, source, self.sources[source])
         for ref in model.refs:
             _view_model(connection, lake, ref)
-        target = _model_path(lake, model.name)
+        view, target = f'"models"."{model.name}"', _model_path(lake, model.name)
         # A name of its own, so that two builds of one model do not write into each other.
         written = target.with_name(f".{model.name}.{uuid.uuid4().hex}")
         try:
-            connection.execute(f'CREATE OR REPLACE VIEW "models"."{model.name}" AS {model.sql}')
-            columns = _columns(connection, f'"models"."{model.name}"')
+            if len(connection.extract_statements(model.sql)) != 1:
+                raise ModelError(f"{model.path}: model {model.name}: a model is one SELECT statement")
+            connection.execute(f"CREATE OR REPLACE VIEW {view} AS {model.sql}")
+            columns = _columns(connection, view)
             if [name for name, _ in columns] != list(model.columns):
                 raise ModelError(
                     f"{model.path}: model {model.name}: its columns are {', '.join(name for name, _ in columns)}; "
                     f"described are {', '.join(model.columns)}"
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
-            connection.execute(f'COPY (FROM "models"."{model.name}") TO {_quoted(written)} (FORMAT parquet)')
-            ((row_count,),) = connection.execute(f"SELECT count(*) FROM read_parquet({_quoted(written)})").fetchall()
+            ((row_count,),) = connection.execute(
+                f"COPY (FROM {view}) TO {_quoted(written)} (FORMAT parquet)"
+            ).fetchall()
             written.replace(target)
         except (duckdb.IOException, OSError) as error:
-            raise Unavailable(f"model {model.name}: {target} cannot be written: {error}") from None
+            raise Unavailable(f"model {model.name}: {target}: {error}", hint="check space and permissions") from None
         except duckdb.Error as error:
             line = _ERROR_LINE.search(str(error))
             place = f"{model.path}:{line.group(1)}" if line else model.path
             raise ModelError(f"{place}: model {model.name}: {error}") from None
         finally:
-            written.unlink(missing_ok=True)
+            if written.exists():
+                written.unlink()
         return BuildResult(model.name, row_count, columns, time.monotonic() - start)
 
-    def _view_source(self, connection: duckdb.DuckDBPyConnection, lake: Path, source: SourceName) -> None:
-        """A view of the source's described columns, each cast to its described type."""
-        name, path = ".".join(source), lake / source[0] / f"{source[1]}.parquet"
-        if not path.is_file():
-            raise ModelError(f"source {name}: there is no {path}")
-        columns = self.sources[source].columns
-        try:
-            present = {column for column, _ in _columns(connection, f"read_parquet({_quoted(path)})")}
-            if missing := [column.name for column in columns if column.name not in present]:
-                raise ModelError(f"source {name}: {path} has no column {missing[0]!r}")
-            casts = ", ".join(f'CAST("{column.name}" AS {column.data_type}) AS "{column.name}"' for column in columns)
-            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{source[0]}"')
-            connection.execute(
-                f'CREATE OR REPLACE VIEW "{source[0]}"."{source[1]}" AS SELECT {casts} FROM read_parquet({_quoted(path)})'
-            )
-        except duckdb.Error as error:
-            raise ModelError(f"source {name}: {path}: {error}") from None
 
-    def run_test(self, test: ModelTest, lake: Path) -> TestResult:
-        """Run ``test`` on the built models. Raises ModelError for a model that is not built."""
-        with _duckdb() as connection:
-            for model in {test.model, test.test.to or test.model}:
-                _view_model(connection, lake, model)
-            failing = connection.sql(_failing_rows(test))
-            columns = failing.columns
-            rows = failing.fetchall()
-        return TestResult(len(rows), columns, rows[:SAMPLE_ROWS])
-
-
-def _compile(
-    file: Path, path: str, document: ModelDocument, known: set[str], sources: dict[SourceName, SourceTable]
-) -> Model:
-    """The model in ``file``, its Jinja run. Raises ModelError for Jinja or names that are wrong."""
-    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701
-
-    def refuse(line: int, why: str) -> ModelError:
-        return ModelError(f"{path}:{line}: model {document.name}: {why}")
-
-    refs: dict[str, None] = {}
-    from_sources: dict[SourceName, None] = {}
-    try:
-        text = file.read_text(encoding="utf-8")
-        template = environment.parse(text)
-        undeclared = meta.find_undeclared_variables(template) - _FUNCTIONS.keys()
-        for name in template.find_all(nodes.Name):
-            if name.name in undeclared:
-                raise refuse(name.lineno, f"{name.name!r} is not defined; there are ref, source and config")
-        for function, arguments, options, line in _calls(template):
-            if len(arguments) != _FUNCTIONS[function] or not all(isinstance(argument, str) for argument in arguments):
-                raise refuse(line, f"{function}() takes {_FUNCTIONS[function]} literal names")
-            if function == "config" and options != {"materialized": "table"}:
-                raise refuse(line, f"config({options}): only materialized='table' is known")
-            if function == "ref":
-                if arguments[0] not in known:
-                    raise refuse(line, f"ref('{arguments[0]}'): there is no such model")
-                refs[arguments[0]] = None
-            if function == "source":
-                if (arguments[0], arguments[1]) not in sources:
-                    raise refuse(line, f"source('{arguments[0]}', '{arguments[1]}') is described in no YAML file")
-                from_sources[arguments[0], arguments[1]] = None
-        sql = environment.from_string(template).render(
-            ref=lambda name: f'"models"."{name}"',
-            source=lambda source, table: f'"{source}"."{table}"',
-            config=lambda **_: "",
-        )
-    except TemplateSyntaxError as error:
-        raise refuse(error.lineno, f"not Jinja: {error.message}") from None
-    except (TemplateError, OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: model {document.name}: {error}") from None
-    columns = by_name(document.columns, f"{path}: model {document.name}: column")
-    descriptions = {name: column.description for name, column in columns.items()}
-    return Model(
-        document.name, file.parent.name, path, sql, document.description, descriptions, tuple(refs), tuple(from_sources)
-    )
-
-
-def _calls(template: nodes.Template) -> Iterator[tuple[str, list[Any], dict[str, Any], int]]:
-    """Each call of ref, source or config: its name, arguments, options and line; what is not a literal is None."""
-
-    def literal(node: nodes.Expr) -> Any:
-        return node.value if isinstance(node, nodes.Const) else None
-
-    for call in template.find_all(nodes.Call):
-        if isinstance(call.node, nodes.Name) and call.node.name in _FUNCTIONS:
-            options = {option.key: literal(option.value) for option in call.kwargs}
-            yield call.node.name, [literal(argument) for argument in call.args], options, call.lineno
-
-
-def _check_tests(tests: list[ModelTest], models: dict[str, Model]) -> None:
-    seen: set[tuple[str, str]] = set()
-    for test in tests:
-        place = f"model {test.model}: test {test.name}"
-        if (test.model, test.name) in seen:
-            raise ModelError(f"{place} is there twice")
-        seen.add((test.model, test.name))
-        if test.test.kind == "relationships":
-            if test.test.to not in models:
-                raise ModelError(f"{place}: ref('{test.test.to}'): there is no such model")
-            if test.test.field not in models[test.test.to].columns:
-                raise ModelError(f"{place}: model {test.test.to} has no column {test.test.field!r}")
+def _tests(file: DocumentFile, models: dict[str, Model]) -> Iterator[ModelTest]:
+    """The tests that ``file`` describes, checked against the models."""
+    for at, document in enumerate(file.document.models):
+        for nth, column in enumerate(document.columns):
+            kinds = [test.kind for test in column.tests]
+            for number, test in enumerate(column.tests):
+                described = ModelTest(document.name, column.name, test)
+                place = f"{file.at('models', at, 'columns', nth, 'tests', number)}: model {document.name}: test {described.name}"
+                if test.kind in kinds[:number]:
+                    raise ModelError(f"{place} is there twice")
+                if test.kind == "relationships" and test.to not in models:
+                    raise ModelError(f"{place}: ref('{test.to}'): there is no such model")
+                if test.kind == "relationships" and test.field not in models[test.to].columns:
+                    raise ModelError(f"{place}: model {test.to} has no column {test.field!r}")
+                yield described
 
 
 def _build_order(models: dict[str, Model]) -> list[str]:
     try:
         return list(TopologicalSorter({name: sorted(models[name].refs) for name in sorted(models)}).static_order())
     except CycleError as error:
-        cycle = list(reversed(error.args[1]))
-        raise ModelError(f"{models[cycle[0]].path}: models refer to each other in a circle: {' → '.join(cycle)}") from None
+        cycle = error.args[1][::-1]
+        raise ModelError(
+            f"{models[cycle[0]].path}: models refer to each other in a circle: {' → '.join(cycle)}"
+        ) from None
 
 
 @contextmanager
 def _duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory DuckDB that fetches nothing from the network and reads times as UTC."""
-    settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "TimeZone": "UTC"}
-    with duckdb.connect(config=settings) as connection:
+    with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         connection.execute('CREATE SCHEMA "models"')
         yield connection
+
+
+def _view_source(connection: duckdb.DuckDBPyConnection, lake: Path, source: SourceName, table: SourceTable) -> None:
+    """A view of the source's described columns, each cast to its described type; other columns are not there."""
+    name, path = ".".join(source), lake / source[0] / f"{source[1]}.parquet"
+    if not path.is_file():
+        raise ModelError(f"source {name}: there is no {path}")
+    try:
+        present = {column for column, _ in _columns(connection, f"read_parquet({_quoted(path)})")}
+        if missing := [column.name for column in table.columns if column.name not in present]:
+            raise ModelError(f"source {name}: {path} has no column {missing[0]!r}")
+        casts = ", ".join(f'CAST("{column.name}" AS {column.data_type}) AS "{column.name}"' for column in table.columns)
+        view = f'"{source[0]}"."{source[1]}"'
+        connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{source[0]}"')
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {casts} FROM read_parquet({_quoted(path)})")
+    except duckdb.Error as error:
+        raise ModelError(f"source {name}: {path}: {error}") from None
 
 
 def _view_model(connection: duckdb.DuckDBPyConnection, lake: Path, name: str) -> None:
@@ -301,19 +238,18 @@ def _view_model(connection: duckdb.DuckDBPyConnection, lake: Path, name: str) ->
 
 
 def _failing_rows(test: ModelTest) -> str:
+    """The query whose rows are the failures."""
     model, column = f'"models"."{test.model}"', f'"{test.column}"'
-    if test.test.kind == "unique":
-        return f"SELECT {column}, count(*) AS rows FROM {model} WHERE {column} IS NOT NULL GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL"
     if test.test.kind == "not_null":
         return f"SELECT * FROM {model} WHERE {column} IS NULL"
-    if test.test.kind == "accepted_values":
-        accepted = ", ".join(_quoted(value) for value in test.test.values)
-        return (
-            f"SELECT {column}, count(*) AS rows FROM {model} "
-            f"WHERE CAST({column} AS VARCHAR) NOT IN ({accepted}) GROUP BY ALL ORDER BY ALL"
-        )
-    parents = f'SELECT "{test.test.field}" FROM "models"."{test.test.to}"'
-    return f"SELECT * FROM {model} AS child WHERE {column} IS NOT NULL AND {column} NOT IN ({parents} WHERE \"{test.test.field}\" IS NOT NULL)"
+    if test.test.kind == "relationships":
+        parents = f'SELECT "{test.test.field}" FROM "models"."{test.test.to}" WHERE "{test.test.field}" IS NOT NULL'
+        return f"SELECT * FROM {model} WHERE {column} IS NOT NULL AND {column} NOT IN ({parents})"
+    counted = f"SELECT {column}, count(*) AS rows FROM {model} WHERE {column} IS NOT NULL GROUP BY ALL"
+    if test.test.kind == "unique":
+        return f"{counted} HAVING count(*) > 1 ORDER BY ALL"
+    accepted = ", ".join(_quoted(value) for value in test.test.values)
+    return f"{counted} HAVING CAST({column} AS VARCHAR) NOT IN ({accepted}) ORDER BY ALL"
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:

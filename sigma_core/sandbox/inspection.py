@@ -23,7 +23,7 @@ from sigma_core.sandbox.layers import FileKind, Layer
 from sigma_core.sandbox.markdown import CAUTION, Part, Segment, split_markdown
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Observations
 from sigma_core.sandbox.python_code import read_python
-from sigma_core.sandbox.rules import RuleBook
+from sigma_core.sandbox.rules import Possible, RuleBook
 from sigma_core.sandbox.secrets import find_secrets
 from sigma_core.sandbox.shell_code import read_shell
 from sigma_core.submissions.package import PackageFile
@@ -95,6 +95,8 @@ class FileInspector:
         self.meter = meter
         self.reading = Reading(file.path)
         self._embedded: set[tuple[str, str]] = set()
+        self._shown: dict[int, list[tuple[int, int]]] = {}
+        self._possibles: dict[int, tuple[Layer, Possible]] = {}
 
     def read(self) -> Reading:
         """Inspect the file to the end or to a bound."""
@@ -290,7 +292,10 @@ class FileInspector:
             text = encodings.readable(piece.data)
             if text is None:
                 continue
-            self._report("SIGMA-OBF-013", piece.step, layer, piece.start, piece.end, "use")
+            shown = any(start <= piece.start < end for start, end in self._shown.get(id(layer), ()))
+            self._report("SIGMA-OBF-013", piece.step, layer, piece.start, piece.end, "mention" if shown else "use")
+            if shown:
+                continue
             self._descend(layer, piece.step, text, guess_text_kind(text), piece.start, piece.end)
         rotated = encodings.rot13_text(layer.text) if layer.kind in {FileKind.MARKDOWN, FileKind.TEXT, FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.JSON, FileKind.YAML} and "rot13" not in layer.path else None
         if rotated is not None:
@@ -317,6 +322,7 @@ class FileInspector:
 
     def _markdown(self, layer: Layer) -> None:
         segments = split_markdown(layer.text)
+        self._shown[id(layer)] = [(segment.start, segment.end) for segment in segments if segment.cautionary and segment.part is Part.FENCE]
         for at, segment in enumerate(segments):
             if segment.part in {Part.PROSE, Part.TABLE, Part.HEADING, Part.FRONT_MATTER}:
                 self._prose(layer, segment.start, segment.text, "prose", segment.cautionary)
@@ -332,6 +338,7 @@ class FileInspector:
                         self._script(layer, FileKind.SHELL, match.group(1), segment.start + match.start(1), self._line_context(layer, segment.start + match.start(1), segment.cautionary), in_prose=True)
             elif segment.part is Part.COMMENT:
                 self._prose(layer, segment.start, segment.text, "comment", False, directed=True)
+                self._prose(layer, segment.start, segment.text, "prose", False, directed=True)
             elif segment.part in {Part.LINK, Part.IMAGE}:
                 self._patterns("link", layer, segment.start, layer.text[segment.start : segment.end], segment.cautionary)
             elif segment.part is Part.INLINE_CODE:
@@ -339,6 +346,13 @@ class FileInspector:
                     self._script(layer, FileKind.SHELL, segment.text, segment.start, "mention" if segment.cautionary else "use", in_prose=True)
             elif segment.part is Part.FENCE:
                 self._fence(layer, segment)
+
+    def _possible(self, layer: Layer) -> Possible:
+        """The rule patterns that this layer's text leaves possible; kept with the layer, so that its id stays its own."""
+        kept = self._possibles.get(id(layer))
+        if kept is None:
+            kept = self._possibles[id(layer)] = (layer, self.rules.possible(layer.text))
+        return kept[1]
 
     def _fence(self, layer: Layer, segment: Segment) -> None:
         kind = kind_of_language(segment.language) or (guess_text_kind(segment.text) if not segment.language else FileKind.TEXT)
@@ -354,7 +368,7 @@ class FileInspector:
             self._patterns("config", layer, segment.start, segment.text, segment.cautionary)
             self._patterns("command", layer, segment.start, segment.text, segment.cautionary)
         else:
-            self._prose(layer, segment.start, segment.text, "prose", True)
+            self._prose(layer, segment.start, segment.text, "prose", segment.cautionary)
             self._patterns("command", layer, segment.start, segment.text, segment.cautionary)
 
     def _prose(self, layer: Layer, offset: int, text: str, surface: str, cautionary: bool, *, directed: bool = False) -> None:
@@ -365,7 +379,7 @@ class FileInspector:
         for at in breaks:
             joined[at] = "\n"
         flat = "".join(joined)
-        for rule, start, end in self.rules.matches(surface, flat):
+        for rule, start, end in self._possible(layer).matches(surface, flat):
             context = "use" if directed or layer.hidden else self._prose_context(flat, start, end, cautionary)
             self._report(rule.id, flat[start:end][:120], layer, offset + start, offset + end, context)
         if len(breaks) > 1 and surface == "prose":
@@ -374,7 +388,7 @@ class FileInspector:
     def _joined_prose(self, layer: Layer, offset: int, text: str, cautionary: bool) -> None:
         """Instructions that one list, table or colon spreads over lines are one instruction."""
         whole = text.translate(_SPACED)
-        for rule, start, end in self.rules.matches("prose", whole):
+        for rule, start, end in self._possible(layer).matches("prose", whole):
             if rule.id in _SPREADABLE and "\n" in text[start:end]:
                 context = "use" if layer.hidden else self._prose_context(whole, start, end, cautionary)
                 self._report(rule.id, whole[start:end][:120], layer, offset + start, offset + end, context)
@@ -401,7 +415,7 @@ class FileInspector:
 
     def _patterns(self, surface: str, layer: Layer, offset: int, text: str, cautionary: bool) -> None:
         self.meter.spend(len(text))
-        for rule, start, end in self.rules.matches(surface, text):
+        for rule, start, end in self._possible(layer).matches(surface, text):
             line_start = text.rfind("\n", 0, start) + 1
             mention = not layer.hidden and (cautionary or bool(_CODE_MENTION.search(text[line_start:start])))
             self._report(rule.id, text[start:end][:120], layer, offset + start, offset + end, "mention" if mention else "use")
@@ -432,7 +446,7 @@ class FileInspector:
         for embedded in observed.embedded:
             start, end = offset + embedded.start, offset + embedded.end
             if embedded.language == "prose":
-                for rule, hit_start, hit_end in self.rules.matches("prose", embedded.text.translate(_SPACED)):
+                for rule, hit_start, hit_end in self.rules.possible(embedded.text).matches("prose", embedded.text.translate(_SPACED)):
                     if rule.id in _AGENT_DIRECTED:
                         flat = embedded.text.translate(_SPACED)
                         self._report(rule.id, flat[hit_start:hit_end][:120], layer, start, end, self._prose_context(flat, hit_start, hit_end, False))

@@ -1,4 +1,8 @@
-"""Rules as data: the packs in ``rules/*.toml``, checked, expanded and compiled once, with one hash over all of them."""
+"""Rules as data: the packs in ``rules/*.toml``, checked, expanded and compiled once, with one hash over all of them.
+
+Patterns run one by one, not as one `re2.Set`: a set's automaton that outgrows its memory answers "no match" without a word, which a hostile text could bring about; a single pattern falls
+back to a slower, still linear, search.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +61,9 @@ class Rule:
     negative: tuple[Example, ...] = field(repr=False)
 
     @cached_property
-    def compiled(self) -> tuple[Any, ...]:
-        """The patterns, compiled by google-re2."""
-        return tuple(re2.compile(pattern) for pattern in self.patterns)
+    def searches(self) -> tuple[_Search, ...]:
+        """The patterns, compiled by google-re2, each with the parts that a match needs."""
+        return tuple(_Search(self, re2.compile(pattern), _parts(pattern)) for pattern in self.patterns)
 
 
 @dataclass(frozen=True)
@@ -73,32 +77,91 @@ class RuleBook:
         return self.rules[rule_id]
 
     @cached_property
-    def _prefilters(self) -> dict[str, tuple[Any, tuple[tuple[Rule, Any], ...]]]:
-        """Per surface one automaton over every pattern, so that a text that matches nothing is read once."""
-        filters = {}
-        for surface in sorted(SURFACES):
-            together = re2.Set.SearchSet()
-            members: list[tuple[Rule, Any]] = []
-            for rule in sorted(self.rules.values(), key=lambda rule: rule.id):
-                if surface in rule.surfaces:
-                    for text, pattern in zip(rule.patterns, rule.compiled, strict=True):
-                        together.Add(text)
-                        members.append((rule, pattern))
-            if members:
-                together.Compile()
-            filters[surface] = (together, tuple(members))
-        return filters
+    def _by_surface(self) -> Mapping[str, tuple[_Search, ...]]:
+        ordered = sorted(self.rules.values(), key=lambda rule: rule.id)
+        return {
+            surface: tuple(search for rule in ordered if surface in rule.surfaces for search in rule.searches) for surface in sorted(SURFACES)
+        }
+
+    def possible(self, text: str) -> Possible:
+        """Which patterns can match somewhere in ``text`` at all: each part between the gaps of a pattern must occur."""
+        return Possible(self._by_surface, text)
+
+
+class Possible:
+    """The patterns that one text leaves possible; decided lazily, each part searched for once."""
+
+    def __init__(self, by_surface: Mapping[str, tuple[_Search, ...]], text: str) -> None:
+        self._by_surface = by_surface
+        self._text = text.encode("utf-8", "surrogatepass").translate(_ONE_LINE)
+        self._occurs: dict[str, bool] = {}
+        self._kept: dict[str, tuple[_Search, ...]] = {}
+
+    def _has(self, part: str) -> bool:
+        known = self._occurs.get(part)
+        if known is None:
+            known = self._occurs[part] = _part(part).search(self._text) is not None
+        return known
 
     def matches(self, surface: str, text: str) -> list[tuple[Rule, int, int]]:
-        """``(rule, start, end)`` of every pattern of ``surface`` in ``text``, in order of rule and place."""
-        together, members = self._prefilters[surface]
-        if not members:
-            return []
-        found = []
-        for index in sorted(together.Match(text) or ()):
-            rule, pattern = members[index]
-            found += [(rule, *match.span()) for match in pattern.finditer(text)]
-        return found
+        """``(rule, start, end)`` of every match of ``surface``'s patterns in ``text``, a stretch of the text asked about, in order of rule and place."""
+        kept = self._kept.get(surface)
+        if kept is None:
+            kept = self._kept[surface] = tuple(search for search in self._by_surface[surface] if all(self._has(part) for part in search.parts))
+        return [(search.rule, *match.span()) for search in kept for match in search.pattern.finditer(text)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    rule: Rule
+    pattern: Any
+    parts: tuple[str, ...]
+
+
+_ONE_LINE = bytes.maketrans(b"\n\r\t", b"   ")
+_GAP = re2.compile(r"(?:\.|\[\^\\n\])\{\d+,\d+\}")
+
+
+@lru_cache(maxsize=None)
+def _part(text: str) -> Any:
+    return re2.compile(text)
+
+
+def _parts(pattern: str) -> tuple[str, ...]:
+    """``pattern`` cut at its top-level gaps (``.{m,n}``): a match needs every part, so a text without one of them is done with.
+
+    A pattern whose top level is an alternation has no such parts; it is its own only part.
+    """
+    flags = pattern[: pattern.index(")") + 1] if pattern.startswith("(?i") else ""
+    body = pattern[len(flags) :]
+    depth, at, start, parts = 0, 0, 0, []
+    in_class = False
+    while at < len(body):
+        character = body[at]
+        if character == "\\":
+            at += 2
+            continue
+        if in_class:
+            in_class = character != "]"
+        elif depth == 0 and (gap := _GAP.match(body, at)) is not None:
+            parts.append(body[start:at])
+            at = start = gap.end()
+            continue
+        elif character == "[":
+            in_class = True
+            if body[at + 1 : at + 2] == "^":
+                at += 1
+            if body[at + 1 : at + 2] == "]":
+                at += 1
+        elif character == "(":
+            depth += 1
+        elif character == ")":
+            depth -= 1
+        elif character == "|" and depth == 0:
+            return (pattern,)
+        at += 1
+    parts.append(body[start:])
+    return tuple(flags + part for part in parts if part)
 
 
 def _expand(pattern: str, words: Mapping[str, str]) -> str:
@@ -149,4 +212,5 @@ def load_rules() -> RuleBook:
             if rule.id in rules:
                 raise RulePackError(f"rule {rule.id} stands twice")
             rules[rule.id] = rule
+            _ = rule.searches
     return RuleBook(rules, sha256_of(documents))

@@ -32,6 +32,7 @@ from sigma_core.policy import PPM, load_policy
 from sigma_core.sandbox.derive import derive_facts
 from sigma_core.submissions.manifest import empty_manifest, read_manifest
 from sigma_core.submissions.package import Package, PackageFile, ProductType, sorted_files
+from tests.bench.hidden_payloads import hidden
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPORA = ROOT.parent / "shared" / "corpora"
@@ -70,24 +71,39 @@ def packages(corpus: str) -> Iterator[tuple[str, str, str, Package]]:
 
 def measure(corpus: str, held_out: set[str]) -> list[Measured]:
     """All families in both views on every package of a corpus."""
-    measured = []
-    for name, label, source, package in packages(corpus):
-        facts = derive_facts(package, POLICY)
-        flagged: dict[tuple[str, str], bool] = defaultdict(bool)
-        milliseconds = {}
-        for view in View:
-            seen = view_of(package, view)
-            for family in embedded_families():
-                started = time.process_time()
-                analysis = family.analyse(seen, facts, view)
-                milliseconds[family.family, view] = (time.process_time() - started) * 1_000
-                for setting in SETTINGS:
-                    result = ground(family.decide(analysis, _parameters(family.family, setting)), seen, POLICY.audit)
-                    assert result.verdict is not Verdict.ABSTAIN, (name, family.family, result.reason)
-                    flagged[family.family, setting] |= result.verdict is Verdict.UNSAFE
-        blocked = bool(facts.blocking_signals) or not facts.complete
-        measured.append(Measured(corpus, source, label, name, name in held_out, dict(flagged), milliseconds, blocked))
-    return measured
+    return [
+        examined(corpus, name, label, source, package, held_out=name in held_out)
+        for name, label, source, package in packages(corpus)
+    ]
+
+
+def measure_hidden() -> list[Measured]:
+    """Payloads of our own in every third honest skill, one of each language."""
+    return [
+        examined("hidden payloads", payload, "malicious", "ours", spoiled, held_out=False)
+        for number, (_, _, _, package) in enumerate(packages("dev-benign"))
+        if number % 3 == 0
+        for payload, spoiled in hidden(package, number // 3)
+    ]
+
+
+def examined(corpus: str, name: str, label: str, source: str, package: Package, *, held_out: bool) -> Measured:
+    """All families in both views on one package."""
+    facts = derive_facts(package, POLICY)
+    flagged: dict[tuple[str, str], bool] = defaultdict(bool)
+    milliseconds = {}
+    for view in View:
+        seen = view_of(package, view)
+        for family in embedded_families():
+            started = time.process_time()
+            analysis = family.analyse(seen, facts, view)
+            milliseconds[family.family, view] = (time.process_time() - started) * 1_000
+            for setting in SETTINGS:
+                result = ground(family.decide(analysis, _parameters(family.family, setting)), seen, POLICY.audit)
+                assert result.verdict is not Verdict.ABSTAIN, (name, family.family, result.reason)
+                flagged[family.family, setting] |= result.verdict is Verdict.UNSAFE
+    blocked = bool(facts.blocking_signals) or not facts.complete
+    return Measured(corpus, source, label, name, held_out, dict(flagged), milliseconds, blocked)
 
 
 def _parameters(family: str, setting: str) -> dict[str, int | str]:
@@ -167,6 +183,7 @@ def main() -> None:
                 _print_rates(
                     f"{corpus}, {label}, held out of the text model", [sample for sample in chosen if sample.held_out]
                 )
+    _print_rates("our payloads hidden in honest skills, malicious (worded by us: a hopeful figure)", measure_hidden())
     scored = [
         sample
         for sample in everything

@@ -157,7 +157,7 @@ def keep_certificates(deployment: Deployment, samples: Iterable[Sample]) -> None
         payload = build_payload(
             certificate_id=sample.id,
             package=package,
-            facts=FACTS,
+            facts=FactsDocument({**FACTS.document, "package": {"treeHash": package.tree_hash}}),
             submission=SubmissionSeal(
                 submission_id=sample.submission_id,
                 skill_name=sample.name,

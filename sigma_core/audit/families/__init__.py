@@ -74,7 +74,8 @@ def parameter_ranges() -> dict[str, dict[str, tuple[int, int]]]:
 
 @cache
 def calibration() -> Calibration:
-    """What was measured of the four: the correlation of their errors on labelled packages (``tests/bench/families.py``)."""
+    """What was measured of the four: the correlation of their errors on labelled packages
+    (``tests/bench/families.py``)."""
     document = json.loads(resources.files(__name__).joinpath("error_correlation.json").read_bytes())
     return Calibration(
         kinds=dict.fromkeys(FAMILY_PARAMETERS, FamilyKind.DETERMINISTIC),

@@ -1,9 +1,9 @@
 """Family ``capability_difference``: what the package can do and its author never says.
 
-Demanded are the capabilities and hosts that the sandbox found in code and commands; declared is what the manifest says and what the documents say
-in words outside of code. Each undeclared capability has a weight, by what it would allow; the score combines them, so that reading a key
-file and calling an unnamed host together are worse than either. It is the family that sees a payload hidden in an honest skill,
-and it is blind to malice that is announced.
+Demanded are the capabilities and hosts that the sandbox found in code and commands; declared is what the manifest says
+and what the documents say in words outside of code. Each undeclared capability has a weight, by what it would allow;
+the score combines them, so that reading a key file and calling an unnamed host together are worse than either. It is
+the family that sees a payload hidden in an honest skill, and it is blind to malice that is announced.
 """
 
 from __future__ import annotations

@@ -104,7 +104,8 @@ class EmbeddedFamily(ABC):
 
 
 def revision_of(package: str, *files: str) -> str:
-    """A family's revision: 12 hex digits of SHA-256 over the files that shape its answers, so that none can change unnoticed."""
+    """A family's revision: 12 hex digits of SHA-256 over the files that shape its answers, so that none can change
+    unnoticed."""
     contents = [resources.files(package).joinpath(name).read_bytes() for name in files]
     return sha256_hex(b"".join(sha256_hex(content).encode() for content in contents))[:12]
 

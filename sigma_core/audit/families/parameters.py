@@ -1,7 +1,7 @@
 """The parameters that validators of each embedded family declare: names, defaults and the range that counts as honest.
 
-A round needs ten SAFE votes, so even the strictest setting of a range must leave honest published skills alone; the ranges were set where it does
-(``tests/bench/families.py`` prints the false-positive rate at both ends).
+A round needs ten SAFE votes, so even the strictest setting of a range must leave honest published skills alone; the
+ranges were set where it does (``tests/bench/families.py`` prints the false-positive rate at both ends).
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Family ``rules_taint``: what parsing found. Flows from a source to a sink, and threats in their structure, held against the view.
+"""Family ``rules_taint``: what parsing found. Flows from a source to a sink, and threats in their structure, held
+against the view.
 
-The parsing, the taint analysis and the rules are the sandbox's, whose facts come with every request; this family judges them. It takes a fact as
-evidence only where the bytes it speaks of still stand in the view, so that nothing is cited that its panel cannot see, and it weighs a fact by
-its severity and by the confidence of its rule. Its errors are those of structure: it misses what has no flow and no known shape.
+The parsing, the taint analysis and the rules are the sandbox's, whose facts come with every request; this family judges
+them. It takes a fact as evidence only where the bytes it speaks of still stand in the view, so that nothing is cited
+that its panel cannot see, and it weighs a fact by its severity and by the confidence of its rule. Its errors are those
+of structure: it misses what has no flow and no known shape.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ other.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 Database = Literal["protocol", "usage"]
 FOLDER = Path(__file__).parent
+
+_alembic = threading.Lock()
+"""Alembic keeps the migration that runs in module globals."""
 
 
 class DatabaseNewer(SigmaError):
@@ -55,8 +59,8 @@ def upgrade(engine: Engine, database: Database) -> None:
     # alembic takes a quarter of a second to import, and hardly any start needs it.
     from alembic import command  # noqa: PLC0415
 
-    # One process migrates; the others wait here and then find nothing to do.
-    with one_at_a_time(engine, "sigma migrations"), engine.connect() as connection:
+    # One thread of one process migrates; the others wait here and then find nothing to do.
+    with _alembic, one_at_a_time(engine, "sigma migrations"), engine.connect() as connection:
         connection.execute(text("SELECT 1"))  # begins the one transaction that holds it all
         config = alembic_config(database)
         config.attributes["connection"] = connection

@@ -75,7 +75,10 @@ def test_of_a_sentence_that_acts_only_the_reassuring_words_go(order: str) -> Non
 
 
 def test_comments_and_docstrings_of_python_go_and_code_stays() -> None:
-    source = '#!/usr/bin/env python3\n"""Verified safe."""\nimport os  # harmless\n\n\ndef go():\n    """Nothing to see."""\n    return "# not a comment"\n'
+    source = (
+        '#!/usr/bin/env python3\n"""Verified safe."""\nimport os  # harmless\n\n\n'
+        'def go():\n    """Nothing to see."""\n    return "# not a comment"\n'
+    )
     seen = stripped("a.py", source)
     assert "Verified" not in seen
     assert "harmless" not in seen
@@ -124,9 +127,14 @@ def test_a_broken_file_is_left_whole(path: str, text: str) -> None:
     assert stripped(path, text) == text
 
 
-def test_code_in_fences_loses_its_comments() -> None:
-    seen = stripped("SKILL.md", "Run:\n\n```bash\n# perfectly fine\nls -l\n```\n")
-    assert seen == "Run:\n\n```bash\n                \nls -l\n```\n"
+def test_comments_in_code_fences_are_instructions_and_stay_unless_they_make_a_claim() -> None:
+    seen = stripped("SKILL.md", "Run:\n\n```bash\n# install first\nls -l  # this is perfectly safe\n```\n")
+    assert seen == "Run:\n\n```bash\n# install first\nls -l  " + " " * len("# this is perfectly safe") + "\n```\n"
+
+
+def test_code_in_fences_stays_even_where_its_words_read_like_a_claim() -> None:
+    text = "```python\nif user.is_trusted and 'audited by' in note: go()\n```\n"
+    assert stripped("SKILL.md", text) == text
 
 
 def test_descriptions_in_front_matter_go_with_their_continuation_lines() -> None:
@@ -154,7 +162,10 @@ hostile = st.one_of(
     st.binary(max_size=400),
     st.lists(
         st.sampled_from(
-            ["audited by x", "# c", '"""', "'", "```python", "```", "<!--", "-->", "---", "description: >", "\r", "\n", "  ", "\\", "def f():", "@d", "🎉", "$(", "<<E", "/*", "//", "{"]
+            [
+                "audited by x", "# c", '"""', "'", "```python", "```", "<!--", "-->", "---", "description: >", "\r", "\n",
+                "  ", "\\", "def f():", "@d", "🎉", "$(", "<<E", "/*", "//", "{",
+            ]
         ),
         max_size=60,
     ).map(lambda parts: " ".join(parts).replace(" \n ", "\n").encode()),

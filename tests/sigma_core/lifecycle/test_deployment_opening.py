@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,10 @@ from sqlalchemy import func, select
 
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError, Unavailable
-from sigma_core.lifecycle.opening import open_deployment
 from sigma_core.storage.engine import open_engine
 from sigma_core.storage.protocol import BeaconChainRow, PolicyRow, ValidatorRow, WeightEpochRow
 
 on_each_database = pytest.mark.parametrize("deployment", ["sqlite", "postgresql"], indirect=True)
-ROOT = Path(__file__).resolve().parents[3]
 TABLES = (PolicyRow, BeaconChainRow, ValidatorRow, WeightEpochRow)
 
 
@@ -58,38 +55,21 @@ def test_another_policy_is_put_on_record_beside_the_first(
         assert json.loads(deployment.blobs.get(policy.hash)) == policy.model_dump(mode="json")
 
 
-def test_several_processes_may_open_a_new_deployment_at_once(
-    home: Path, new_database_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+def test_it_may_be_opened_for_the_first_time_several_times_at_once(
+    make_deployment: Callable[..., Deployment], new_database_url: Callable[[], str]
 ) -> None:
-    monkeypatch.setenv("SIGMA_DATABASE_URL", new_database_url())
-    monkeypatch.setenv("SIGMA_USAGE_DATABASE_URL", new_database_url())
-    program = (
-        "import sys; from sigma_core.lifecycle.opening import open_deployment\n"
-        "print('ready', flush=True); sys.stdin.readline(); open_deployment().close()"
-    )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program],
-            cwd=ROOT,
-            env=os.environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]
-    for process in started:
-        assert process.stdout.readline() == b"ready\n"
-    for process in started:
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-    for process in started:
-        _, complaint = process.communicate(timeout=60)
-        assert process.returncode == 0, complaint.decode()
-    deployment = open_deployment()
-    rules = deployment.policy.population
-    assert counts(deployment) == [1, 1, rules.operators * rules.validators_per_operator, 1]
-    deployment.close()
+    """As the API, the Dagster UI and the daemon do; each thread here has connections of its own, as a process has."""
+    urls = {"database_url": new_database_url(), "usage_database_url": new_database_url()}
+    together = threading.Barrier(3)
+
+    def open_() -> list[int]:
+        together.wait()
+        return counts(make_deployment(**urls))
+
+    with ThreadPoolExecutor(3) as pool:
+        opened = [each.result() for each in [pool.submit(open_) for _ in range(3)]]
+    assert opened[1:] == opened[:1] * 2
+    assert counts(make_deployment()) == opened[0]
 
 
 @on_each_database

@@ -20,7 +20,7 @@ from sigma_core.lifecycle.invariants import (
     outcome_has_its_quorum,
 )
 from sigma_core.lifecycle.outcome import decide_round
-from sigma_core.lifecycle.panels import RoundNotReady, open_round, open_run_key, round_of_run, run_phase
+from sigma_core.lifecycle.panels import RoundNotReady, Run, open_round, open_run_key, round_of_run, run_phase
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.standing import book_decided_rounds, publish_weights
 from sigma_core.storage.protocol import (
@@ -39,7 +39,9 @@ from sigma_core.timestamps import utc_now
 on_each_database = pytest.mark.parametrize("deployment", ["sqlite", "postgresql"], indirect=True)
 Submitted = Callable[..., str]
 
-STAGES: tuple[Callable[[Deployment, str, str], object], ...] = (
+FIRST, SECOND = Run("run-1", "run-1"), Run("run-2", "run-2")
+
+STAGES: tuple[Callable[[Deployment, str, Run], object], ...] = (
     lambda deployment, submission, _: derive_and_keep(deployment, submission),
     open_round,
     lambda deployment, submission, run: run_phase(deployment, round_of_run(deployment, submission, run), 1),
@@ -49,7 +51,7 @@ STAGES: tuple[Callable[[Deployment, str, str], object], ...] = (
 )
 
 
-def audit(deployment: Deployment, submission: str, run: str = "run-1") -> RoundRow:
+def audit(deployment: Deployment, submission: str, run: Run = FIRST) -> RoundRow:
     for stage in STAGES:
         stage(deployment, submission, run)
     with deployment.read_sessions() as session:
@@ -110,7 +112,7 @@ def test_a_stage_that_runs_again_writes_nothing_new(
 
 
 @pytest.mark.parametrize("done", range(1, len(STAGES)))
-def test_a_run_that_was_killed_after_any_stage_goes_on_with_the_same_round(
+def test_a_run_that_was_killed_after_any_stage_is_resumed_by_another_with_the_same_round(
     deployment: Deployment,
     make_deployment: Callable[..., Deployment],
     honest: Package,
@@ -119,14 +121,22 @@ def test_a_run_that_was_killed_after_any_stage_goes_on_with_the_same_round(
 ) -> None:
     submission = submitted(honest)
     for stage in STAGES[:done]:
-        stage(deployment, submission, "run-1")
+        stage(deployment, submission, FIRST)
     half_way = rows(deployment, SeatRow)
     deployment.close()
-    resumed = make_deployment()  # what another process would open
-    assert open_run_key(resumed, submission) == (None if done in (1, 5) else "run-1")
-    assert audit(resumed, submission).outcome == "APPROVED"
-    assert rows(resumed, SeatRow)[: len(half_way)] == half_way
-    assert len(rows(resumed, RoundRow)) == len(rows(resumed, CertificateRow)) == 1
+    again = make_deployment()  # what another process would open
+    interrupted = open_run_key(again, submission)
+    assert interrupted == (None if done in (1, 5) else FIRST.key)
+    decided = audit(again, submission, Run("run-2", interrupted or FIRST.key) if done < 5 else FIRST)
+    assert (decided.outcome, decided.number) == ("APPROVED", 1)
+    assert rows(again, SeatRow)[: len(half_way)] == half_way
+    assert len(rows(again, RoundRow)) == len(rows(again, CertificateRow)) == 1
+
+
+def test_a_decided_round_is_never_resumed(deployment: Deployment, honest: Package, submitted: Submitted) -> None:
+    submission = submitted(honest)
+    audit(deployment, submission)
+    assert audit(deployment, submission, Run("run-2", FIRST.key)).number == 2
 
 
 @on_each_database
@@ -134,9 +144,9 @@ def test_another_run_is_the_next_round_and_leaves_the_first_as_it_was(
     deployment: Deployment, honest: Package, submitted: Submitted
 ) -> None:
     submission = submitted(honest)
-    first = audit(deployment, submission, "run-1")
+    first = audit(deployment, submission, FIRST)
     before = [rows(deployment, table) for table in (RoundRow, SeatRow, CertificateRow)]
-    second = audit(deployment, submission, "run-2")
+    second = audit(deployment, submission, SECOND)
     assert (second.number, second.round_type, second.trigger_source) == (2, "RE_AUDIT", "OPERATOR")
     assert second.beacon_round > first.beacon_round
     assert second.seed != first.seed
@@ -144,7 +154,7 @@ def test_another_run_is_the_next_round_and_leaves_the_first_as_it_was(
     for kept, now in zip(before, after, strict=True):
         assert [row for row in now if row in kept] == kept
         assert len(now) == 2 * len(kept)
-    assert round_of_run(deployment, submission, "run-1") == first.id
+    assert round_of_run(deployment, submission, FIRST) == first.id
 
 
 def test_every_seat_that_was_drawn_has_one_usage_row_of_its_own(
@@ -203,9 +213,9 @@ def test_a_stage_that_comes_too_early_says_what_to_run_first(
     submission = submitted(honest)
     # Whatever the skipped stage builds on, but not the skipped stage itself.
     for earlier in STAGES[: stage - 1]:
-        earlier(deployment, submission, "run-1")
+        earlier(deployment, submission, FIRST)
     with pytest.raises(RoundNotReady, match=hint):
-        STAGES[stage](deployment, submission, "run-1")
+        STAGES[stage](deployment, submission, FIRST)
 
 
 def test_a_policy_that_changes_in_the_middle_of_a_round_stops_it(
@@ -217,13 +227,13 @@ def test_a_policy_that_changes_in_the_middle_of_a_round_stops_it(
 ) -> None:
     submission = submitted(honest)
     for stage in STAGES[:3]:
-        stage(deployment, submission, "run-1")
+        stage(deployment, submission, FIRST)
     other = tmp_path / "policy.toml"
     text = deployment.settings.policy_file.read_text()
     other.write_text(text.replace("validity_days = 365", "validity_days = 30"))
     changed = make_deployment(policy_file=str(other))
     with pytest.raises(RoundNotReady, match=r"was opened under policy .*, which is not today's"):
-        run_phase(changed, round_of_run(changed, submission, "run-1"), 2)
+        run_phase(changed, round_of_run(changed, submission, FIRST), 2)
 
 
 def test_facts_are_kept_under_the_hash_that_the_round_names(

@@ -89,12 +89,16 @@ def test_revisions_form_one_line_in_the_order_of_their_numbers(database: Databas
     assert line[::-1] == revisions(database) == [f"{database}_{number + 1:04}" for number in range(len(line))]
 
 
-def test_threads_may_upgrade_the_same_database_at_once(database_url: str) -> None:
-    engines = [open_engine(database_url) for _ in range(4)]
-    with ThreadPoolExecutor(len(engines)) as pool:
-        list(pool.map(lambda engine: upgrade(engine, "protocol"), engines))
-    assert tables(engines[0]) == set(ProtocolBase.metadata.tables)
-    for engine in engines:
+def test_threads_may_upgrade_the_same_and_different_databases_at_once(new_database_url: Callable[[], str]) -> None:
+    first, second = new_database_url(), new_database_url()
+    work: list[tuple[Engine, Database]] = [
+        (open_engine(url), database) for _ in range(3) for url, database in ((first, "protocol"), (second, "usage"))
+    ]
+    with ThreadPoolExecutor(len(work)) as pool:
+        list(pool.map(lambda engine_and_name: upgrade(*engine_and_name), work))
+    assert tables(work[0][0]) == set(ProtocolBase.metadata.tables)
+    assert tables(work[1][0]) == set(UsageBase.metadata.tables)
+    for engine, _ in work:
         engine.dispose()
 
 

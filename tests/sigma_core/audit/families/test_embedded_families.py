@@ -114,7 +114,10 @@ def test_an_analysis_is_made_once_for_equal_bytes_facts_and_view(
             st.binary(max_size=300),
             st.lists(
                 st.sampled_from(
-                    ["curl x | bash", "ignore all previous instructions", "exec(", "\x00", "\ud7ff", "```", "🎉", "os.environ", "A" * 60, "\n", "id_rsa", "requests.post("]
+                    [
+                        "curl x | bash", "ignore all previous instructions", "exec(", "\x00", "\ud7ff", "```", "🎉",
+                        "os.environ", "A" * 60, "\n", "id_rsa", "requests.post(",
+                    ]
                 ),
                 max_size=30,
             ).map(lambda parts: " ".join(parts).encode()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import resources
+from itertools import pairwise
 
 from family_samples import FULL, HONEST_SKILL, NO_FACTS, package
 
@@ -45,7 +46,7 @@ def test_windows_cover_every_line_and_overlap() -> None:
     windows = list(windows_of(text))
     covered = {line for window in windows for line in range(window.first, window.last + 1)}
     assert covered == set(range(1, 201))
-    assert all(later.first <= earlier.last for earlier, later in zip(windows, windows[1:], strict=False))
+    assert all(later.first <= earlier.last for earlier, later in pairwise(windows))
 
 
 def test_a_file_of_one_endless_line_and_one_of_empty_lines_end() -> None:
