@@ -95,3 +95,8 @@ def _calls(template: nodes.Template) -> Iterator[tuple[str, list[Any], dict[str,
         if isinstance(call.node, nodes.Name) and call.node.name in _FUNCTIONS:
             options = {option.key: literal(option.value) for option in call.kwargs}
             yield call.node.name, [literal(argument) for argument in call.args], options, call.lineno
+
+
+def sql_text(value: object) -> str:
+    """``value`` as a text literal of SQL."""
+    return "'" + str(value).replace("'", "''") + "'"

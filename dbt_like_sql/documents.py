@@ -153,7 +153,8 @@ class DocumentFile:
         except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{shown}: cannot be read: {error}") from None
         except ValidationError as error:
-            first = error.errors()[0]
+            # A misspelt key also makes the right one missing: name what is there, not what is not.
+            first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
             place = ".".join(str(part) for part in first["loc"]) or "file"
             raise ModelError(f"{shown}:{self.line(first['loc'])}: {place}: {first['msg']}") from None
 
@@ -168,6 +169,7 @@ class DocumentFile:
                 if key in mapping:
                     raise ModelError(f"{self.path}:{key_node.start_mark.line + 1}: key {key!r} appears twice")
                 mapping[key] = self._value(loader, value_node, (*place, key))
+                self._lines[*place, key] = key_node.start_mark.line + 1
             return mapping
         return loader.construct_object(node)
 

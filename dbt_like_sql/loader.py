@@ -20,39 +20,14 @@ from pathlib import Path
 
 import duckdb
 
-from dbt_like_sql.compilation import Model, SourceName, compile_model
-from dbt_like_sql.documents import ColumnTest, DocumentFile, ModelError, SourceTable
+from dbt_like_sql.column_tests import SAMPLE_ROWS, ModelTest, ModelTestResult, failing_rows
+from dbt_like_sql.compilation import Model, SourceName, compile_model, sql_text
+from dbt_like_sql.documents import DocumentFile, ModelError, SourceTable
 from sigma_core.errors import Unavailable
 
 __all__ = ["BuildResult", "Model", "ModelError", "ModelTest", "ModelTestResult", "Project"]
 
-SAMPLE_ROWS = 10
-
 _ERROR_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelTest:
-    """One test of one column of ``model``; ``test`` says which kind and against what."""
-
-    model: str
-    column: str
-    test: ColumnTest
-
-    @property
-    def name(self) -> str:
-        """Unique in its model: ``not_null_round_id``."""
-        return f"{self.test.kind}_{self.column}"
-
-    @property
-    def description(self) -> str:
-        """What holds when the test passes."""
-        return {
-            "unique": f"No two rows have the same {self.column}.",
-            "not_null": f"Every row has a {self.column}.",
-            "accepted_values": f"{self.column} is one of {', '.join(self.test.values)}.",
-            "relationships": f"Every {self.column} is a {self.test.field} of {self.test.to}.",
-        }[self.test.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +38,6 @@ class BuildResult:
     row_count: int
     columns: list[tuple[str, str]]
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ModelTestResult:
-    """``failures`` is the number of rows that the test's query returns, as in dbt: duplicated values for unique, distinct
-    wrong values for accepted_values, rows for the others. ``sample`` is the first of them as text, in ``columns``."""
-
-    failures: int
-    columns: list[str]
-    sample: list[tuple[str | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +55,9 @@ class Project:
         scripts: dict[str, Path] = {}
         for script in sorted(path.glob("models/**/*.sql")):
             if script.stem in scripts:
-                raise ModelError(f"{script.relative_to(path)}: model {script.stem} is also {scripts[script.stem].relative_to(path)}")
+                raise ModelError(
+                    f"{script.relative_to(path)}: model {script.stem} is also {scripts[script.stem].relative_to(path)}"
+                )
             scripts[script.stem] = script
         sources: dict[SourceName, SourceTable] = {}
         for file in files:
@@ -130,16 +97,12 @@ class Project:
 
     def run_test(self, test: ModelTest, lake: Path) -> ModelTestResult:
         """Run ``test`` on the built models. Raises ModelError for a model that is not built, or that cannot be compared."""
-        failing = _failing_rows(test)
+        return self.run_tests([test], lake)[0]
+
+    def run_tests(self, tests: Iterable[ModelTest], lake: Path) -> list[ModelTestResult]:
+        """As `run_test`, for many tests on one connection; results are in the order of ``tests``."""
         with _duckdb() as connection:
-            for model in {test.model, test.test.to or test.model}:
-                _view_model(connection, lake, model)
-            try:
-                ((failures,),) = connection.execute(f"SELECT count(*) FROM ({failing})").fetchall()
-                sample = connection.sql(f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({failing}) LIMIT {SAMPLE_ROWS}")
-                return ModelTestResult(failures, sample.columns, sample.fetchall())
-            except duckdb.Error as error:
-                raise ModelError(f"model {test.model}: test {test.name}: {error}") from None
+            return [_run_test(connection, test, lake) for test in tests]
 
     def _build(self, connection: duckdb.DuckDBPyConnection, lake: Path, model: Model) -> BuildResult:
         start = time.monotonic()
@@ -162,7 +125,7 @@ class Project:
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
             ((row_count,),) = connection.execute(
-                f"COPY (FROM {view}) TO {_quoted(written)} (FORMAT parquet)"
+                f"COPY (FROM {view}) TO {sql_text(written)} (FORMAT parquet)"
             ).fetchall()
             written.replace(target)
         except (duckdb.IOException, OSError) as error:
@@ -207,7 +170,9 @@ def _build_order(models: dict[str, Model]) -> list[str]:
 @contextmanager
 def _duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory DuckDB that fetches nothing from the network and reads times as UTC."""
-    with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
+    with duckdb.connect(
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    ) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute('CREATE SCHEMA "models"')
         yield connection
@@ -219,37 +184,42 @@ def _view_source(connection: duckdb.DuckDBPyConnection, lake: Path, source: Sour
     if not path.is_file():
         raise ModelError(f"source {name}: there is no {path}")
     try:
-        present = {column for column, _ in _columns(connection, f"read_parquet({_quoted(path)})")}
+        present = {column for column, _ in _columns(connection, f"read_parquet({sql_text(path)})")}
         if missing := [column.name for column in table.columns if column.name not in present]:
             raise ModelError(f"source {name}: {path} has no column {missing[0]!r}")
         casts = ", ".join(f'CAST("{column.name}" AS {column.data_type}) AS "{column.name}"' for column in table.columns)
         view = f'"{source[0]}"."{source[1]}"'
         connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{source[0]}"')
-        connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {casts} FROM read_parquet({_quoted(path)})")
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {casts} FROM read_parquet({sql_text(path)})")
     except duckdb.Error as error:
-        raise ModelError(f"source {name}: {path}: {error}") from None
+        raise ModelError(f"source {name}: {path}: {_first_line(error)}") from None
 
 
 def _view_model(connection: duckdb.DuckDBPyConnection, lake: Path, name: str) -> None:
     path = _model_path(lake, name)
     if not path.is_file():
         raise ModelError(f"model {name} is not built: there is no {path}")
-    connection.execute(f'CREATE OR REPLACE VIEW "models"."{name}" AS FROM read_parquet({_quoted(path)})')
+    try:
+        connection.execute(f'CREATE OR REPLACE VIEW "models"."{name}" AS FROM read_parquet({sql_text(path)})')
+    except duckdb.Error as error:
+        raise ModelError(f"model {name}: {path}: {_first_line(error)}", hint="build it again") from None
 
 
-def _failing_rows(test: ModelTest) -> str:
-    """The query whose rows are the failures."""
-    model, column = f'"models"."{test.model}"', f'"{test.column}"'
-    if test.test.kind == "not_null":
-        return f"SELECT * FROM {model} WHERE {column} IS NULL"
-    if test.test.kind == "relationships":
-        parents = f'SELECT "{test.test.field}" FROM "models"."{test.test.to}" WHERE "{test.test.field}" IS NOT NULL'
-        return f"SELECT * FROM {model} WHERE {column} IS NOT NULL AND {column} NOT IN ({parents})"
-    counted = f"SELECT {column}, count(*) AS rows FROM {model} WHERE {column} IS NOT NULL GROUP BY ALL"
-    if test.test.kind == "unique":
-        return f"{counted} HAVING count(*) > 1 ORDER BY ALL"
-    accepted = ", ".join(_quoted(value) for value in test.test.values)
-    return f"{counted} HAVING CAST({column} AS VARCHAR) NOT IN ({accepted}) ORDER BY ALL"
+def _run_test(connection: duckdb.DuckDBPyConnection, test: ModelTest, lake: Path) -> ModelTestResult:
+    for model in {test.model, test.test.to or test.model}:
+        _view_model(connection, lake, model)
+    failing = failing_rows(test)
+    try:
+        ((failures,),) = connection.execute(f"SELECT count(*) FROM ({failing})").fetchall()
+        sample = connection.sql(f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({failing}) LIMIT {SAMPLE_ROWS}")
+        return ModelTestResult(failures, sample.columns, sample.fetchall())
+    except duckdb.Error as error:
+        raise ModelError(f"model {test.model}: test {test.name}: {error}") from None
+
+
+def _first_line(error: duckdb.Error) -> str:
+    """What is wrong, without the query that it was found in."""
+    return str(error).partition("\n")[0]
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
@@ -258,7 +228,3 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[st
 
 def _model_path(lake: Path, name: str) -> Path:
     return lake / "models" / f"{name}.parquet"
-
-
-def _quoted(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

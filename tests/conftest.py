@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from sigma_core.policy import Policy, load_policy
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from sigma_core.deployment import Deployment
 
 POSTGRES_START_SECONDS = 30
+
+# A deadline judges the machine that the tests share, not the code.
+settings.register_profile("sigma", deadline=None)
+settings.load_profile("sigma")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,7 @@ trusted before the signature is checked, which takes some 0.2 s of CPU and the p
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -150,6 +151,9 @@ def _parse_relay_answer(chain_id: str, round_number: int, answer: bytes) -> Beac
 
 def _signature_holds(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether e(signature, g2) = e(H(message), public key), both points of the right order and neither at infinity."""
+    # py_ecc raises the interpreter's recursion limit to 100,000 when it is imported. With that, a deeply nested JSON
+    # text of a hostile package would overflow the C stack instead of raising RecursionError.
+    recursion_limit = sys.getrecursionlimit()
     try:
         from py_ecc.bls.g2_primitives import subgroup_check  # noqa: PLC0415 - 0.3 s, needed by few deployments
         from py_ecc.bls.hash_to_curve import hash_to_G1  # noqa: PLC0415
@@ -164,6 +168,8 @@ def _signature_holds(public_key: bytes, message: bytes, signature: bytes) -> boo
             code="BEACON_VERIFIER_MISSING",
             hint="install the extra sigma-verification[chain]",
         ) from None
+    finally:
+        sys.setrecursionlimit(recursion_limit)
     try:
         signed = decompress_G1(G1Compressed(int.from_bytes(signature, "big")))
         key = decompress_G2(

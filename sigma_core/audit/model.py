@@ -104,10 +104,14 @@ class AuditModel(Protocol):
     """An engine. ``family`` names its kind (panels are capped by it); ``revision`` changes whenever its answers may."""
 
     @property
-    def family(self) -> str: ...
+    def family(self) -> str:
+        """The engine's kind."""
+        ...
 
     @property
-    def revision(self) -> str: ...
+    def revision(self) -> str:
+        """The version of its answers."""
+        ...
 
     def audit(self, request: AuditRequest) -> AuditResult:
         """Judge one package. Deterministic engines give equal results for equal requests."""

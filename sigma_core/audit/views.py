@@ -38,6 +38,9 @@ Span = tuple[int, int]
 """A half-open range of bytes."""
 
 _MAX_SENTENCE_BYTES = 600
+_MAX_HERE_DOCUMENTS = 1_000
+"""tree-sitter-bash takes time quadratic in the number of open here-documents; a file with more counts as broken."""
+
 
 _CLAIM = re2.compile(
     rb"(?i)\b(?:"
@@ -323,6 +326,8 @@ def _grammar(language: str) -> tuple[tree_sitter.Parser, tree_sitter.Query]:
 
 def _tree_sitter_spans(language: str) -> Callable[[bytes], Iterator[Span]]:
     def spans(content: bytes) -> Iterator[Span]:
+        if language == "bash" and content.count(b"<<") > _MAX_HERE_DOCUMENTS:
+            return
         parser, comments = _grammar(language)
         root = parser.parse(content).root_node
         if root.has_error:

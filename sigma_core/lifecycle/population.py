@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from sigma_core.assembly.population import embedded_population
 from sigma_core.audit.families.parameters import FAMILY_PARAMETERS
@@ -17,7 +20,8 @@ def settle_population(deployment: Deployment) -> None:
     with deployment.read_sessions() as session:
         if session.scalar(select(WeightEpochRow.epoch).limit(1)) is not None:
             return
-    with deployment.sessions.begin() as session:
+    # Another process may be just as far: the second one to write finds the validators there.
+    with suppress(IntegrityError), deployment.sessions.begin() as session:
         if session.scalar(select(ValidatorRow.id).limit(1)) is None:
             now = utc_now()
             ranges = {

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import polars as pl
 from sqlalchemy import exists, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from sigma_core.assembly.consensus import TruthSource, Vote
@@ -300,12 +301,13 @@ def _publish(
         snapshot_sha256=deployment.blobs.put(document.canonical_bytes),
         published_at=utc_now(),
     )
-    with deployment.sessions.begin() as session:
-        # Two processes may publish at once; the second finds the first's epoch.
-        taken = session.get(WeightEpochRow, number)
-        if taken is not None:
-            return taken
-        session.add(published)
+    try:
+        with deployment.sessions.begin() as session:
+            session.add(published)
+    except IntegrityError:
+        # Another process has published this number meanwhile: that is the epoch, and ours is what the next call makes.
+        with deployment.read_sessions() as session:
+            return session.get_one(WeightEpochRow, number)
     return published
 
 

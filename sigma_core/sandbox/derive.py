@@ -150,7 +150,7 @@ def _facts(findings: Iterable[Finding], declared: DeclaredSurface, rules: RuleBo
                 facts.append(_fact(Finding(rule.id, f"host: {host}", Location(path if path != "(manifest)" else "SKILL.md", 1, 1, 0, 0), "", "use", False), rules, budgets))
     for incident in incidents:
         facts.append(_fact(Finding("SIGMA-COVER-001", f"{incident['analyser']}: {incident['reason']}", Location(incident["file"], 1, 1, 0, 0), "", "use", False), rules, budgets))
-    unique = {(fact.location.file, fact.location.byte_start, fact.rule_id, fact.location.layer, fact.subject, fact.location.byte_end, fact.context): fact for fact in facts}
+    unique = {(fact.location.file, fact.location.byte_start, fact.rule_id, fact.location.layer, fact.subject, fact.location.byte_end, fact.context): fact for fact in sorted(facts, key=lambda fact: fact.excerpt)}
     kept, counts = [], Counter[tuple[str, str]]()
     for key in sorted(unique):
         fact = unique[key]

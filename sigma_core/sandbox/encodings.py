@@ -38,7 +38,7 @@ _ROT13 = str.maketrans(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "NOPQRSTUVWXYZABCDEFGHIJKLMnopqrstuvwxyzabcdefghijklm"
 )
 _WORDS = re2.compile(
-    r"(?i)(?:https?://|\b(?:curl|wget|bash|eval|exec|import|subprocess|require|ignore|instructions?|password|secret|token|system|prompt|user|send|upload|"
+    r"(?i)(?:https?://|\b(?:curl|wget|bash|eval|exec|echo|import|subprocess|require|ignore|instructions?|password|secret|token|system|prompt|user|send|upload|"
     r"nohup|chmod|base64|powershell|fetch|credentials?|the|and|from|python3?|sh -c|/bin/|/etc/)\b)"
 )
 # Words whose rot13 or mirror image gives a disguised sentence away: one rare word, or several small ones, is improbable in honest text.

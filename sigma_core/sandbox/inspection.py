@@ -409,14 +409,12 @@ class FileInspector:
 
     @staticmethod
     def _line_context(layer: Layer, offset: int, cautionary: bool) -> str:
-        line = layer.line(offset)
-        head = layer.line_text(line)[: max(0, offset - layer._line_starts[line - 1])]  # noqa: SLF001 - same layer
-        return "mention" if cautionary or CAUTION.search(head) else "use"
+        return "mention" if cautionary or CAUTION.search(layer.before(offset)) else "use"
 
     def _patterns(self, surface: str, layer: Layer, offset: int, text: str, cautionary: bool) -> None:
         self.meter.spend(len(text))
         for rule, start, end in self._possible(layer).matches(surface, text):
-            line_start = text.rfind("\n", 0, start) + 1
+            line_start = max(text.rfind("\n", 0, start) + 1, start - 300)
             mention = not layer.hidden and (cautionary or bool(_CODE_MENTION.search(text[line_start:start])))
             self._report(rule.id, text[start:end][:120], layer, offset + start, offset + end, "mention" if mention else "use")
 
@@ -442,7 +440,7 @@ class FileInspector:
             self._report(hit.rule_id, hit.subject, layer, offset + hit.start, offset + hit.end, context)
         for what in [*observed.capabilities, *observed.flows]:
             at = layer.locate(offset + what.start, offset + what.end)
-            self.reading.seen.append(Seen(what, at, layer.line_text(layer.line(min(offset + what.start, len(layer.text)))), context, layer.hidden, in_prose))
+            self.reading.seen.append(Seen(what, at, layer.around(offset + what.start), context, layer.hidden, in_prose))
         for embedded in observed.embedded:
             start, end = offset + embedded.start, offset + embedded.end
             if embedded.language == "prose":
@@ -518,9 +516,7 @@ class FileInspector:
     # -- reports ------------------------------------------------------------------------------------------------------
 
     def _report(self, rule_id: str, subject: str, layer: Layer, start: int, end: int, context: str) -> None:
-        line = layer.line_text(layer.line(min(start, len(layer.text))))
-        column = start - layer._line_starts[layer.line(min(start, len(layer.text))) - 1]  # noqa: SLF001 - same layer
-        self.reading.findings.append(Finding(rule_id, subject, layer.locate(start, end), line[max(0, column - 40) : column + 240], context, layer.hidden))
+        self.reading.findings.append(Finding(rule_id, subject, layer.locate(start, end), layer.around(start), context, layer.hidden))
 
     def _find(self, rule_id: str, subject: str, at: Location, line: str) -> None:
         self.reading.findings.append(Finding(rule_id, subject, at, line, "use", False))

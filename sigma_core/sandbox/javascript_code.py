@@ -402,7 +402,7 @@ class _Reader:
         sent = vocabulary.urls_in(command)
         if sent and ("curl" in command or "wget" in command):
             self.flow(_worth(labels), Sink.SEND, sent[0][2], node)
-        for key in {command, *words} & self.written.keys():
+        for key in sorted({command, *words} & self.written.keys()):
             self.flow(frozenset(label for label in self.written[key] if label[0] in {Source.REMOTE, Source.DECODED}), Sink.EXECUTE, f"{method} {key}", node)
         secret = vocabulary.secret_file(command)
         return Value(labels=frozenset({(Source.SECRET_FILE, secret)}) if secret and not secret.startswith(".env") else frozenset({(Source.ENVIRONMENT, "env")}) if command.strip() in {"env", "printenv"} else _NONE)
@@ -463,7 +463,7 @@ class _Reader:
         return Value(constant=text or None, labels=frozenset({(Source.DECODED, "fromCharCode")}), folded=True)
 
     def _send(self, name: str, method: str, first: Value, arguments: list[Value], holder: Value, labels: frozenset[Label], node: tree_sitter.Node) -> Value:
-        target = first.constant or next((origin for source, origin in holder.labels if source is Source.REMOTE), "")
+        target = first.constant or next((origin for source, origin in sorted(holder.labels) if source is Source.REMOTE), "")
         headers = frozenset((Source(part.split("\0")[0]), part.split("\0")[1]) for value in arguments for part in value.parts if value.name.startswith("object") and "\0" in part)
         self.can(Ability.NETWORK, target or "?", node)
         self.flow(_worth(labels), Sink.SEND, target, node)

@@ -64,8 +64,6 @@ class Layer:
     def _line_bytes(self) -> list[int]:
         """Byte offset of the start of each line; characters and bytes differ only outside ASCII."""
         starts = self._line_starts
-        if self.text.isascii():
-            return starts
         offsets = [0]
         for begin, end in zip(starts, starts[1:], strict=False):
             offsets.append(offsets[-1] + len(self.text[begin:end].encode("utf-8", "surrogatepass")))
@@ -75,16 +73,24 @@ class Layer:
         """1-based line of a character offset within this layer."""
         return bisect_right(self._line_starts, offset)
 
-    def line_text(self, line: int) -> str:
-        """The text of 1-based ``line`` without its end."""
+    def around(self, offset: int) -> str:
+        """What stands in the same line around ``offset``: enough for an excerpt, however long the line is."""
+        offset = min(offset, len(self.text))
         starts = self._line_starts
+        line = self.line(offset)
         end = starts[line] - 1 if line < len(starts) else len(self.text)
-        return self.text[starts[line - 1] : end]
+        return self.text[max(starts[line - 1], offset - 40) : min(end, offset + 240)]
+
+    def before(self, offset: int) -> str:
+        """What stands in the same line before ``offset``, at most 200 characters of it."""
+        return self.text[max(self._line_starts[self.line(offset) - 1], offset - 200) : offset]
 
     def _byte(self, offset: int) -> int:
+        if self.text.isascii():
+            return offset
         index = bisect_right(self._line_starts, offset) - 1
         head = self.text[self._line_starts[index] : offset]
-        return self._line_bytes[index] + (len(head) if head.isascii() else len(head.encode("utf-8", "surrogatepass")))
+        return self._line_bytes[index] + len(head.encode("utf-8", "surrogatepass"))
 
     def locate(self, start: int, end: int) -> Location:
         """The location of the characters ``start:end``."""

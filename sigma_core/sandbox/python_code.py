@@ -590,7 +590,7 @@ class _Reader:
         self.flow(_worth(labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, node)
         if any(word in {"curl", "wget", "nc", "ncat", "scp", "rsync"} for word in words[:1]):
             self.flow(_worth(labels, Source.SECRET_FILE, Source.SECRET_VARIABLE, Source.ENVIRONMENT, Source.FILE, Source.FILES, Source.HOST_DATA, Source.PERSONAL), Sink.SEND, _url_of(" ".join(words)), node)
-        for key in {text, *words} & self.written.keys():
+        for key in sorted({text, *words} & self.written.keys()):
             self.flow(_worth(self.written[key], Source.REMOTE, Source.DECODED), Sink.EXECUTE, f"{name} {key}", node)
         return Value(labels=_join(_worth(labels, Source.SECRET_FILE), _command_labels(text or "")))
 
@@ -612,9 +612,9 @@ class _Reader:
             url = arguments[1]
         if "url" in keywords:
             url = keywords["url"]
-        target = url.constant or next((origin for source, origin in url.labels if source is Source.REMOTE), "")
+        target = url.constant or next((origin for source, origin in sorted(url.labels) if source is Source.REMOTE), "")
         if name.startswith(("socket.", "smtplib.", "ssl.", "http.client", "ftplib", "paramiko", "websocket")) and not _looks_like_url(target):
-            target = next((origin for source, origin in holder.labels if source is Source.REMOTE), target)
+            target = next((origin for source, origin in sorted(holder.labels) if source is Source.REMOTE), target)
             if name.endswith("connect") or name in {"socket.create_connection"}:
                 target = next((part for part in first.parts if part), target)
                 if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):

@@ -395,13 +395,13 @@ class _Script:
             elif flag in _HEADERS:
                 headers = _join(headers, value.labels)
                 at += 2
-            elif flag in _OUTPUT:
+            elif flag in _OUTPUT and not (flag == "-O" and name == "curl"):
                 output = value.text
                 at += 2
             elif flag in {"--url", "-Uri"}:
                 url, url_labels = value.text, value.labels
                 at += 2
-            elif flag in _FLAGGED:
+            elif flag in _FLAGGED and flag not in _OUTPUT:
                 at += 2
             elif flag.startswith("-"):
                 if flag.startswith("-") and not flag.startswith("--") and flag.endswith(("o", "O")) and name == "curl" and flag.endswith("o"):
@@ -530,7 +530,7 @@ class _Script:
                 self.flow(_only(ran, Source.REMOTE, Source.DECODED), Sink.EXECUTE, full, node)
             self.can(Ability.PROCESS, name, node)
         if name in _READERS:
-            secret = [label for label in reading if label[0] is Source.SECRET_FILE]
+            secret = [label for label in sorted(reading) if label[0] is Source.SECRET_FILE]
             if secret:
                 self.can(Ability.SECRET_READ, secret[0][1], node)
             files = frozenset({(Source.FILE, texts[-1])}) if texts and not texts[-1].startswith("-") and name == "cat" and not secret else _NONE

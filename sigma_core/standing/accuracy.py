@@ -8,6 +8,7 @@ replay across such a change goes in segments, each with its own rules.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import polars as pl
@@ -45,9 +46,7 @@ def daily_points(ledger: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
 
     Raises LedgerInvalid for missing columns or values, a day before 1970 and sums that might pass 64 bits.
     """
-    missing = [name for name in ACCURACY_COLUMNS if name not in ledger.collect_schema().names()]
-    if missing:
-        raise LedgerInvalid(f"accuracy ledger: column {missing[0]!r} is missing")
+    check_columns(ledger.collect_schema().names())
     rows = ledger.lazy().select(pl.col(name).cast(kind) for name, kind in ACCURACY_COLUMNS.items())
     _check_sums_fit(rows)
     return rows.group_by("validator_id", "day").agg(pl.col(SIDES).sum()).sort("day", "validator_id").collect()
@@ -67,6 +66,13 @@ def _check_sums_fit(rows: pl.LazyFrame) -> None:
         .row(0, named=True)
     )
     check_profile(**profile)
+
+
+def check_columns(names: Collection[str]) -> None:
+    """Refuse a ledger that lacks a column of `ACCURACY_COLUMNS`."""
+    missing = [name for name in ACCURACY_COLUMNS if name not in names]
+    if missing:
+        raise LedgerInvalid(f"accuracy ledger: column {missing[0]!r} is missing")
 
 
 def check_profile(height: int, nulls: int, day: int | None, lowest: int | None, highest: int | None) -> None:

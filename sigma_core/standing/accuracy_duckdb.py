@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from sigma_core.policy import PPM, StandingRules
-from sigma_core.standing.accuracy import AccuracyState, check_daily, check_profile
+from sigma_core.standing.accuracy import AccuracyState, check_columns, check_daily, check_profile
 from sigma_core.standing.duckdb_engine import Source, connect, fetch
 from sigma_core.standing.ledger import LedgerInvalid, prior_q10
 
@@ -78,6 +78,7 @@ ORDER BY validator_id
 def daily_points(ledger: Source, threads: int | None = None) -> pl.DataFrame:
     """As `accuracy.daily_points`, of a frame or a Parquet file."""
     with connect({"ledger": ledger}, threads) as connection:
+        check_columns(connection.table("ledger").columns)
         check_profile(**fetch(connection, _PROFILE).row(0, named=True))
         return fetch(connection, _DAILY)
 

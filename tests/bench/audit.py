@@ -60,14 +60,14 @@ def _timed(figures: list[float]) -> Iterator[None]:
 
 
 def _batches(home: Path) -> None:
-    import dagster as dg  # noqa: PLC0415
+    import dagster as dg
 
-    from sigma_core.lifecycle.intake import Provenance, submit  # noqa: PLC0415
-    from sigma_core.lifecycle.opening import open_deployment  # noqa: PLC0415
-    from sigma_core.submissions.intake import read_package  # noqa: PLC0415
-    from sigma_core.submissions.package import SourceType  # noqa: PLC0415
-    from sigma_pipelines.definitions import defs  # noqa: PLC0415
-    from sigma_pipelines.defs.rounds.jobs import batch_tags  # noqa: PLC0415
+    from sigma_core.lifecycle.intake import Provenance, submit
+    from sigma_core.lifecycle.opening import open_deployment
+    from sigma_core.submissions.intake import read_package
+    from sigma_core.submissions.package import SourceType
+    from sigma_pipelines.definitions import defs
+    from sigma_pipelines.defs.rounds.jobs import batch_tags
 
     deployment = open_deployment()
     package = read_package(EXAMPLE, deployment.policy)
@@ -75,7 +75,9 @@ def _batches(home: Path) -> None:
     job = defs.resolve_job_def("audit_round")
     quiet = {"loggers": {"progress": {}}}
 
-    @dg.asset(partitions_def=dg.DynamicPartitionsDefinition(name="empty"), backfill_policy=dg.BackfillPolicy.single_run())
+    @dg.asset(
+        partitions_def=dg.DynamicPartitionsDefinition(name="empty"), backfill_policy=dg.BackfillPolicy.single_run()
+    )
     def empty(context: dg.AssetExecutionContext) -> None:
         for key in context.partition_keys:
             context.log_event(dg.AssetMaterialization("empty", partition=key))
@@ -119,11 +121,13 @@ def _store_size(home: Path) -> dict[str, int]:
 
 
 def _rows(instance: object) -> None:
-    from sqlalchemy import text  # noqa: PLC0415
+    from sqlalchemy import text
 
     storage = instance.event_log_storage  # type: ignore[attr-defined]
     with storage.index_connection() as connection:
-        total = connection.execute(text("SELECT count(*) FROM event_logs WHERE partition LIKE 'sub\\_%' ESCAPE '\\'")).scalar()
+        total = connection.execute(
+            text("SELECT count(*) FROM event_logs WHERE partition LIKE 'sub\\_%' ESCAPE '\\'")
+        ).scalar()
         keys = connection.execute(
             text("SELECT count(DISTINCT partition) FROM event_logs WHERE partition LIKE 'sub\\_%' ESCAPE '\\'")
         ).scalar()

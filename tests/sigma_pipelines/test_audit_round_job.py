@@ -10,7 +10,7 @@ from sigma_core.lifecycle import panels
 from sigma_core.lifecycle.panels import open_run_key
 from sigma_core.lifecycle.standing import book_decided_rounds
 from sigma_core.storage.protocol import AccuracyEntryRow, CertificateRow, ReputationEntryRow, RoundRow, SeatRow
-from sigma_pipelines.materialisation import RUN_KEY_TAG
+from sigma_pipelines.materialisation import RESUMES_TAG
 from tests.sigma_pipelines.conftest import ROUND_STAGES, World, checks_of, failure_of, metadata_of
 
 
@@ -116,7 +116,7 @@ def test_a_run_that_died_between_the_panels_is_resumed_without_a_second_first_pa
 
     run_key = open_run_key(world.deployment, submission_id)
     assert run_key == died.run_id
-    resumed = world.audit(submission_id, **{RUN_KEY_TAG: run_key})
+    resumed = world.audit(submission_id, **{RESUMES_TAG: run_key})
     assert resumed.success
     [decided] = world.rows(RoundRow, submission_id=submission_id)
     assert (decided["id"], decided["state"], decided["seed"]) == (opened["id"], "DECIDED", opened["seed"])
@@ -127,7 +127,7 @@ def test_a_decided_round_is_not_decided_again_by_a_retry_of_its_run(world: World
     submission_id = world.submit()
     first = world.audit(submission_id)
     before = world.rows(RoundRow, submission_id=submission_id), world.rows(CertificateRow, submission_id=submission_id)
-    assert world.audit(submission_id, **{RUN_KEY_TAG: first.run_id}).success
+    assert world.audit(submission_id, **{RESUMES_TAG: first.run_id}).success
     after = world.rows(RoundRow, submission_id=submission_id), world.rows(CertificateRow, submission_id=submission_id)
     assert after == before
 

@@ -26,10 +26,10 @@ _THRESHOLD = "suspicion in ppm at which the verdict is UNSAFE"
 
 FAMILY_PARAMETERS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
     {
-        "rules_taint": (Parameter("threshold_ppm", 500_000, 450_000, 650_000, _THRESHOLD),),
-        "signatures": (Parameter("threshold_ppm", 500_000, 450_000, 600_000, _THRESHOLD),),
-        "capability_difference": (Parameter("threshold_ppm", 500_000, 450_000, 650_000, _THRESHOLD),),
-        "text_statistics": (Parameter("threshold_ppm", 500_000, 490_000, 600_000, _THRESHOLD),),
+        "rules_taint": (Parameter("threshold_ppm", 500_000, 460_000, 650_000, _THRESHOLD),),
+        "signatures": (Parameter("threshold_ppm", 500_000, 450_000, 590_000, _THRESHOLD),),
+        "capability_difference": (Parameter("threshold_ppm", 460_000, 400_000, 500_000, _THRESHOLD),),
+        "text_statistics": (Parameter("threshold_ppm", 500_000, 490_000, 560_000, _THRESHOLD),),
     }
 )
 """By family name, in the order in which families are listed everywhere."""

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from py_ecc.bls.hash_to_curve import hash_to_G1
-from py_ecc.bls.point_compression import compress_G1, compress_G2
-from py_ecc.optimized_bls12_381 import G2, multiply
+
+# py_ecc raises the recursion limit of the whole process, and so of every test after this module, when it is imported.
+RECURSION_LIMIT = sys.getrecursionlimit()
+from py_ecc.bls.hash_to_curve import hash_to_G1  # noqa: E402
+from py_ecc.bls.point_compression import compress_G1, compress_G2  # noqa: E402
+from py_ecc.optimized_bls12_381 import G2, multiply  # noqa: E402
+
+sys.setrecursionlimit(RECURSION_LIMIT)
 
 from sigma_core.assembly.beacon import BeaconError, BeaconValue, NotYet
 from sigma_core.assembly.drand import QUICKNET, DrandBeacon, DrandChain
@@ -38,6 +44,17 @@ def test_the_chain_hash_follows_from_the_public_description() -> None:
 
 def test_a_recorded_round_verifies_offline() -> None:
     assert relay(ROUND_1000).value(1000) == VALUE_1000
+
+
+def test_verifying_leaves_the_recursion_limit_as_it_was_so_that_deep_json_stays_an_error() -> None:
+    code = (
+        "import sys; before = sys.getrecursionlimit()\n"
+        "from sigma_core.assembly.drand import QUICKNET\n"
+        "from sigma_core.assembly.beacon import BeaconValue\n"
+        f"QUICKNET.verify(BeaconValue(QUICKNET.id, 1000, {ROUND_1000['randomness']!r}, {ROUND_1000['signature']!r}))\n"
+        "assert 'py_ecc' in sys.modules and sys.getrecursionlimit() == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_recorded_signature_verifies_for_no_other_round() -> None:

@@ -127,6 +127,11 @@ def test_a_broken_file_is_left_whole(path: str, text: str) -> None:
     assert stripped(path, text) == text
 
 
+def test_a_shell_script_with_a_flood_of_here_documents_is_left_whole() -> None:
+    text = "# safe\n" + "cat <<E\n" * 1_001
+    assert stripped("a.sh", text) == text
+
+
 def test_comments_in_code_fences_are_instructions_and_stay_unless_they_make_a_claim() -> None:
     seen = stripped("SKILL.md", "Run:\n\n```bash\n# install first\nls -l  # this is perfectly safe\n```\n")
     assert seen == "Run:\n\n```bash\n# install first\nls -l  " + " " * len("# this is perfectly safe") + "\n```\n"

@@ -180,7 +180,7 @@ def test_a_kept_round_replays_and_whatever_is_changed_on_record_is_named(
     assert replay_kept_round(deployment, decided.id).differences == ()
     with deployment.sessions.begin() as session:
         setattr(session.get_one(RoundRow, decided.id), column, value)
-    assert any(line.startswith(f"{path}: ") for line in replay_kept_round(deployment, decided.id).differences)
+    assert any(line.startswith(f"$.{path}: ") for line in replay_kept_round(deployment, decided.id).differences)
 
 
 @on_each_database

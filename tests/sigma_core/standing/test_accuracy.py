@@ -224,14 +224,12 @@ class TestRefusals:
         rows = ledger([("v", 1, 1, 1)]).with_columns(aligned_q10=pl.lit(None, pl.Int64))
         self.refuse("1 values are empty", lambda: engine.daily_points(rows))
 
+    def test_a_ledger_without_a_column(self, engine: ModuleType) -> None:
+        self.refuse("column 'day' is missing", lambda: engine.daily_points(ledger([]).drop("day")))
+
     def test_entries_after_the_day_wait(self, engine: ModuleType) -> None:
         rows = [("v", 1, 100, 0), ("w", 9, 100, 0), ("v", 9, 100, 0)]
         assert engine.replay(ledger(rows), 8, RULES).frame.rows() == stepped_by_hand(rows[:1], 8)
-
-
-def test_a_ledger_without_a_column_is_refused() -> None:
-    with pytest.raises(LedgerInvalid, match="column 'day' is missing"):
-        accuracy.daily_points(ledger([]).drop("day"))
 
 
 def test_after_a_half_life_half_is_left() -> None:

@@ -37,6 +37,7 @@ _MATCHES_PER_PATTERN = 40
 _MAX_LAYERS_PER_FILE = 64
 _CONTEXT_BYTES = 1_500
 _LINKS_OF_OWN_HOST = 3
+_MAX_LINKS_PER_FILE = 2_000
 _DECODED_CONFIDENCE_PPM = 900_000
 _KNOWN_HOST_CONFIDENCE_PPM = 200_000
 _SCRIPT_SUFFIXES = (".py", ".sh", ".bash", ".js", ".mjs", ".cjs", ".ts", ".pth", ".ps1", ".bat")
@@ -214,7 +215,8 @@ def _is_string_item(content: bytes, start: int) -> bool:
 def _hosts_in(package: Package) -> Counter[str]:
     hosts: Counter[str] = Counter()
     for file in package.files:
-        hosts.update(match.group(1).lower() for match in _HOST.finditer(file.content.decode("latin-1")))
+        links = islice(_HOST.finditer(file.content.decode("latin-1")), _MAX_LINKS_PER_FILE)
+        hosts.update(match.group(1).lower() for match in links)
     return hosts
 
 

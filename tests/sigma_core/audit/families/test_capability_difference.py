@@ -71,8 +71,8 @@ def test_the_line_that_demands_a_thing_does_not_declare_it() -> None:
 
 def test_one_unnamed_host_is_not_enough_but_an_unnamed_host_and_an_unnamed_key_are() -> None:
     key = can("env: OTHER_SERVICE_TOKEN")
-    assert analysed("# Tides\n", HOST).score_ppm < 500_000
-    assert analysed("# Tides\n", HOST, key).score_ppm >= 500_000
+    assert FAMILY.decide(analysed("# Tides\n", HOST), {}).verdict is Verdict.SAFE
+    assert FAMILY.decide(analysed("# Tides\n", HOST, key), {}).verdict is Verdict.UNSAFE
 
 
 def test_the_same_gap_many_times_counts_once() -> None:

@@ -53,7 +53,7 @@ def test_importing_the_core_or_the_registry_loads_no_engine() -> None:
 def test_every_default_lies_in_its_honest_range() -> None:
     for parameters in FAMILY_PARAMETERS.values():
         assert all(parameter.lowest <= parameter.default <= parameter.highest for parameter in parameters)
-    assert parameter_ranges()["signatures"] == {"threshold_ppm": (450_000, 600_000)}
+    assert parameter_ranges()["signatures"] == {"threshold_ppm": (450_000, 590_000)}
 
 
 def test_the_calibration_covers_every_pair_of_families() -> None:

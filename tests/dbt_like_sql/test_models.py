@@ -1,0 +1,250 @@
+"""The shipped models, on a small lake whose every figure can be counted by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import dbt_like_sql
+from dbt_like_sql.loader import Project
+from sigma_core.lifecycle.lake import LAKE_TABLES
+from sigma_core.standing.ledger import Reason, ReputationKind
+
+POLARS_TYPES = {
+    "VARCHAR": pl.String,
+    "BIGINT": pl.Int64,
+    "BOOLEAN": pl.Boolean,
+    "TIMESTAMPTZ": pl.Datetime("ms", "UTC"),
+}
+
+Rows = dict[tuple[str, str], list[dict[str, Any]]]
+
+
+def at(minute: int) -> datetime:
+    return datetime(2026, 11, 21, 3, minute, tzinfo=UTC)
+
+
+def entry(key: str, validator: str, reason: str, aligned: int, misaligned: int, day: int = 20_000) -> dict[str, Any]:
+    return {
+        "entry_key": key, "validator_id": validator, "round_id": "r1", "day": day, "aligned_q10": aligned,
+        "misaligned_q10": misaligned, "reason": reason, "truth_source": "UNANIMOUS", "policy_hash": "p",
+    }  # fmt: skip
+
+
+def seat(number: int, validator: str, status: str, verdict: str | None, findings: int = 0) -> dict[str, Any]:
+    return {
+        "round_id": "r1", "phase": 1, "seat_number": number, "validator_id": validator, "family": f"family-{validator}",
+        "operator": f"op-{validator}", "ticket_index": number, "status": status, "verdict": verdict, "score_ppm": 0,
+        "finding_count": findings,
+    }  # fmt: skip
+
+
+def attempt(identifier: int, call: str, state: str, latency: int, cost: int | None) -> dict[str, Any]:
+    return {
+        "attempt_id": identifier, "call_key": call, "round_id": "r1", "submission_id": "s1", "phase": 1, "validator_id": "ada",
+        "purpose": "audit", "provider": "embedded", "model": "rules", "model_revision": "7", "attempt_number": 1,
+        "state": state, "latency_us": latency, "uncached_in": 10, "cache_read": 1, "cache_write": 2, "tokens_out": 5,
+        "reasoning": 3, "usage_source": "provider", "cost_micro_usd": cost, "cost_source": "provider",
+        "created_at": at(identifier),
+    }  # fmt: skip
+
+
+def validator(name: str, stake: int, status: str = "ACTIVE") -> dict[str, Any]:
+    return {
+        "validator_id": name, "operator": f"op-{name}", "family": f"family-{name}", "stake_micro_usd": stake,
+        "tier_ppm": 1_000_000, "status": status, "joined_at": at(0),
+    }  # fmt: skip
+
+
+def weight(epoch: int, name: str, stake: int, of_weight: int) -> dict[str, Any]:
+    return {
+        "epoch": epoch, "validator_id": name, "stake_micro_usd": stake, "accuracy_ppm": 500_000 + epoch,
+        "reputation_ppm": 500_000, "weight": of_weight, "capped": name == "ada",
+    }  # fmt: skip
+
+
+LAKE: Rows = {
+    ("protocol", "submissions"): [
+        {
+            "submission_id": "s1", "name": "weather", "version": "1.0", "product_type": "SKILL", "source_type": "upload",
+            "tree_hash": "t", "skill_hash": "h", "state": "APPROVED", "submitted_at": at(0),
+        }
+    ],
+    ("protocol", "rounds"): [
+        {
+            "round_id": "r1", "submission_id": "s1", "round_number": 1, "round_type": "INITIAL_AUDIT",
+            "trigger_source": "SUBMISSION", "state": "DECIDED", "outcome": "APPROVED", "with_rejection": False,
+            "scored": True, "weights_epoch": 1, "policy_hash": "p", "facts_sha256": "f", "n_eff_ppm": 2_000_000,
+            "assurance_level": 1, "diversity_degraded": False, "opened_at": at(1), "decided_at": at(2),
+        },
+        {
+            "round_id": "r2", "submission_id": "s1", "round_number": 2, "round_type": "RE_AUDIT",
+            "trigger_source": "OPERATOR", "state": "OPEN", "outcome": None, "with_rejection": None, "scored": None,
+            "weights_epoch": 2, "policy_hash": "p", "facts_sha256": "f", "n_eff_ppm": None, "assurance_level": None,
+            "diversity_degraded": None, "opened_at": at(3), "decided_at": None,
+        },
+    ],
+    ("protocol", "seats"): [
+        seat(1, "ada", "REVEALED", "SAFE", findings=2),
+        seat(2, "bo", "REVEALED", "UNSAFE", findings=3),
+        seat(3, "ci", "NO_SHOW", None),
+        seat(4, "ada", "ABSTAINED", "ABSTAIN"),
+        seat(5, "bo", "COMMITTED", None),
+    ],
+    ("protocol", "validators"): [validator("ada", 300), validator("bo", 100), validator("ci", 5, "SUSPENDED")],
+    ("protocol", "accuracy_ledger"): [
+        entry("r1/1.1/score/0", "ada", "ALIGNED", 1024, 51),
+        entry("r1/1.2/score/0", "bo", "ALIGNED", 1024, 51),
+        entry("r1/1.2/score/0/undo", "bo", "COMPENSATION", -1000, -49, day=20_001),
+        entry("r1/1.2/score/1", "bo", "MISALIGNED", 0, 1075, day=20_001),
+        entry("r1/1.3/score/0", "ci", "NO_SHOW", 0, 563),
+    ],
+    ("protocol", "reputation_ledger"): [
+        {"entry_key": "e1", "validator_id": "ada", "day": 20_000, "kind": "CONSTRUCTIVE", "detail": "r1"},
+        {"entry_key": "e2", "validator_id": "ci", "day": 20_000, "kind": "DISPUTED", "detail": "r1"},
+        {"entry_key": "e3", "validator_id": "ci", "day": 20_000, "kind": "SANCTION", "detail": None},
+    ],
+    ("protocol", "weights"): [
+        weight(1, "ada", 300, 9), weight(2, "ada", 300, 3 * 10**15), weight(2, "bo", 100, 10**15),
+    ],
+    ("protocol", "certificates"): [
+        {
+            "certificate_id": "c1", "submission_id": "s1", "round_id": "r1", "status": "SUSPENDED", "payload_hash": "0x0",
+            "issued_at": at(2), "expires_at": at(59),
+        }
+    ],
+    ("usage", "call_attempts"): [
+        attempt(1, "call-1", "failed", 900, None),
+        attempt(2, "call-1", "done", 100, 40),
+        attempt(3, "call-2", "done", 200, 2),
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Project:
+    return Project.load(Path(dbt_like_sql.__file__).parent)
+
+
+def write_lake(lake: Path, project: Project, rows: Rows) -> None:
+    for (source, name), table in project.sources.items():
+        schema = {column.name: POLARS_TYPES[column.data_type] for column in table.columns}
+        path = lake / source / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(rows.get((source, name), []), schema=schema, orient="row").write_parquet(path)
+
+
+@pytest.fixture(scope="module")
+def lake(shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lake")
+    write_lake(folder, shipped, LAKE)
+    shipped.build(folder)
+    return folder
+
+
+def mart(lake: Path, name: str) -> dict[str, dict[str, Any]]:
+    """Rows of a mart by their first column."""
+    frame = pl.read_parquet(lake / "models" / f"{name}.parquet")
+    return {row[frame.columns[0]]: row for row in frame.iter_rows(named=True)}
+
+
+def failing_tests(project: Project, lake: Path) -> set[str]:
+    results = project.run_tests(project.tests, lake)
+    return {f"{test.model}.{test.name}" for test, result in zip(project.tests, results, strict=True) if result.failures}
+
+
+def test_every_shipped_test_passes_on_the_lake(shipped: Project, lake: Path) -> None:
+    assert failing_tests(shipped, lake) == set()
+
+
+def test_every_model_builds_on_an_empty_lake(shipped: Project, tmp_path: Path) -> None:
+    write_lake(tmp_path, shipped, {})
+    assert {result.row_count for result in shipped.build(tmp_path)} == {0}
+    assert failing_tests(shipped, tmp_path) == set()
+
+
+def test_validator_standing_is_the_newest_epoch_and_the_votes_that_stand(lake: Path) -> None:
+    standing = mart(lake, "validator_standing")
+    columns = (
+        "epoch", "accuracy_ppm", "weight", "weight_share_ppm", "stake_share_ppm", "capped", "scored_seats", "aligned_seats",
+        "misaligned_seats", "missed_seats", "constructive_events", "bad_events", "last_scored_on",
+    )  # fmt: skip
+    figures = {name: tuple(row[column] for column in columns) for name, row in standing.items()}
+    assert figures == {
+        "ada": (2, 500_002, 3 * 10**15, 750_000, 750_000, True, 1, 1, 0, 0, 1, 0, date(2024, 10, 4)),
+        "bo": (2, 500_002, 10**15, 250_000, 250_000, False, 1, 0, 1, 0, 0, 0, date(2024, 10, 5)),
+        "ci": (None, None, None, None, None, False, 1, 0, 0, 1, 0, 2, date(2024, 10, 4)),
+    }
+    assert standing["ci"]["status"] == "SUSPENDED"
+
+
+def test_round_outcomes_counts_votes_and_names_the_certificate(lake: Path) -> None:
+    outcomes = mart(lake, "round_outcomes")
+    columns = (
+        "outcome", "submission_name", "seats", "safe_votes", "unsafe_votes", "abstentions", "no_shows", "families",
+        "findings", "certificate_id", "certificate_status", "milliseconds_to_decision", "diversity_degraded",
+    )  # fmt: skip
+    assert tuple(outcomes["r1"][column] for column in columns) == (
+        "APPROVED", "weather", 5, 1, 1, 1, 1, 3, 5, "c1", "SUSPENDED", 60_000, False,
+    )  # fmt: skip
+    assert tuple(outcomes["r2"][column] for column in columns) == (
+        None, "weather", 0, 0, 0, 0, 0, 0, 0, None, None, None, False,
+    )  # fmt: skip
+    assert outcomes["r1"]["decided_at"] == at(2)
+
+
+def test_usage_by_model_adds_up_and_an_unknown_cost_is_not_free(shipped: Project, lake: Path, tmp_path: Path) -> None:
+    (usage,) = mart(lake, "usage_by_model").values()
+    expected = {
+        "usage_key": "embedded/rules@7#audit", "calls": 2, "attempts": 3, "failed_attempts": 1, "rounds": 1, "uncached_in": 30,
+        "cache_read": 3, "cache_write": 6, "tokens_out": 15, "reasoning": 9, "known_cost_micro_usd": 42,
+        "attempts_of_unknown_cost": 1, "median_latency_us": 200, "p95_latency_us": 900, "first_attempt_at": at(1),
+        "last_attempt_at": at(3),
+    }  # fmt: skip
+    assert {name: usage[name] for name in expected} == expected
+    write_lake(tmp_path, shipped, {("usage", "call_attempts"): [attempt(1, "call-1", "done", 1, None)]})
+    shipped.build(tmp_path)
+    (unknown,) = mart(tmp_path, "usage_by_model").values()
+    assert unknown["known_cost_micro_usd"] is None
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "failing"),
+    [
+        (
+            "validators",
+            {"validator_id": "bo"},
+            {"stg_validators.unique_validator_id", "validator_standing.unique_validator_id"},
+        ),
+        ("validators", {"status": "RESTING"}, {"stg_validators.accepted_values_status"}),
+        ("weights", {"validator_id": "nobody"}, {"stg_weights.relationships_validator_id"}),
+        ("weights", {"weight": None}, {"stg_weights.not_null_weight"}),
+        ("accuracy_ledger", {"reason": "PLEASED"}, {"stg_accuracy_entries.accepted_values_reason"}),
+    ],
+)
+def test_a_broken_row_fails_its_test_and_no_other(
+    shipped: Project, tmp_path: Path, table: str, changes: dict[str, Any], failing: set[str]
+) -> None:
+    first, *others = LAKE["protocol", table]
+    if "validator_id" in changes and table == "validators":
+        others = [*others, first]  # so that nobody who is referred to goes missing
+    write_lake(tmp_path, shipped, {**LAKE, ("protocol", table): [{**first, **changes}, *others]})
+    shipped.build(tmp_path)
+    assert failing_tests(shipped, tmp_path) == failing
+
+
+def test_the_sources_are_what_the_lake_is_given(shipped: Project) -> None:
+    described = {key: [column.name for column in table.columns] for key, table in shipped.sources.items()}
+    exported = {(table.source, table.name): list(table.schema) for table in LAKE_TABLES}
+    # Weights are written by the standing stage, epoch by epoch, not exported from a table.
+    assert {key: columns for key, columns in described.items() if key != ("protocol", "weights")} == exported
+
+
+def test_the_accepted_values_are_those_of_the_code(shipped: Project) -> None:
+    accepted = {(test.model, test.column): set(test.test.values) for test in shipped.tests if test.test.values}
+    assert accepted["stg_accuracy_entries", "reason"] == set(Reason)
+    assert accepted["stg_reputation_events", "kind"] == set(ReputationKind)

@@ -1,0 +1,48 @@
+"""The block decision on packages of our own: attacks block, in every disguise; honest look-alikes pass, also with harmless additions."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from disguises import DISGUISES
+from packages_of_ours import HONEST, MALICIOUS, Files, package_of
+
+from sigma_core.policy import load_policy
+from sigma_core.sandbox.derive import derive_facts
+from sigma_core.sandbox.facts import RiskLevel, SecurityLevel
+
+
+def _blocks(files: Files) -> list[str]:
+    return [signal["ruleId"] for signal in derive_facts(package_of(files), load_policy()).blocking_signals]
+
+
+@pytest.mark.parametrize("name", MALICIOUS)
+def test_attack_blocks(name: str) -> None:
+    facts = derive_facts(package_of(MALICIOUS[name]), load_policy())
+    assert facts.blocking_signals
+    assert facts.security_level is SecurityLevel.DANGER
+    assert facts.risk_level in {RiskLevel.HIGH, RiskLevel.CRITICAL}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_package_passes(name: str) -> None:
+    facts = derive_facts(package_of(HONEST[name]), load_policy())
+    assert facts.blocking_signals == []
+    assert facts.complete
+
+
+@pytest.mark.parametrize("name", DISGUISES)
+def test_disguised_attacks_still_block(name: str) -> None:
+    disguised = {attack: changed for attack, files in MALICIOUS.items() if (changed := DISGUISES[name](dict(files))) is not None}
+    missed = [attack for attack, files in disguised.items() if not _blocks(files)]
+    assert disguised
+    assert missed == []
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_harmless_additions_do_not_block(name: str) -> None:
+    files = dict(HONEST[name])
+    files["NOTES.md"] = "Café, naïve, Привет мир, 日本語, émoji 👩‍💻.\n\nToken for the cache: `" + base64.b64encode(b"region=eu-west-1; ttl=60; colour=blue").decode() + "`\n"
+    files["data.json"] = '{"hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "items": [1, 2, 3]}'
+    assert _blocks(files) == []
