@@ -1,4 +1,5 @@
 """drand as beacon: a recorded round of the public network, checked offline, and every way in which a relay can lie."""
+# ruff: noqa: E402
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ import pytest
 
 # py_ecc raises the recursion limit of the whole process, and so of every test after this module, when it is imported.
 RECURSION_LIMIT = sys.getrecursionlimit()
-from py_ecc.bls.hash_to_curve import hash_to_G1  # noqa: E402
-from py_ecc.bls.point_compression import compress_G1, compress_G2  # noqa: E402
-from py_ecc.optimized_bls12_381 import G2, multiply  # noqa: E402
+from py_ecc.bls.hash_to_curve import hash_to_G1
+from py_ecc.bls.point_compression import compress_G1, compress_G2
+from py_ecc.optimized_bls12_381 import G2, multiply
 
 sys.setrecursionlimit(RECURSION_LIMIT)
 
