@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from cli.output import printable, stdout
@@ -10,6 +11,8 @@ OUTCOME_STYLE = {"APPROVED": "bold green", "REJECTED": "bold red", "ESCALATED": 
 SEVERITY_STYLE = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow", "LOW": "cyan", "INFO": "dim"}
 LIMITS = "SIGMA verifies; it does not prove that no vulnerability exists."
 MAX_FINDINGS = 20
+COMMAND = printable(os.environ.get("SIGMA_COMMAND", "sigma"))
+"""How this program was called: the launcher says so, that hints can be copied."""
 
 
 def _pairs(*pairs: tuple[str, object]) -> None:
@@ -53,8 +56,8 @@ def print_report(report: dict[str, Any]) -> None:
     print_findings(report["findings"])
     stdout.print(f"\n[dim]{LIMITS}[/]")
     if report["bundlePath"]:
-        stdout.print(f"[dim]Verify it offline:  sigma verify {printable(str(report['bundlePath']))}[/]")
-    stdout.print(f"[dim]Recompute the round: sigma replay {report['roundId']}[/]")
+        stdout.print(f"[dim]Verify it offline:   {COMMAND} verify {printable(str(report['bundlePath']))}[/]")
+    stdout.print(f"[dim]Recompute the round: {COMMAND} replay {report['roundId']}[/]")
 
 
 def print_findings(findings: list[dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import psycopg
 import pytest
 from hypothesis import settings
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from sigma_core.deployment import Deployment
 
 POSTGRES_START_SECONDS = 30
+
+# No test depends on how busy the machine is.
+hypothesis.settings.register_profile(
+    "sigma", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("sigma")
 
 # A deadline judges the machine that the tests share, not the code.
 settings.register_profile("sigma", deadline=None)

@@ -142,22 +142,25 @@ def _plain(value: Any) -> Any:
 
 
 def _facts(findings: Iterable[Finding], declared: DeclaredSurface, rules: RuleBook, budgets: SandboxBudgets, incidents: Iterable[dict[str, str]]) -> list[dict[str, Any]]:
-    facts = [_fact(finding, rules, budgets) for finding in findings]
-    rule = rules["SIGMA-DECL-001"]
+    gathered = list(findings)
     for path, hosts in sorted(declared.document_hosts.items()):
-        for host in sorted(hosts)[:40]:
-            if "." in host:
-                facts.append(_fact(Finding(rule.id, f"host: {host}", Location(path if path != "(manifest)" else "SKILL.md", 1, 1, 0, 0), "", "use", False), rules, budgets))
+        at = Location(path if path != "(manifest)" else "SKILL.md", 1, 1, 0, 0)
+        gathered += [Finding("SIGMA-DECL-001", f"host: {host}", at, "", "use", False) for host in sorted(hosts)[:40] if "." in host]
     for incident in incidents:
-        facts.append(_fact(Finding("SIGMA-COVER-001", f"{incident['analyser']}: {incident['reason']}", Location(incident["file"], 1, 1, 0, 0), "", "use", False), rules, budgets))
-    unique = {(fact.location.file, fact.location.byte_start, fact.rule_id, fact.location.layer, fact.subject, fact.location.byte_end, fact.context): fact for fact in sorted(facts, key=lambda fact: fact.excerpt)}
-    kept, counts = [], Counter[tuple[str, str]]()
+        gathered.append(Finding("SIGMA-COVER-001", f"{incident['analyser']}: {incident['reason']}", Location(incident["file"], 1, 1, 0, 0), "", "use", False))
+    unique = {_order(finding): finding for finding in sorted(gathered, key=lambda finding: finding.line_text)}
+    facts, counts = [], Counter[tuple[str, str]]()
     for key in sorted(unique):
-        fact = unique[key]
-        counts[(fact.rule_id, fact.location.file)] += 1
-        if counts[(fact.rule_id, fact.location.file)] <= budgets.max_findings_per_rule_and_file:
-            kept.append(fact.as_json())
-    return kept
+        finding = unique[key]
+        counts[(finding.rule_id, finding.location.file)] += 1
+        if counts[(finding.rule_id, finding.location.file)] <= budgets.max_findings_per_rule_and_file:
+            facts.append(_fact(finding, rules, budgets).as_json())
+    return sorted(facts, key=lambda fact: (fact["file"], fact["byteStart"], fact["ruleId"], fact["layer"], fact["subject"], fact["byteEnd"], fact["context"]))
+
+
+def _order(finding: Finding) -> tuple[str, int, str, str, str, int, str]:
+    at = finding.location
+    return at.file, at.byte_start, finding.rule_id, at.layer, finding.subject, at.byte_end, finding.context
 
 
 def _fact(finding: Finding, rules: RuleBook, budgets: SandboxBudgets) -> Fact:

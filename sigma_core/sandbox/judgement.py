@@ -256,10 +256,11 @@ class Judgement:
             lines = reading.text.split("\n")
             for url, host, at, hidden in reading.urls:
                 known = vocabulary.classify_host(host)
-                before = "\n".join(lines[max(0, at.line_start - 8) : at.line_start])
-                if CAUTION.search(before):
+                program = known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE} and bool(_PROGRAM.search(url))
+                if not program and not (known is HostClass.DROP and _PASTE.search(host)):
                     continue
-                if (known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE} and _PROGRAM.search(url)) or (known is HostClass.DROP and _PASTE.search(host) and _SETUP.search(before)):
+                before = "\n".join(line[:300] for line in lines[max(0, at.line_start - 8) : at.line_start])
+                if not CAUTION.search(before) and (program or _SETUP.search(before)):
                     self.findings.append(Finding("SIGMA-THREAT-042", host, at, url, "use", hidden))
 
     def _configured_drops(self) -> None:

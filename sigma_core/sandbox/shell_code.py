@@ -19,6 +19,7 @@ from sigma_core.sandbox.observations import Ability, Label, Observations, Sink, 
 
 MAX_DEPTH = 60
 MAX_TEXT = 65_536
+MAX_LINE = 8_192
 _NONE: frozenset[Label] = frozenset()
 
 _INTERPRETERS = frozenset("sh bash zsh ksh dash ash fish python python2 python3 node deno bun perl ruby php osascript pwsh powershell lua tclsh iex".split())
@@ -610,8 +611,26 @@ def _destroys(name: str, texts: list[str]) -> bool:
     return recursive and any(target in {"", "~", "$HOME", "/home", "/Users", "/etc", "/usr", "/var", "/boot", "/bin", "/lib", "~/Documents", "~/Desktop", "/var/log", "/var/log/audit"} for target in targets)
 
 
+def _shorten_lines(source: str) -> str:
+    """``source`` with blanks of over-long lines turned into line ends, length kept: the grammar's time grows faster than a single statement's length."""
+    if len(source) <= MAX_LINE or max(map(len, source.split("\n"))) <= MAX_LINE:
+        return source
+    lines = []
+    for line in source.split("\n"):
+        start = 0
+        while len(line) - start > MAX_LINE:
+            cut = line.rfind(" ", start, start + MAX_LINE)
+            if cut <= start:
+                break
+            lines.append(line[start:cut])
+            start = cut + 1
+        lines.append(line[start:])
+    return "\n".join(lines)
+
+
 def read_shell(source: str) -> Observations:
     """Observations of shell ``source``; never raises on malformed input (the grammar recovers)."""
+    source = _shorten_lines(source)
     data = source.encode("utf-8", "surrogatepass")
     offsets: list[int] | None = None
     if not source.isascii():

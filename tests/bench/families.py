@@ -2,8 +2,12 @@
 
     ./sigma bench families
 
-Needs ``../shared/corpora``. Figures on `dev-fixtures` and `bench-skillfortify` are regression figures (the rules were written beside them);
-the text model's are those of its held-out part. Rewrites ``sigma_core/audit/families/error_correlation.json``.
+Needs ``../shared/corpora``. Rewrites ``sigma_core/audit/families/error_correlation.json``.
+
+What the figures are worth: the rules, weights and ranges of three families were written with all these packages in
+sight, so theirs are regression figures on every corpus, `dev-benign` included. Those of the text model on its held-out
+part are better, though variants were compared on it. The hidden payloads are worded by us, and two signatures were
+added after a first run had missed one of them (209 of 219 found by any family before). Expect less on other packages.
 """
 
 from __future__ import annotations
@@ -133,7 +137,8 @@ def error_correlation(measured: Sequence[Measured]) -> dict[str, Any]:
         )
     return {
         "schema": "sigma-error-correlation-v1",
-        "measuredOn": "dev-benign and dev-fixtures, samples that the text model did not see; error = wrong in either view",
+        "measuredOn": "dev-benign and dev-fixtures, samples that the text model did not train on; the other families were "
+        "written with them in sight; error = wrong in either view",
         "malicious": sum(sample.label == "malicious" for sample in measured),
         "benign": sum(sample.label == "benign" for sample in measured),
         "revisions": {family.family: family.revision for family in embedded_families()},
@@ -181,9 +186,12 @@ def main() -> None:
             _print_rates(f"{corpus}, {label}", chosen)
             if corpus != "bench-skillfortify":
                 _print_rates(
-                    f"{corpus}, {label}, held out of the text model", [sample for sample in chosen if sample.held_out]
+                    f"{corpus}, {label}, held out of the text model only",
+                    [sample for sample in chosen if sample.held_out],
                 )
-    _print_rates("our payloads hidden in honest skills, malicious (worded by us: a hopeful figure)", measure_hidden())
+    _print_rates(
+        "our payloads hidden in honest skills (worded by us, signatures amended after a first run)", measure_hidden()
+    )
     scored = [
         sample
         for sample in everything

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -25,6 +26,7 @@ from sigma_core.storage.migrations import (
 from sigma_core.storage.protocol import ProtocolBase
 from sigma_core.storage.usage import UsageBase
 
+ROOT = Path(__file__).resolve().parents[3]
 MODELS = {"protocol": ProtocolBase.metadata, "usage": UsageBase.metadata}
 
 
@@ -102,22 +104,24 @@ def test_threads_may_upgrade_the_same_and_different_databases_at_once(new_databa
         engine.dispose()
 
 
-def test_processes_may_upgrade_the_same_database_at_once(database_url: str) -> None:
+def test_processes_may_upgrade_the_same_sqlite_file_at_once(tmp_path: Path) -> None:
+    """SQLite's locks are not the same between processes as they are inside one."""
+    url = f"sqlite:///{tmp_path}/usage.db"
     program = (
         "import sys; from sigma_core.storage.engine import open_engine; from sigma_core.storage.migrations import upgrade;"
-        "engine = open_engine(sys.argv[1]); sys.stdin.read(1); upgrade(engine, 'usage')"
+        "engine = open_engine(sys.argv[1]); print(flush=True); sys.stdin.read(1); upgrade(engine, 'usage')"
     )
-    started = [
-        subprocess.Popen([sys.executable, "-c", program, database_url], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    started = [subprocess.Popen([sys.executable, "-c", program, url], **pipes, cwd=ROOT) for _ in range(2)]
+    for process in started:
+        process.stdout.readline()
     for process in started:
         process.stdin.write(b"\n")
         process.stdin.flush()
     for process in started:
         _, complaint = process.communicate(timeout=60)
         assert process.returncode == 0, complaint.decode()
-    engine = open_engine(database_url)
+    engine = open_engine(url)
     assert tables(engine) == set(UsageBase.metadata.tables)
     engine.dispose()
 
