@@ -16,10 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from sigma_core.policy import Policy, load_policy
 
@@ -28,14 +27,8 @@ if TYPE_CHECKING:
 
 POSTGRES_START_SECONDS = 30
 
-# No test depends on how busy the machine is.
-hypothesis.settings.register_profile(
-    "sigma", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
-)
-hypothesis.settings.load_profile("sigma")
-
-# A deadline judges the machine that the tests share, not the code.
-settings.register_profile("sigma", deadline=None)
+# Deadlines and slow generation judge the machine that the tests share, not the code.
+settings.register_profile("sigma", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("sigma")
 
 

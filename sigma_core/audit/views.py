@@ -213,7 +213,7 @@ def _prose_spans(content: bytes) -> Iterator[Span]:
         closing = content.find(b"\n---", 3)
         if closing > 0:
             position = closing + 1
-            yield from _shifted(_yaml_spans(content[:position]), 0)
+            yield from _yaml_spans(content[:position])
     for start, end, language in _fences(content, position):
         yield from _text_spans(content, position, start)
         stripper = _STRIPPERS.get(language)

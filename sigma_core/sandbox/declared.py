@@ -13,12 +13,16 @@ from sigma_core.sandbox.inspection import Reading
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.submissions.package import Package
 
-_ENDPOINT_ROW = re2.compile(r"(?m)^[ \t|*`-]*\b(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b[`* |:]{0,6}[ \t]*((?:https?://[^\s|`)]+|/)[^\s|`)]*)")
+_ENDPOINT_ROW = re2.compile(
+    r"(?m)^[ \t|*`-]*\b(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b[`* |:]{0,6}[ \t]*((?:https?://[^\s|`)]+|/)[^\s|`)]*)"
+)
 _LOCAL_CLAIM = re2.compile(
     r"(?i)\b(?:no (?:network|internet) (?:access|calls?|requests?|connections?)|(?:works?|runs?|operates?) (?:entirely |fully |completely |100% )?(?:offline|locally)|never (?:leaves?|sends? (?:anything|data)|uploads?)|no data (?:is sent|leaves|ever leaves)|nothing (?:leaves|is sent)|without (?:any )?network|network: (?:none|false)|local[- ]only|everything stays (?:on|local))\b"
 )
 _WORD = re2.compile(r"[a-z0-9][a-z0-9-]{2,}")
-_GENERIC_LABELS = frozenset("api www app get dev docs cdn raw com org net github githubusercontent example test data cloud server host service services web mail blob storage static files download downloads install".split())
+_GENERIC_LABELS = frozenset(
+    "api www app get dev docs cdn raw com org net github githubusercontent example test data cloud server host service services web mail blob storage static files download downloads install".split()
+)
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,15 @@ class DeclaredSurface:
 
     def names_owner(self, host: str, *, title_only: bool = False) -> bool:
         """Whether the host's own label is a word of the package's name or description (or, by default, of its documents)."""
-        labels = [label for label in vocabulary.registrable(host).split(".")[:-1] if len(label) >= 3 and label not in _GENERIC_LABELS]
+        labels = [
+            label
+            for label in vocabulary.registrable(host).split(".")[:-1]
+            if len(label) >= 3 and label not in _GENERIC_LABELS
+        ]
         name = str(self.manifest.get("name", "")).lower()
-        words = {word.replace("-", "") for word in _WORD.findall(self.title)} | {name.replace("-", "").replace("_", "").replace(" ", "")}
+        words = {word.replace("-", "") for word in _WORD.findall(self.title)} | {
+            name.replace("-", "").replace("_", "").replace(" ", "")
+        }
         return any(label.replace("-", "") in words or (not title_only and label in self.words) for label in labels)
 
 
@@ -71,13 +81,17 @@ def read_declared(package: Package, readings: Iterable[Reading]) -> DeclaredSurf
     title_parts += [text for text in _text_values(metadata if isinstance(metadata, Mapping) else {}) if len(text) < 300]
     texts, document_hosts, endpoints = [], {}, []
     manifest_text = " ".join(_text_values({key: value for key, value in manifest.items() if key != "metadata"}))
-    document_hosts["(manifest)"] = frozenset(host for _, _, _, host in vocabulary.urls_in(manifest_text)) | frozenset(vocabulary.bare_hosts_in(manifest_text))
+    document_hosts["(manifest)"] = frozenset(host for _, _, _, host in vocabulary.urls_in(manifest_text)) | frozenset(
+        vocabulary.bare_hosts_in(manifest_text)
+    )
     for reading in readings:
         if reading.kind not in {FileKind.MARKDOWN, FileKind.TEXT} or not reading.text:
             continue
         text = reading.text
         texts.append(text.lower())
-        document_hosts[reading.path] = frozenset(host for _, host, at, hidden in reading.urls if not hidden and not at.layer) | frozenset(vocabulary.bare_hosts_in(text))
+        document_hosts[reading.path] = frozenset(
+            host for _, host, at, hidden in reading.urls if not hidden and not at.layer
+        ) | frozenset(vocabulary.bare_hosts_in(text))
         for match in _ENDPOINT_ROW.finditer(text):
             endpoints.append({"method": match.group(1).upper(), "path": match.group(2)[:300], "auth": "unknown"})
     for endpoint in manifest.get("endpoints") or ():
@@ -98,5 +112,6 @@ def read_declared(package: Package, readings: Iterable[Reading]) -> DeclaredSurf
         text=text,
         local_claim=claim.group()[:120] if claim else "",
         endpoints=tuple(unique[key] for key in sorted(unique)),
-        network_denied=network is False or (isinstance(network, str) and network.lower() in {"none", "false", "no", "denied", "deny"}),
+        network_denied=network is False
+        or (isinstance(network, str) and network.lower() in {"none", "false", "no", "denied", "deny"}),
     )

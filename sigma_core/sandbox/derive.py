@@ -48,7 +48,9 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
             except Exception as error:  # noqa: BLE001 - a fault of ours must not hide the other files
                 failure = ("supply_chain", type(error).__name__)
         causes = reading.incidents + ([failure] if failure else [])
-        incidents += [{"file": file.path, "analyser": analyser, "reason": reason} for analyser, reason in dict.fromkeys(causes)]
+        incidents += [
+            {"file": file.path, "analyser": analyser, "reason": reason} for analyser, reason in dict.fromkeys(causes)
+        ]
         files.append(_ledger_entry(file, reading, failure, meter.package_units - units))
     try:
         declared = read_declared(package, readings)
@@ -66,10 +68,21 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
             "sandboxVersion": SANDBOX_VERSION,
             "rulePackHash": rules.sha256,
             "policyHash": policy.hash,
-            "package": {"treeHash": package.tree_hash, "skillHash": package.skill_hash, "productType": package.product_type.value, "fileCount": len(package.files), "totalBytes": package.total_bytes},
+            "package": {
+                "treeHash": package.tree_hash,
+                "skillHash": package.skill_hash,
+                "productType": package.product_type.value,
+                "fileCount": len(package.files),
+                "totalBytes": package.total_bytes,
+            },
             "declared": _declared_json(declared),
             "facts": facts,
-            "coverage": {"complete": complete, "files": files, "incidents": incidents, "workUnits": meter.package_units},
+            "coverage": {
+                "complete": complete,
+                "files": files,
+                "incidents": incidents,
+                "workUnits": meter.package_units,
+            },
             "sourceFacts": source_facts(facts, readings, bool(risk["blockingSignals"])),
             "endpointReview": endpoint_review(package, declared, readings),
             "risk": risk,
@@ -77,7 +90,9 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
     )
 
 
-def _inspect(file: PackageFile, rules: RuleBook, budgets: SandboxBudgets, meter: WorkMeter) -> tuple[Reading, tuple[str, str] | None]:
+def _inspect(
+    file: PackageFile, rules: RuleBook, budgets: SandboxBudgets, meter: WorkMeter
+) -> tuple[Reading, tuple[str, str] | None]:
     inspector = FileInspector(file, rules, budgets, meter)
     try:
         return inspector.read(), None
@@ -87,7 +102,15 @@ def _inspect(file: PackageFile, rules: RuleBook, budgets: SandboxBudgets, meter:
 
 def _ledger_entry(file: PackageFile, reading: Reading, failure: tuple[str, str] | None, units: int) -> dict[str, Any]:
     reason = failure[1] if failure else reading.partial
-    if not reason and reading.kind in {FileKind.BINARY, FileKind.EXECUTABLE, FileKind.BYTECODE, FileKind.IMAGE, FileKind.FONT, FileKind.MEDIA, FileKind.DOCUMENT}:
+    if not reason and reading.kind in {
+        FileKind.BINARY,
+        FileKind.EXECUTABLE,
+        FileKind.BYTECODE,
+        FileKind.IMAGE,
+        FileKind.FONT,
+        FileKind.MEDIA,
+        FileKind.DOCUMENT,
+    }:
         reason = "bytes only"
     return {
         "path": file.path,
@@ -101,7 +124,9 @@ def _ledger_entry(file: PackageFile, reading: Reading, failure: tuple[str, str] 
     }
 
 
-def _joined_fragments(readings: Iterable[Reading], rules: RuleBook, budgets: SandboxBudgets, meter: WorkMeter) -> list[Finding]:
+def _joined_fragments(
+    readings: Iterable[Reading], rules: RuleBook, budgets: SandboxBudgets, meter: WorkMeter
+) -> list[Finding]:
     """Pieces of base64 that stand in different files and decode to a threat only together."""
     pieces = [(token, at) for reading in readings for token, at in reading.fragments]
     if len({at.file for _, at in pieces}) < 2 or len(pieces) > 64:
@@ -115,9 +140,18 @@ def _joined_fragments(readings: Iterable[Reading], rules: RuleBook, budgets: San
     file = PackageFile.of(first.file, text.encode())
     inspector = FileInspector(file, rules, budgets, meter)
     inspector._read_bytes(file.content, "joined-base64", first, 1)  # noqa: SLF001 - the joined text is a layer of the first file
-    if not any(finding.rule_id == "SIGMA-OBF-006" for finding in inspector.reading.findings) and not inspector.reading.seen and guess_text_kind(text) is FileKind.TEXT:
+    if (
+        not any(finding.rule_id == "SIGMA-OBF-006" for finding in inspector.reading.findings)
+        and not inspector.reading.seen
+        and guess_text_kind(text) is FileKind.TEXT
+    ):
         return []
-    return [*inspector.reading.findings, Finding("SIGMA-OBF-012", ", ".join(sorted({at.file for _, at in pieces}))[:160], first, text[:120], "use", True)]
+    return [
+        *inspector.reading.findings,
+        Finding(
+            "SIGMA-OBF-012", ", ".join(sorted({at.file for _, at in pieces}))[:160], first, text[:120], "use", True
+        ),
+    ]
 
 
 def _declared_json(declared: DeclaredSurface) -> dict[str, Any]:
@@ -127,10 +161,16 @@ def _declared_json(declared: DeclaredSurface) -> dict[str, Any]:
         "name": str(manifest.get("name", ""))[:200],
         "version": str(manifest.get("version", ""))[:80],
         "description": redact(str(manifest.get("description", ""))[:1_000]),
-        "safety": {key: _plain(safety.get(key)) for key in ("network", "filesystem")} if isinstance(safety, dict) else {"network": None, "filesystem": None},
+        "safety": {key: _plain(safety.get(key)) for key in ("network", "filesystem")}
+        if isinstance(safety, dict)
+        else {"network": None, "filesystem": None},
         "capabilities": [str(item)[:200] for item in manifest.get("capabilities") or () if isinstance(item, str)][:100],
         "allowedTools": [str(item)[:200] for item in manifest.get("allowedTools") or () if isinstance(item, str)][:100],
-        "externalCalls": [{key: str(call.get(key, ""))[:300] for key in ("url", "auth", "method", "reason")} for call in manifest.get("externalCalls") or () if isinstance(call, dict)][:100],
+        "externalCalls": [
+            {key: str(call.get(key, ""))[:300] for key in ("url", "auth", "method", "reason")}
+            for call in manifest.get("externalCalls") or ()
+            if isinstance(call, dict)
+        ][:100],
         "endpoints": [dict(endpoint) for endpoint in declared.endpoints][:200],
         "hosts": sorted(host for host in declared.hosts if "." in host)[:200],
         "localClaim": declared.local_claim,
@@ -141,13 +181,32 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)[:200]
 
 
-def _facts(findings: Iterable[Finding], declared: DeclaredSurface, rules: RuleBook, budgets: SandboxBudgets, incidents: Iterable[dict[str, str]]) -> list[dict[str, Any]]:
+def _facts(
+    findings: Iterable[Finding],
+    declared: DeclaredSurface,
+    rules: RuleBook,
+    budgets: SandboxBudgets,
+    incidents: Iterable[dict[str, str]],
+) -> list[dict[str, Any]]:
     gathered = list(findings)
     for path, hosts in sorted(declared.document_hosts.items()):
         at = Location(path if path != "(manifest)" else "SKILL.md", 1, 1, 0, 0)
-        gathered += [Finding("SIGMA-DECL-001", f"host: {host}", at, "", "use", False) for host in sorted(hosts)[:40] if "." in host]
+        gathered += [
+            Finding("SIGMA-DECL-001", f"host: {host}", at, "", "use", False)
+            for host in sorted(hosts)[:40]
+            if "." in host
+        ]
     for incident in incidents:
-        gathered.append(Finding("SIGMA-COVER-001", f"{incident['analyser']}: {incident['reason']}", Location(incident["file"], 1, 1, 0, 0), "", "use", False))
+        gathered.append(
+            Finding(
+                "SIGMA-COVER-001",
+                f"{incident['analyser']}: {incident['reason']}",
+                Location(incident["file"], 1, 1, 0, 0),
+                "",
+                "use",
+                False,
+            )
+        )
     unique = {_order(finding): finding for finding in sorted(gathered, key=lambda finding: finding.line_text)}
     facts, counts = [], Counter[tuple[str, str]]()
     for key in sorted(unique):
@@ -155,7 +214,18 @@ def _facts(findings: Iterable[Finding], declared: DeclaredSurface, rules: RuleBo
         counts[(finding.rule_id, finding.location.file)] += 1
         if counts[(finding.rule_id, finding.location.file)] <= budgets.max_findings_per_rule_and_file:
             facts.append(_fact(finding, rules, budgets).as_json())
-    return sorted(facts, key=lambda fact: (fact["file"], fact["byteStart"], fact["ruleId"], fact["layer"], fact["subject"], fact["byteEnd"], fact["context"]))
+    return sorted(
+        facts,
+        key=lambda fact: (
+            fact["file"],
+            fact["byteStart"],
+            fact["ruleId"],
+            fact["layer"],
+            fact["subject"],
+            fact["byteEnd"],
+            fact["context"],
+        ),
+    )
 
 
 def _order(finding: Finding) -> tuple[str, int, str, str, str, int, str]:
@@ -182,4 +252,6 @@ def _fact(finding: Finding, rules: RuleBook, budgets: SandboxBudgets) -> Fact:
 
 def _clean(text: str) -> str:
     """Printable, one line, no direction controls or surrogates: safe to show and to hash."""
-    return "".join(character if character.isprintable() else "·" if not character.isspace() else " " for character in text)
+    return "".join(
+        character if character.isprintable() else "·" if not character.isspace() else " " for character in text
+    )

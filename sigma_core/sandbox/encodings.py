@@ -120,7 +120,9 @@ def _decode_escapes(piece: str) -> bytes:
 
 def _decode_entities(piece: str) -> bytes:
     codes = (part[2:] for part in piece.split(";") if part)
-    return bytes((int(code[1:], 16) if code[:1] in "xX" else int(code, 10 if code.isdigit() else 16)) & 0xFF for code in codes)
+    return bytes(
+        (int(code[1:], 16) if code[:1] in "xX" else int(code, 10 if code.isdigit() else 16)) & 0xFF for code in codes
+    )
 
 
 def _decode_codes(piece: str) -> bytes | None:

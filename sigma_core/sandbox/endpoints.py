@@ -20,12 +20,23 @@ _MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 def source_facts(facts: Iterable[Mapping[str, Any]], readings: Iterable[Reading], blocked: bool) -> dict[str, Any]:
     """``sourceFacts``: external hosts, counts, and one flag for each capability that code of the package has."""
     facts = list(facts)
-    used = {fact["subject"].split(":", 1)[0] for fact in facts if fact["kind"] == FactKind.CAPABILITY and fact["category"] == "surface" and fact["context"] == "use"}
-    hosts = {host for reading in readings for _, host, _, _ in reading.urls if classify_host(host) not in {HostClass.LOCAL, HostClass.RESERVED} and "." in host and "*" not in host}
+    used = {
+        fact["subject"].split(":", 1)[0]
+        for fact in facts
+        if fact["kind"] == FactKind.CAPABILITY and fact["category"] == "surface" and fact["context"] == "use"
+    }
+    hosts = {
+        host
+        for reading in readings
+        for _, host, _, _ in reading.urls
+        if classify_host(host) not in {HostClass.LOCAL, HostClass.RESERVED} and "." in host and "*" not in host
+    }
     high = {Severity.HIGH.value, Severity.CRITICAL.value}
     return {
         "externalHosts": sorted(hosts)[:MAX_LISTED],
-        "manifestMismatchCount": sum(1 for fact in facts if fact["kind"] == FactKind.MISMATCH and fact["context"] == "use"),
+        "manifestMismatchCount": sum(
+            1 for fact in facts if fact["kind"] == FactKind.MISMATCH and fact["context"] == "use"
+        ),
         "blocked": blocked,
         "shell": bool({"shell"} & used),
         "env": "env" in used,
@@ -33,8 +44,12 @@ def source_facts(facts: Iterable[Mapping[str, Any]], readings: Iterable[Reading]
         "filesystem": bool({"file_read", "file_write"} & used),
         "network": "network" in used,
         "wallet": "wallet" in used,
-        "promptInjectionSignalCount": sum(1 for fact in facts if fact["kind"] == FactKind.INJECTION and fact["context"] == "use"),
-        "realSecretSignalCount": sum(1 for fact in facts if fact["kind"] == FactKind.SECRET and fact["severity"] in high),
+        "promptInjectionSignalCount": sum(
+            1 for fact in facts if fact["kind"] == FactKind.INJECTION and fact["context"] == "use"
+        ),
+        "realSecretSignalCount": sum(
+            1 for fact in facts if fact["kind"] == FactKind.SECRET and fact["severity"] in high
+        ),
         "highRiskSignalCount": sum(1 for fact in facts if fact["severity"] in high and fact["context"] == "use"),
     }
 
@@ -56,7 +71,15 @@ def endpoint_review(package: Package, declared: DeclaredSurface, readings: Itera
     is_api = package.product_type is not ProductType.SKILL
     undeclared = sorted(host for host in hosts if not declared.names_host(host))
     without_auth = [entry for entry in endpoints if entry.get("auth") in {"", "unknown"}]
-    status = "PASSED" if not is_api else "NOT_DECLARED" if not endpoints else "DISCLOSURE_INCOMPLETE" if undeclared or without_auth else "PASSED"
+    status = (
+        "PASSED"
+        if not is_api
+        else "NOT_DECLARED"
+        if not endpoints
+        else "DISCLOSURE_INCOMPLETE"
+        if undeclared or without_auth
+        else "PASSED"
+    )
     warning = ""
     if is_api and not endpoints:
         warning = "The API declares no endpoints."
@@ -71,6 +94,8 @@ def endpoint_review(package: Package, declared: DeclaredSurface, readings: Itera
         "declaredEndpointCount": len(endpoints),
         "mutatingEndpointCount": sum(1 for entry in endpoints if entry.get("method") in _MUTATING),
         "authenticatedEndpointCount": len(endpoints) - len(without_auth),
-        "skippedEndpoints": [{"path": entry["path"], "reason": "SKILL_ONLY_NO_API_VALIDATION"} for entry in endpoints] if not is_api else [],
+        "skippedEndpoints": [{"path": entry["path"], "reason": "SKILL_ONLY_NO_API_VALIDATION"} for entry in endpoints]
+        if not is_api
+        else [],
         "disclosureWarning": warning,
     }

@@ -26,22 +26,37 @@ from sigma_core.sandbox.python_code import read_python
 from sigma_core.sandbox.rules import Possible, RuleBook
 from sigma_core.sandbox.secrets import find_secrets
 from sigma_core.sandbox.shell_code import read_shell
+from sigma_core.sandbox.vocabulary import HostClass
 from sigma_core.submissions.package import PackageFile
 
 ASSET_KINDS = frozenset({FileKind.IMAGE, FileKind.FONT, FileKind.MEDIA, FileKind.DOCUMENT})
 _AGENT_DIRECTED = frozenset({"SIGMA-INJ-001", "SIGMA-INJ-004", "SIGMA-INJ-008", "SIGMA-INJ-010", "SIGMA-INJ-011"})
-_SPREADABLE = frozenset({"SIGMA-INJ-003", "SIGMA-INJ-005", "SIGMA-INJ-006", "SIGMA-INJ-013", "SIGMA-INJ-014", "SIGMA-INJ-020", "SIGMA-INJ-021"})
+_SPREADABLE = frozenset(
+    {
+        "SIGMA-INJ-003",
+        "SIGMA-INJ-005",
+        "SIGMA-INJ-006",
+        "SIGMA-INJ-013",
+        "SIGMA-INJ-014",
+        "SIGMA-INJ-020",
+        "SIGMA-INJ-021",
+    }
+)
 _WHITE = re2.compile(r"\n[ \t>]*(?:[-*+]\s|\d+[.)]\s|\||$)")
 _SENTENCE_END = re2.compile(r"[.!?。！？](?:\s|$)")
 _NEGATION = re2.compile(
-    r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|avoid\w*|refus\w+|reject\w*|blocks?|prevent\w*|detect\w*|flag\w*|looks? (?:like|for)|such as|e\.g\.|examples?|attempts?|attacks?|attackers?|malicious|suspicious|"
+    r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|avoid\w*|refus\w+|reject\w*|blocks?|prevent\w*|detect\w*|flag\w*|looks? (?:like|for)|such as|e\.g\.|examples?|attempt\w*|attacks?|attackers?|malicious|suspicious|originally|removed|markers?|classif\w+|tells? the (?:model|agent)|asks? (?:it|the model) to|"
     r"phishing|red flags?|beware|watch(?:ing)? for|says?|claims?|patterns?|phrases?|contain\w*|trying to|tries to|rather than|injections?|jailbreaks?|scan\w*|checks? for|treat|untrusted|threats?|protect\w*|against|hostile|payloads?)\b|❌|🚫|⚠"
 )
 _TURN = re2.compile(r"(?i)(?:\b(?:but|however|instead|otherwise|then|except|afterwards)\b|;| — )")
-_CODE_MENTION = re2.compile(r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print\w*|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|^\s*(?:#|//|\*|\"\"\"))")
+_CODE_MENTION = re2.compile(
+    r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|^\s*(?:#|//|\*|\"\"\"))"
+)
 _SCRIPT_TAG = re2.compile(r"(?is)<script\b[^>]{0,300}>(.*?)</script>")
 _HTML_COMMENT = re2.compile(r"(?s)<!--(.*?)-->")
-_COMMAND_LINE = re2.compile(r"(?m)^[ \t]*(?:[-*+]\s+|\d+[.)]\s+)?`{0,2}(?:\$\s+|>\s+)?((?:sudo\s+)?(?:curl|wget|bash|sh|python3?|node|eval|nc|base64|echo|cat|chmod|printf|dig|tar|export|iex|powershell|rm)\s+\S[^\n`]*)")
+_COMMAND_LINE = re2.compile(
+    r"(?m)^[ \t]*(?:[-*+]\s+|\d+[.)]\s+)?`{0,2}(?:\$\s+|>\s+)?((?:sudo\s+)?(?:curl|wget|bash|sh|python3?|node|eval|nc|base64|echo|cat|chmod|printf|dig|tar|export|iex|powershell|rm)\s+\S[^\n`]*)"
+)
 _SPACED = str.maketrans("\n\r\t", "   ")
 
 
@@ -141,11 +156,21 @@ class FileInspector:
 
     def _text_of(self, data: bytes, layer_path: str, origin: Location | None) -> str | None:
         """The bytes as text, or None for binary. Encodings other than UTF-8 are noted."""
-        for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        for mark, encoding in (
+            (b"\xef\xbb\xbf", "utf-8-sig"),
+            (b"\xff\xfe\x00\x00", "utf-32"),
+            (b"\xff\xfe", "utf-16"),
+            (b"\xfe\xff", "utf-16"),
+        ):
             if data.startswith(mark):
                 text = data.decode(encoding, "replace")
                 if not encoding.startswith("utf-8"):
-                    self._find("SIGMA-OBF-007", encoding, origin or Location(self.file.path, 1, 1, 0, len(data), layer_path), "")
+                    self._find(
+                        "SIGMA-OBF-007",
+                        encoding,
+                        origin or Location(self.file.path, 1, 1, 0, len(data), layer_path),
+                        "",
+                    )
                 return text
         try:
             text = data.decode("utf-8")
@@ -158,8 +183,16 @@ class FileInspector:
         if nulls * 5 > len(sample) * 2 and len(data) % 2 == 0:
             little = sample[1::2].count(0) >= sample[0::2].count(0)
             decoded = data.decode("utf-16-le" if little else "utf-16-be", "replace")
-            if sum(1 for character in decoded[:500] if character.isprintable() or character.isspace()) * 10 >= min(500, len(decoded)) * 9:
-                self._find("SIGMA-OBF-007", "utf-16 without mark", origin or Location(self.file.path, 1, 1, 0, len(data), layer_path), "")
+            if (
+                sum(1 for character in decoded[:500] if character.isprintable() or character.isspace()) * 10
+                >= min(500, len(decoded)) * 9
+            ):
+                self._find(
+                    "SIGMA-OBF-007",
+                    "utf-16 without mark",
+                    origin or Location(self.file.path, 1, 1, 0, len(data), layer_path),
+                    "",
+                )
                 return decoded
         controls = sum(1 for byte in sample if byte < 9 or 13 < byte < 32)
         if controls * 50 > len(sample):
@@ -182,7 +215,9 @@ class FileInspector:
             return
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                members = sorted((info for info in archive.infolist() if not info.is_dir()), key=lambda info: info.filename)
+                members = sorted(
+                    (info for info in archive.infolist() if not info.is_dir()), key=lambda info: info.filename
+                )
                 for info in members[: self.budgets.max_layers_per_file]:
                     if info.flag_bits & 1:
                         self.reading.incidents.append(("archive", "encrypted member"))
@@ -200,12 +235,18 @@ class FileInspector:
 
     def _asset_tail(self, data: bytes, layer_path: str, whole: Location, depth: int) -> None:
         """What follows the end of a picture is not picture."""
-        end = {b"\x89PNG": (b"IEND\xaeB`\x82", 8), b"\xff\xd8\xff": (b"\xff\xd9", 2), b"GIF8": (b"\x00;", 2)}.get(data[:4], {b"\xff\xd8\xff": (b"\xff\xd9", 2)}.get(data[:3], (b"", 0)))
+        end = {b"\x89PNG": (b"IEND\xaeB`\x82", 8), b"\xff\xd8\xff": (b"\xff\xd9", 2), b"GIF8": (b"\x00;", 2)}.get(
+            data[:4], {b"\xff\xd8\xff": (b"\xff\xd9", 2)}.get(data[:3], (b"", 0))
+        )
         position = data.rfind(end[0]) if end[0] else -1
         tail = data[position + end[1] :] if position >= 0 else b""
         text = encodings.readable(tail) if len(tail) >= 16 else None
         if text and depth < self.budgets.max_layer_depth:
-            self.inspect(Layer(self.file.path, text, guess_text_kind(text), f"{layer_path}/tail".strip("/"), whole, True, depth + 1))
+            self.inspect(
+                Layer(
+                    self.file.path, text, guess_text_kind(text), f"{layer_path}/tail".strip("/"), whole, True, depth + 1
+                )
+            )
 
     # -- text ---------------------------------------------------------------------------------------------------------
 
@@ -229,7 +270,15 @@ class FileInspector:
         for start, end, url, host in vocabulary.urls_in(layer.text):
             self.reading.urls.append((url, host, layer.locate(start, end), layer.hidden))
         for secret in find_secrets(layer.text):
-            rule = "SIGMA-SECRET-003" if not secret.live else "SIGMA-SECRET-002" if secret.form in {"pem", "wallet"} else "SIGMA-SECRET-004" if secret.form == "assigned" else "SIGMA-SECRET-001"
+            rule = (
+                "SIGMA-SECRET-003"
+                if not secret.live
+                else "SIGMA-SECRET-002"
+                if secret.form in {"pem", "wallet"}
+                else "SIGMA-SECRET-004"
+                if secret.form == "assigned"
+                else "SIGMA-SECRET-001"
+            )
             self._report(rule, secret.form, layer, secret.start, secret.end, "use")
         self._decode(layer)
         if layer.hidden and hidden_check and layer.origin is not None:
@@ -239,15 +288,37 @@ class FileInspector:
         """Whether a decoded layer holds what its author had reason to hide."""
         for finding in self.reading.findings[before[0] :]:
             rule = self.rules[finding.rule_id]
-            strong = {Severity.HIGH, Severity.CRITICAL} | ({Severity.MEDIUM} if rule.kind is FactKind.INJECTION else set())
+            strong = {Severity.HIGH, Severity.CRITICAL} | (
+                {Severity.MEDIUM} if rule.kind is FactKind.INJECTION else set()
+            )
             if rule.severity in strong and finding.context == "use" and rule.id != "SIGMA-OBF-006":
                 self._find("SIGMA-OBF-006", rule.title, layer.origin or finding.location, layer.text[:80])
                 return
+        urls = vocabulary.urls_in(layer.text)
+        if len(urls) == 1 and urls[0][2] == layer.text.strip() and vocabulary.classify_host(urls[0][3]) not in {HostClass.LOCAL, HostClass.KNOWN}:
+            self._find("SIGMA-OBF-006", "address", layer.origin or Location(layer.file, 1, 1, 0, 0), layer.text[:80])
+            return
         for seen in self.reading.seen[before[1] :]:
-            flow = isinstance(seen.what, Flow) and seen.what.sink.value in {"send", "execute", "name_lookup", "agent_file", "autostart"}
-            net = isinstance(seen.what, Capability) and seen.what.ability in {Ability.NETWORK, Ability.SECRET_READ, Ability.PERSISTENCE, Ability.AGENT_CONFIG}
+            flow = isinstance(seen.what, Flow) and seen.what.sink.value in {
+                "send",
+                "execute",
+                "name_lookup",
+                "agent_file",
+                "autostart",
+            }
+            net = isinstance(seen.what, Capability) and seen.what.ability in {
+                Ability.NETWORK,
+                Ability.SECRET_READ,
+                Ability.PERSISTENCE,
+                Ability.AGENT_CONFIG,
+            }
             if flow or net:
-                self._find("SIGMA-OBF-006", "code that reaches out" if net else "flow", layer.origin or seen.location, layer.text[:80])
+                self._find(
+                    "SIGMA-OBF-006",
+                    "code that reaches out" if net else "flow",
+                    layer.origin or seen.location,
+                    layer.text[:80],
+                )
                 return
 
     def _count_layer(self, at: Location) -> None:
@@ -279,7 +350,15 @@ class FileInspector:
                 self.inspect(layer.child(step, text, guess_text_kind(text), start, end))
         disguised = bool(forms.invisible or forms.look_alike or forms.compatibility)
         path = f"{layer.path}/unicode".strip("/") if forms.plain != layer.text else layer.path
-        plain = Layer(layer.file, forms.plain, layer.kind, path if disguised else layer.path, layer.origin, layer.hidden, layer.depth)
+        plain = Layer(
+            layer.file,
+            forms.plain,
+            layer.kind,
+            path if disguised else layer.path,
+            layer.origin,
+            layer.hidden,
+            layer.depth,
+        )
         if disguised:
             self.reading.text = self.reading.text if layer.depth else forms.plain
         return plain
@@ -297,7 +376,21 @@ class FileInspector:
             if shown:
                 continue
             self._descend(layer, piece.step, text, guess_text_kind(text), piece.start, piece.end)
-        rotated = encodings.rot13_text(layer.text) if layer.kind in {FileKind.MARKDOWN, FileKind.TEXT, FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.JSON, FileKind.YAML} and "rot13" not in layer.path else None
+        rotated = (
+            encodings.rot13_text(layer.text)
+            if layer.kind
+            in {
+                FileKind.MARKDOWN,
+                FileKind.TEXT,
+                FileKind.PYTHON,
+                FileKind.SHELL,
+                FileKind.JAVASCRIPT,
+                FileKind.JSON,
+                FileKind.YAML,
+            }
+            and "rot13" not in layer.path
+            else None
+        )
         if rotated is not None:
             self._report("SIGMA-OBF-011", "rot13", layer, 0, min(80, len(layer.text)), "use")
             self._descend(layer, "rot13", rotated, FileKind.TEXT, 0, len(layer.text))
@@ -322,28 +415,55 @@ class FileInspector:
 
     def _markdown(self, layer: Layer) -> None:
         segments = split_markdown(layer.text)
-        self._shown[id(layer)] = [(segment.start, segment.end) for segment in segments if segment.cautionary and segment.part is Part.FENCE]
+        self._shown[id(layer)] = [
+            (segment.start, segment.end) for segment in segments if segment.cautionary and segment.part is Part.FENCE
+        ]
         for at, segment in enumerate(segments):
             if segment.part in {Part.PROSE, Part.TABLE, Part.HEADING, Part.FRONT_MATTER}:
                 self._prose(layer, segment.start, segment.text, "prose", segment.cautionary)
                 if segment.text.rstrip().endswith((":", "：")):
                     # A sentence that ends in a colon goes on in the next block.
-                    follow = next((other for other in segments[at + 1 : at + 6] if other.start >= segment.end and other.part in {Part.PROSE, Part.FENCE, Part.TABLE}), None)
+                    follow = next(
+                        (
+                            other
+                            for other in segments[at + 1 : at + 6]
+                            if other.start >= segment.end and other.part in {Part.PROSE, Part.FENCE, Part.TABLE}
+                        ),
+                        None,
+                    )
                     if follow is not None and follow.end - segment.start < 2_000:
-                        self._joined_prose(layer, segment.start, layer.text[segment.start : follow.end], segment.cautionary)
+                        self._joined_prose(
+                            layer, segment.start, layer.text[segment.start : follow.end], segment.cautionary
+                        )
                 if segment.part is Part.FRONT_MATTER:
                     self._patterns("config", layer, segment.start, segment.text, False)
                 else:
                     for match in _COMMAND_LINE.finditer(segment.text):
-                        self._script(layer, FileKind.SHELL, match.group(1), segment.start + match.start(1), self._line_context(layer, segment.start + match.start(1), segment.cautionary), in_prose=True)
+                        self._script(
+                            layer,
+                            FileKind.SHELL,
+                            match.group(1),
+                            segment.start + match.start(1),
+                            self._line_context(layer, segment.start + match.start(1), segment.cautionary),
+                            in_prose=True,
+                        )
             elif segment.part is Part.COMMENT:
                 self._prose(layer, segment.start, segment.text, "comment", False, directed=True)
                 self._prose(layer, segment.start, segment.text, "prose", False, directed=True)
             elif segment.part in {Part.LINK, Part.IMAGE}:
-                self._patterns("link", layer, segment.start, layer.text[segment.start : segment.end], segment.cautionary)
+                self._patterns(
+                    "link", layer, segment.start, layer.text[segment.start : segment.end], segment.cautionary
+                )
             elif segment.part is Part.INLINE_CODE:
                 if guess_text_kind(segment.text) is FileKind.SHELL:
-                    self._script(layer, FileKind.SHELL, segment.text, segment.start, "mention" if segment.cautionary else "use", in_prose=True)
+                    self._script(
+                        layer,
+                        FileKind.SHELL,
+                        segment.text,
+                        segment.start,
+                        "mention" if segment.cautionary else "use",
+                        in_prose=True,
+                    )
             elif segment.part is Part.FENCE:
                 self._fence(layer, segment)
 
@@ -355,7 +475,9 @@ class FileInspector:
         return kept[1]
 
     def _fence(self, layer: Layer, segment: Segment) -> None:
-        kind = kind_of_language(segment.language) or (guess_text_kind(segment.text) if not segment.language else FileKind.TEXT)
+        kind = kind_of_language(segment.language) or (
+            guess_text_kind(segment.text) if not segment.language else FileKind.TEXT
+        )
         context = "mention" if segment.cautionary else "use"
         if kind in {FileKind.SHELL, FileKind.PYTHON, FileKind.JAVASCRIPT}:
             text = segment.text
@@ -371,7 +493,9 @@ class FileInspector:
             self._prose(layer, segment.start, segment.text, "prose", segment.cautionary)
             self._patterns("command", layer, segment.start, segment.text, segment.cautionary)
 
-    def _prose(self, layer: Layer, offset: int, text: str, surface: str, cautionary: bool, *, directed: bool = False) -> None:
+    def _prose(
+        self, layer: Layer, offset: int, text: str, surface: str, cautionary: bool, *, directed: bool = False
+    ) -> None:
         """Prose rules on a paragraph whose wrapped lines are joined; list items and table rows stay apart."""
         self.meter.spend(len(text))
         breaks = [match.start() for match in _WHITE.finditer(text)]
@@ -405,7 +529,11 @@ class FileInspector:
         if opening and opening in "\"'“‘`«" and not head.endswith(" "):
             return "mention"
         line_end = text[end : end + 60].split("\n", 1)[0]
-        return "mention" if CAUTION.search(line_end) and ("|" in line_end or "→" in line_end or "->" in line_end) else "use"
+        return (
+            "mention"
+            if CAUTION.search(line_end) and ("|" in line_end or "→" in line_end or "->" in line_end)
+            else "use"
+        )
 
     @staticmethod
     def _line_context(layer: Layer, offset: int, cautionary: bool) -> str:
@@ -416,13 +544,19 @@ class FileInspector:
         for rule, start, end in self._possible(layer).matches(surface, text):
             line_start = max(text.rfind("\n", 0, start) + 1, start - 300)
             mention = not layer.hidden and (cautionary or bool(_CODE_MENTION.search(text[line_start:start])))
-            self._report(rule.id, text[start:end][:120], layer, offset + start, offset + end, "mention" if mention else "use")
+            self._report(
+                rule.id, text[start:end][:120], layer, offset + start, offset + end, "mention" if mention else "use"
+            )
 
-    def _script(self, layer: Layer, kind: FileKind, text: str, offset: int, context: str, *, in_prose: bool = False) -> None:
+    def _script(
+        self, layer: Layer, kind: FileKind, text: str, offset: int, context: str, *, in_prose: bool = False
+    ) -> None:
         """Code of ``kind`` at ``offset`` of the layer."""
         self.meter.spend(2 * len(text))
         try:
-            observed = {FileKind.SHELL: read_shell, FileKind.PYTHON: read_python, FileKind.JAVASCRIPT: read_javascript}[kind](text)
+            observed = {FileKind.SHELL: read_shell, FileKind.PYTHON: read_python, FileKind.JAVASCRIPT: read_javascript}[
+                kind
+            ](text)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             if not in_prose and layer.depth == 0:
                 self.reading.incidents.append((f"{kind.value} analyser", type(error).__name__))
@@ -444,14 +578,28 @@ class FileInspector:
         for embedded in observed.embedded:
             start, end = offset + embedded.start, offset + embedded.end
             if embedded.language == "prose":
-                for rule, hit_start, hit_end in self.rules.possible(embedded.text).matches("prose", embedded.text.translate(_SPACED)):
+                for rule, hit_start, hit_end in self.rules.possible(embedded.text).matches(
+                    "prose", embedded.text.translate(_SPACED)
+                ):
                     if rule.id in _AGENT_DIRECTED:
                         flat = embedded.text.translate(_SPACED)
-                        self._report(rule.id, flat[hit_start:hit_end][:120], layer, start, end, self._prose_context(flat, hit_start, hit_end, False))
+                        self._report(
+                            rule.id,
+                            flat[hit_start:hit_end][:120],
+                            layer,
+                            start,
+                            end,
+                            self._prose_context(flat, hit_start, hit_end, False),
+                        )
                 continue
             if embedded.text == layer.text or context == "mention":
                 continue
-            kind = {"shell": FileKind.SHELL, "python": FileKind.PYTHON, "javascript": FileKind.JAVASCRIPT, "markdown": FileKind.MARKDOWN}.get(embedded.language)
+            kind = {
+                "shell": FileKind.SHELL,
+                "python": FileKind.PYTHON,
+                "javascript": FileKind.JAVASCRIPT,
+                "markdown": FileKind.MARKDOWN,
+            }.get(embedded.language)
             if kind is None:
                 kind = guess_text_kind(embedded.text)
                 if kind is FileKind.TEXT and not encodings.speaks(embedded.text):
@@ -469,14 +617,18 @@ class FileInspector:
             return
         if self.reading.layers >= self.budgets.max_layers_per_file - 1 and not hidden:
             return
-        self.inspect(layer.child(step, text, kind, start, end, hidden=hidden), hidden_check=step not in {"concatenation"})
+        self.inspect(
+            layer.child(step, text, kind, start, end, hidden=hidden), hidden_check=step not in {"concatenation"}
+        )
 
     def _python(self, layer: Layer) -> None:
         self._script(layer, FileKind.PYTHON, layer.text, 0, "use")
         if layer.file.endswith(".pth") and not layer.path:
             for at, line in enumerate(layer.text.split("\n")):
                 if line.startswith(("import ", "import\t")):
-                    self._find("SIGMA-SUPPLY-008", line[:80], Location(layer.file, at + 1, at + 1, 0, len(layer.text)), line)
+                    self._find(
+                        "SIGMA-SUPPLY-008", line[:80], Location(layer.file, at + 1, at + 1, 0, len(layer.text)), line
+                    )
 
     def _shell(self, layer: Layer) -> None:
         self._script(layer, FileKind.SHELL, layer.text, 0, "use")
@@ -508,7 +660,9 @@ class FileInspector:
             return
         for cell in cells[: self.budgets.max_layers_per_file] if isinstance(cells, list) else ():
             source = cell.get("source", "") if isinstance(cell, dict) else ""
-            text = "".join(part for part in source if isinstance(part, str)) if isinstance(source, list) else str(source)
+            text = (
+                "".join(part for part in source if isinstance(part, str)) if isinstance(source, list) else str(source)
+            )
             kind = FileKind.PYTHON if isinstance(cell, dict) and cell.get("cell_type") == "code" else FileKind.MARKDOWN
             if text.strip():
                 self._embed(layer, "cell", text, kind, 0, min(len(layer.text), 1), hidden=False)
@@ -516,7 +670,9 @@ class FileInspector:
     # -- reports ------------------------------------------------------------------------------------------------------
 
     def _report(self, rule_id: str, subject: str, layer: Layer, start: int, end: int, context: str) -> None:
-        self.reading.findings.append(Finding(rule_id, subject, layer.locate(start, end), layer.around(start), context, layer.hidden))
+        self.reading.findings.append(
+            Finding(rule_id, subject, layer.locate(start, end), layer.around(start), context, layer.hidden)
+        )
 
     def _find(self, rule_id: str, subject: str, at: Location, line: str) -> None:
         self.reading.findings.append(Finding(rule_id, subject, at, line, "use", False))

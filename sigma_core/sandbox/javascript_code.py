@@ -39,8 +39,12 @@ _CHILD = ("child_process", "node:child_process", "execa", "shelljs", "zx", "cros
 _SHELL = frozenset("exec execSync command execaCommand".split())
 _PROCESS = frozenset("spawn spawnSync execFile execFileSync fork execa execaSync sync".split())
 _READS = frozenset("readFileSync readFile createReadStream readTextFile".split())
-_WRITES = frozenset("writeFileSync writeFile appendFileSync appendFile createWriteStream writeTextFile outputFile outputFileSync".split())
-_SENDERS = frozenset("fetch axios got request superagent needle node-fetch undici.fetch undici.request globalThis.fetch window.fetch $fetch ky".split())
+_WRITES = frozenset(
+    "writeFileSync writeFile appendFileSync appendFile createWriteStream writeTextFile outputFile outputFileSync".split()
+)
+_SENDERS = frozenset(
+    "fetch axios got request superagent needle node-fetch undici.fetch undici.request globalThis.fetch window.fetch $fetch ky".split()
+)
 _SEND_METHODS = frozenset("post put patch request get send write end sendBeacon emit delete".split())
 _NET_NAMES = ("axios", "got", "http", "https", "node:http", "node:https", "net", "tls", "dgram", "request", "superagent", "needle", "undici", "ws", "WebSocket", "XMLHttpRequest", "nodemailer", "node-fetch", "ky", "socket")  # fmt: skip
 _HOST = frozenset("hostname userInfo networkInterfaces platform arch homedir release type cpus".split())
@@ -99,9 +103,34 @@ class _Reader:
         reader = getattr(self, f"_{kind}", None)
         if reader is not None:
             return reader(node)  # type: ignore[no-any-return]
-        if kind in {"number", "true", "false", "null", "undefined", "comment", "regex", "this", "super", "property_identifier"}:
+        if kind in {
+            "number",
+            "true",
+            "false",
+            "null",
+            "undefined",
+            "comment",
+            "regex",
+            "this",
+            "super",
+            "property_identifier",
+        }:
             return Value(constant=_text(node)) if kind == "number" else UNKNOWN
-        if kind in {"await_expression", "parenthesized_expression", "spread_element", "unary_expression", "non_null_expression", "as_expression", "yield_expression", "expression_statement", "arguments"} and node.named_child_count == 1:
+        if (
+            kind
+            in {
+                "await_expression",
+                "parenthesized_expression",
+                "spread_element",
+                "unary_expression",
+                "non_null_expression",
+                "as_expression",
+                "yield_expression",
+                "expression_statement",
+                "arguments",
+            }
+            and node.named_child_count == 1
+        ):
             return self.read(node.named_children[0])
         labels = [self.read(child).labels for child in node.named_children]
         return Value(labels=_join(*labels))
@@ -132,20 +161,29 @@ class _Reader:
         labels = _join(left.labels, right.labels)
         operator = node.child_by_field_name("operator")
         if operator is not None and _text(operator) in {"||", "??"}:
-            return Value(left.constant if left.constant is not None else right.constant, labels, left.name or right.name)
+            return Value(
+                left.constant if left.constant is not None else right.constant, labels, left.name or right.name
+            )
         if operator is None or _text(operator) != "+":
             return Value(labels=labels)
         if left.constant is None and right.constant is None:
             return Value(labels=labels)
         known = left.constant is not None and right.constant is not None
         value = Value(f"{left.constant or ''}{right.constant or ''}"[:MAX_CONSTANT], labels, folded=known)
-        if known and len(value.constant or "") >= 8 and (node.parent is None or node.parent.type != "binary_expression"):
+        if (
+            known
+            and len(value.constant or "") >= 8
+            and (node.parent is None or node.parent.type != "binary_expression")
+        ):
             self.embed("concatenation", "text", value.constant or "", node)
         return value
 
     def _array(self, node: tree_sitter.Node) -> Value:
         values = [self.read(child) for child in node.named_children]
-        return Value(labels=_join(*(value.labels for value in values)), parts=tuple(value.constant or "" for value in values[:1_024]))
+        return Value(
+            labels=_join(*(value.labels for value in values)),
+            parts=tuple(value.constant or "" for value in values[:1_024]),
+        )
 
     def _object(self, node: tree_sitter.Node) -> Value:
         labels, headers = [], []
@@ -155,14 +193,21 @@ class _Reader:
             if child.type == "pair":
                 key = _text(child.child_by_field_name("key")).strip("'\"")  # type: ignore[arg-type]
                 value = self.read(child.child_by_field_name("value"))
-                (headers if key.lower() in {"headers", "authorization", "auth", "x-api-key", "cookie"} else labels).append(value.labels)
+                (
+                    headers if key.lower() in {"headers", "authorization", "auth", "x-api-key", "cookie"} else labels
+                ).append(value.labels)
                 if key == "method" and (value.constant or "").upper() in {"POST", "PUT", "PATCH"}:
                     name = "object:post"
                 if key.lower() in {"hostname", "host", "url", "uri", "baseurl"} and value.constant:
                     url = value.constant
             else:
                 labels.append(self.read(child).labels)
-        return Value(constant=url, labels=_join(*labels), name=name, parts=tuple(f"{source}\0{origin}" for source, origin in sorted(_join(*headers))))
+        return Value(
+            constant=url,
+            labels=_join(*labels),
+            name=name,
+            parts=tuple(f"{source}\0{origin}" for source, origin in sorted(_join(*headers))),
+        )
 
     def _member_expression(self, node: tree_sitter.Node) -> Value:
         return self._member(self.read(node.child_by_field_name("object")), node)
@@ -218,18 +263,29 @@ class _Reader:
             for child in target.named_children:
                 if child.type == "shorthand_property_identifier_pattern":
                     name = _text(child)
-                    made = self._variable(name, child) if value.name == "process.env" else Value(name=f"{value.name}.{name}" if value.name else "", labels=value.labels)
+                    made = (
+                        self._variable(name, child)
+                        if value.name == "process.env"
+                        else Value(name=f"{value.name}.{name}" if value.name else "", labels=value.labels)
+                    )
                     self.names[f"{self.function}:{name}"] = made
                 elif child.type == "pair_pattern":
                     key, alias = child.child_by_field_name("key"), child.child_by_field_name("value")
                     if key is not None and alias is not None:
-                        self._bind(alias, Value(name=f"{value.name}.{_text(key)}" if value.name else "", labels=value.labels))
+                        self._bind(
+                            alias, Value(name=f"{value.name}.{_text(key)}" if value.name else "", labels=value.labels)
+                        )
                 else:
                     self._bind(child, Value(labels=value.labels))
 
     def _variable_declarator(self, node: tree_sitter.Node) -> Value:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("value")
-        if body is not None and body.type in {"arrow_function", "function_expression", "function"} and name is not None and name.type == "identifier":
+        if (
+            body is not None
+            and body.type in {"arrow_function", "function_expression", "function"}
+            and name is not None
+            and name.type == "identifier"
+        ):
             return self._define(_text(name), body)
         self._bind(name, self.read(body))
         return UNKNOWN
@@ -245,7 +301,11 @@ class _Reader:
     def _augmented_assignment_expression(self, node: tree_sitter.Node) -> Value:
         left, right = node.child_by_field_name("left"), self.read(node.child_by_field_name("right"))
         before = self.read(left)
-        constant = before.constant + right.constant if before.constant is not None and right.constant is not None and len(before.constant) < MAX_CONSTANT else None
+        constant = (
+            before.constant + right.constant
+            if before.constant is not None and right.constant is not None and len(before.constant) < MAX_CONSTANT
+            else None
+        )
         value = Value(constant, _join(before.labels, right.labels), folded=True)
         if constant is not None and 8 <= len(constant) < 4_096:
             self.embed("concatenation", "text", constant, node)
@@ -254,8 +314,19 @@ class _Reader:
 
     def _define(self, name: str, node: tree_sitter.Node) -> Value:
         parameters = node.child_by_field_name("parameters") or node.child_by_field_name("parameter")
-        listed = [parameters] if parameters is not None and parameters.type == "identifier" else (parameters.named_children if parameters is not None else [])
-        names = [_text(child if child.type == "identifier" else (child.child_by_field_name("left") or child.child_by_field_name("pattern") or child)) for child in listed]
+        listed = (
+            [parameters]
+            if parameters is not None and parameters.type == "identifier"
+            else (parameters.named_children if parameters is not None else [])
+        )
+        names = [
+            _text(
+                child
+                if child.type == "identifier"
+                else (child.child_by_field_name("left") or child.child_by_field_name("pattern") or child)
+            )
+            for child in listed
+        ]
         self.functions[name] = names
         outer, self.function = self.function, name
         body = node.child_by_field_name("body")
@@ -293,7 +364,9 @@ class _Reader:
                     for item in child.named_children:
                         name, alias = item.child_by_field_name("name"), item.child_by_field_name("alias")
                         if name is not None:
-                            self.names[f":{_text(alias if alias is not None else name)}"] = Value(name=f"{module}.{_text(name)}")
+                            self.names[f":{_text(alias if alias is not None else name)}"] = Value(
+                                name=f"{module}.{_text(name)}"
+                            )
         return UNKNOWN
 
     # -- calls --------------------------------------------------------------------------------------------------------
@@ -326,9 +399,27 @@ class _Reader:
         result = self._called(node, callee, target, holder, method, arguments)
         given = result.labels if any(source is Source.REMOTE for source, _ in result.labels) else holder.labels
         returned = [self._callback(child, given) for child in _arguments(node) if child.type in _FUNCTIONS]
-        return Value(result.constant, _join(result.labels, *(value.labels for value in returned)), result.name, result.parts, result.folded) if returned else result
+        return (
+            Value(
+                result.constant,
+                _join(result.labels, *(value.labels for value in returned)),
+                result.name,
+                result.parts,
+                result.folded,
+            )
+            if returned
+            else result
+        )
 
-    def _called(self, node: tree_sitter.Node, callee: tree_sitter.Node | None, target: Value, holder: Value, method: str, arguments: list[Value]) -> Value:
+    def _called(
+        self,
+        node: tree_sitter.Node,
+        callee: tree_sitter.Node | None,
+        target: Value,
+        holder: Value,
+        method: str,
+        arguments: list[Value],
+    ) -> Value:
         name = target.name
         labels = _join(*(value.labels for value in arguments))
         first = arguments[0] if arguments else UNKNOWN
@@ -340,7 +431,17 @@ class _Reader:
             self.can(Ability.DYNAMIC_CODE, "require", node)
             return UNKNOWN
         root = name.split(".")[0] if not name.startswith("node:") else name[5:].split(".")[0]
-        if name in {"eval", "Function", "vm.runInThisContext", "vm.runInNewContext", "vm.runInContext", "globalThis.eval", "window.eval", "setTimeout", "setInterval"} or (root == "vm" and method.startswith("run")):
+        if name in {
+            "eval",
+            "Function",
+            "vm.runInThisContext",
+            "vm.runInNewContext",
+            "vm.runInContext",
+            "globalThis.eval",
+            "window.eval",
+            "setTimeout",
+            "setInterval",
+        } or (root == "vm" and method.startswith("run")):
             if name in {"setTimeout", "setInterval"} and first.constant is None:
                 return UNKNOWN
             return self._evaluate(name, arguments[-1] if name == "Function" and arguments else first, node)
@@ -352,41 +453,69 @@ class _Reader:
             return self._file_read(first, labels, node)
         if method in _WRITES:
             return self._file_write(first, arguments, node)
-        if name == "atob" or (name == "Buffer.from" and len(arguments) > 1 and arguments[1].constant in {"base64", "hex", "base64url"}):
+        if name == "atob" or (
+            name == "Buffer.from" and len(arguments) > 1 and arguments[1].constant in {"base64", "hex", "base64url"}
+        ):
             return self._decode(name, first, arguments, node)
         if name in {"String.fromCharCode", "String.fromCodePoint"}:
             return self._characters(arguments, node)
         if name in {"unescape", "decodeURIComponent"} and first.constant:
             text = readable(_percent(first.constant)) or ""
             self.embed("percent", "text", text, node)
-            return Value(constant=text or None, labels=_join(first.labels, frozenset({(Source.DECODED, name)}) if "%" in first.constant else _NONE), folded=True)
+            return Value(
+                constant=text or None,
+                labels=_join(first.labels, frozenset({(Source.DECODED, name)}) if "%" in first.constant else _NONE),
+                folded=True,
+            )
         if root == "os" and method in _HOST:
-            return Value(labels=frozenset({(Source.HOST_DATA, f"os.{method}")}) if method != "homedir" else _NONE, constant="~" if method == "homedir" else None)
+            return Value(
+                labels=frozenset({(Source.HOST_DATA, f"os.{method}")}) if method != "homedir" else _NONE,
+                constant="~" if method == "homedir" else None,
+            )
         if root in {"clipboardy", "clipboard"} and method.startswith("read") or name == "navigator.clipboard.readText":
             self.can(Ability.CLIPBOARD, name, node)
             return Value(labels=frozenset({(Source.PERSONAL, "clipboard")}))
         if method in {"resolve4", "resolveTxt", "lookup", "resolve"} and root in {"dns", "node:dns"}:
             self.flow(_worth(labels), Sink.NAME_LOOKUP, first.constant or "", node)
             return Value(labels=frozenset({(Source.REMOTE, "dns")}))
-        if name in _SENDERS or root in _NET_NAMES and method in _SEND_METHODS or (holder.name in _NET_NAMES and method in _SEND_METHODS) or name == "navigator.sendBeacon":
+        if (
+            name in _SENDERS
+            or root in _NET_NAMES
+            and method in _SEND_METHODS
+            or (holder.name in _NET_NAMES and method in _SEND_METHODS)
+            or name == "navigator.sendBeacon"
+        ):
             return self._send(name, method, first, arguments, holder, labels, node)
         if name in self.functions or method in self.functions:
             function = name if name in self.functions else method
             for parameter, value in zip(self.functions[function], arguments, strict=False):
                 before = self.names.get(f"{function}:{parameter}", UNKNOWN)
-                self.names[f"{function}:{parameter}"] = Value(before.constant if before.constant is not None else value.constant, _join(before.labels, value.labels), before.name or value.name)
+                self.names[f"{function}:{parameter}"] = Value(
+                    before.constant if before.constant is not None else value.constant,
+                    _join(before.labels, value.labels),
+                    before.name or value.name,
+                )
             returned = self.returns.get(function, UNKNOWN)
-            return Value(returned.constant, _join(returned.labels, labels if not returned.labels else _NONE), returned.name)
+            return Value(
+                returned.constant, _join(returned.labels, labels if not returned.labels else _NONE), returned.name
+            )
         return self._pass(name, method, holder, arguments, labels, node)
 
     def _evaluate(self, name: str, code: Value, node: tree_sitter.Node) -> Value:
         self.can(Ability.DYNAMIC_CODE, name, node)
         if code.constant:
             self.embed("evaluated", "javascript", code.constant, node)
-        self.flow(frozenset(label for label in code.labels if label[0] in {Source.REMOTE, Source.DECODED}), Sink.EXECUTE, name, node)
+        self.flow(
+            frozenset(label for label in code.labels if label[0] in {Source.REMOTE, Source.DECODED}),
+            Sink.EXECUTE,
+            name,
+            node,
+        )
         return Value(name="code", labels=code.labels)
 
-    def _process(self, method: str, first: Value, arguments: list[Value], labels: frozenset[Label], node: tree_sitter.Node) -> Value:
+    def _process(
+        self, method: str, first: Value, arguments: list[Value], labels: frozenset[Label], node: tree_sitter.Node
+    ) -> Value:
         words = arguments[1].parts if len(arguments) > 1 else ()
         self.can(Ability.SHELL if method in _SHELL else Ability.PROCESS, (first.constant or "?")[:80], node)
         command = first.constant or ""
@@ -398,14 +527,30 @@ class _Reader:
                 command = " ".join([command, *words])
         if command:
             self.embed("command", "shell", command, node)
-        self.flow(frozenset(label for label in labels if label[0] in {Source.REMOTE, Source.DECODED}), Sink.EXECUTE, method, node)
+        self.flow(
+            frozenset(label for label in labels if label[0] in {Source.REMOTE, Source.DECODED}),
+            Sink.EXECUTE,
+            method,
+            node,
+        )
         sent = vocabulary.urls_in(command)
         if sent and ("curl" in command or "wget" in command):
             self.flow(_worth(labels), Sink.SEND, sent[0][2], node)
         for key in sorted({command, *words} & self.written.keys()):
-            self.flow(frozenset(label for label in self.written[key] if label[0] in {Source.REMOTE, Source.DECODED}), Sink.EXECUTE, f"{method} {key}", node)
+            self.flow(
+                frozenset(label for label in self.written[key] if label[0] in {Source.REMOTE, Source.DECODED}),
+                Sink.EXECUTE,
+                f"{method} {key}",
+                node,
+            )
         secret = vocabulary.secret_file(command)
-        return Value(labels=frozenset({(Source.SECRET_FILE, secret)}) if secret and not secret.startswith(".env") else frozenset({(Source.ENVIRONMENT, "env")}) if command.strip() in {"env", "printenv"} else _NONE)
+        return Value(
+            labels=frozenset({(Source.SECRET_FILE, secret)})
+            if secret and not secret.startswith(".env")
+            else frozenset({(Source.ENVIRONMENT, "env")})
+            if command.strip() in {"env", "printenv"}
+            else _NONE
+        )
 
     def _file_read(self, path: Value, labels: frozenset[Label], node: tree_sitter.Node) -> Value:
         text = path.constant or ""
@@ -414,7 +559,13 @@ class _Reader:
             self.can(Ability.SECRET_READ, secret, node)
             return Value(labels=frozenset({(Source.FILE if secret.startswith(".env") else Source.SECRET_FILE, secret)}))
         self.can(Ability.FILE_READ, text or "?", node)
-        return Value(labels=_join(frozenset(label for label in labels if label[0] in {Source.FILES, Source.SECRET_FILE}), self.written.get(text, _NONE), frozenset({(Source.FILE, text or "?")})))
+        return Value(
+            labels=_join(
+                frozenset(label for label in labels if label[0] in {Source.FILES, Source.SECRET_FILE}),
+                self.written.get(text, _NONE),
+                frozenset({(Source.FILE, text or "?")}),
+            )
+        )
 
     def _file_write(self, path: Value, arguments: list[Value], node: tree_sitter.Node) -> Value:
         text = path.constant or ""
@@ -425,14 +576,23 @@ class _Reader:
         agent = vocabulary.agent_file(text)
         if agent:
             self.can(Ability.AGENT_CONFIG, agent, node)
-            self.hit("SIGMA-THREAT-007" if text.startswith(("~", "/", ".")) or "/." in text else "SIGMA-THREAT-017", agent, node)
+            self.hit(
+                "SIGMA-THREAT-007" if text.startswith(("~", "/", ".")) or "/." in text else "SIGMA-THREAT-017",
+                agent,
+                node,
+            )
             if content.constant:
                 self.embed("agent-file", "markdown", content.constant, node)
-            self.flow(frozenset(label for label in content.labels if label[0] in {Source.REMOTE, Source.DECODED}), Sink.AGENT_FILE, agent, node)
+            self.flow(
+                frozenset(label for label in content.labels if label[0] in {Source.REMOTE, Source.DECODED}),
+                Sink.AGENT_FILE,
+                agent,
+                node,
+            )
         place = vocabulary.autostart_place(text)
         if place:
             self.can(Ability.PERSISTENCE, place, node)
-            self.hit("SIGMA-THREAT-006", place, node)
+            self.hit("SIGMA-THREAT-044" if vocabulary.acts_unasked(place) else "SIGMA-THREAT-006", place, node)
         return UNKNOWN
 
     def _decode(self, name: str, first: Value, arguments: list[Value], node: tree_sitter.Node) -> Value:
@@ -453,7 +613,13 @@ class _Reader:
         return Value(constant=text, labels=labels, folded=True)
 
     def _characters(self, arguments: list[Value], node: tree_sitter.Node) -> Value:
-        codes = [value.constant for value in arguments] if len(arguments) > 1 else list(arguments[0].parts) if arguments else []
+        codes = (
+            [value.constant for value in arguments]
+            if len(arguments) > 1
+            else list(arguments[0].parts)
+            if arguments
+            else []
+        )
         try:
             text = "".join(chr(int(code or "x", 0)) for code in codes)
         except (ValueError, OverflowError):
@@ -462,10 +628,27 @@ class _Reader:
             self.embed("character-codes", "text", text, node)
         return Value(constant=text or None, labels=frozenset({(Source.DECODED, "fromCharCode")}), folded=True)
 
-    def _send(self, name: str, method: str, first: Value, arguments: list[Value], holder: Value, labels: frozenset[Label], node: tree_sitter.Node) -> Value:
-        target = first.constant or next((origin for source, origin in sorted(holder.labels) if source is Source.REMOTE), "")
-        headers = frozenset((Source(part.split("\0")[0]), part.split("\0")[1]) for value in arguments for part in value.parts if value.name.startswith("object") and "\0" in part)
+    def _send(
+        self,
+        name: str,
+        method: str,
+        first: Value,
+        arguments: list[Value],
+        holder: Value,
+        labels: frozenset[Label],
+        node: tree_sitter.Node,
+    ) -> Value:
+        target = first.constant or next(
+            (origin for source, origin in sorted(holder.labels) if source is Source.REMOTE), ""
+        )
+        headers = frozenset(
+            (Source(part.split("\0")[0]), part.split("\0")[1])
+            for value in arguments
+            for part in value.parts
+            if value.name.startswith("object") and "\0" in part
+        )
         self.can(Ability.NETWORK, target or "?", node)
+        self.flow(frozenset(label for label in first.labels if label[0] is Source.DECODED), Sink.SEND, target, node)
         self.flow(_worth(labels), Sink.SEND, target, node)
         self.flow(_worth(headers) - _worth(labels), Sink.SEND_HEADER, target, node)
         if method in {"post", "put", "patch", "sendBeacon"} or any(value.name == "object:post" for value in arguments):
@@ -482,7 +665,15 @@ class _Reader:
                     self._bind(child, Value(labels=labels))
         return self.read(node.child_by_field_name("body"))
 
-    def _pass(self, name: str, method: str, holder: Value, arguments: list[Value], labels: frozenset[Label], node: tree_sitter.Node) -> Value:
+    def _pass(
+        self,
+        name: str,
+        method: str,
+        holder: Value,
+        arguments: list[Value],
+        labels: frozenset[Label],
+        node: tree_sitter.Node,
+    ) -> Value:
         first = arguments[0] if arguments else UNKNOWN
         if name in {"path.join", "path.resolve", "node:path.join", "join", "path.posix.join"}:
             return Value(constant="/".join(value.constant or "?" for value in arguments), labels=labels)
@@ -493,7 +684,10 @@ class _Reader:
         if method == "reverse" and holder.parts:
             return Value(parts=holder.parts[::-1], labels=holder.labels)
         if method == "split" and holder.constant is not None and first.constant is not None:
-            return Value(parts=tuple(holder.constant.split(first.constant) if first.constant else holder.constant), labels=holder.labels)
+            return Value(
+                parts=tuple(holder.constant.split(first.constant) if first.constant else holder.constant),
+                labels=holder.labels,
+            )
         if method in {"push", "append", "set", "concat", "write"} and labels:
             callee = node.child_by_field_name("function")
             owner = callee.child_by_field_name("object") if callee is not None else None
@@ -534,7 +728,15 @@ def _join(*sets: frozenset[Label]) -> frozenset[Label]:
 
 
 def _worth(labels: frozenset[Label]) -> frozenset[Label]:
-    wanted = {Source.SECRET_FILE, Source.SECRET_VARIABLE, Source.ENVIRONMENT, Source.FILE, Source.FILES, Source.HOST_DATA, Source.PERSONAL}
+    wanted = {
+        Source.SECRET_FILE,
+        Source.SECRET_VARIABLE,
+        Source.ENVIRONMENT,
+        Source.FILE,
+        Source.FILES,
+        Source.HOST_DATA,
+        Source.PERSONAL,
+    }
     return frozenset(label for label in labels if label[0] in wanted)
 
 

@@ -37,13 +37,25 @@ _BRANDS = frozenset(
     "aws amazon slack github gitlab openai anthropic claude stripe docker gcp google azure npm pypi telegram discord twilio sendgrid heroku notion jira linear cloudflare vercel supabase firebase mongodb postgres redis mysql database "
     "ssh kube kubernetes gemini huggingface groq binance coinbase metamask solana ethereum eth wallet private mnemonic seed".split()
 )
-_GENERIC_SECRET = re2.compile(r"(?i)^(?:credentials|secrets?)\.|^(?:service|private)[_-]?(?:account|key)|keystore|phantom|local state|web data|sessions?")
-_PERSISTENCE_WORDS = re2.compile(r"(?i)\b(?:cron\w*|startup|start-up|launchd|launch ?agents?|systemd|services?|daemon|schedul\w*|autostart|auto-start|at boot|on boot|login item|shell profile|bashrc|zshrc|profile|git hooks?|hooks?|alias|PATH|heartbeat|background)\b")
-_STEERING_WORDS = re2.compile(r"(?i)(?:\bsettings\b|\bconfig\w*|\bmcp\b|\bhooks?\b|\bmemory\b|\brules?\b|CLAUDE\.md|AGENTS\.md|SOUL\.md|\bagents?\.md\b|\binstall\w*|\bidentity\b|\bworkspace\b)")
-_SECRET_WORDS = re2.compile(r"(?i)(?:\bssh\b|\baws\b|credential|\bkeys?\b|wallet|cookies?|keychain|history|\btokens?\b|secrets?|netrc|npmrc|kube|docker|\bauth|login|passwords?|browser|config|profile|account|sessions?)")
+_GENERIC_SECRET = re2.compile(
+    r"(?i)^(?:credentials|secrets?)\.|^(?:service|private)[_-]?(?:account|key)|keystore|phantom|local state|web data|sessions?"
+)
+_PERSISTENCE_WORDS = re2.compile(
+    r"(?i)\b(?:cron\w*|startup|start-up|launchd|launch ?agents?|systemd|services?|daemon|schedul\w*|autostart|auto-start|at boot|on boot|login item|shell profile|bashrc|zshrc|profile|git hooks?|hooks?|alias|PATH|heartbeat|background)\b"
+)
+_STEERING_WORDS = re2.compile(
+    r"(?i)(?:\bsettings\b|\bconfig\w*|\bmcp\b|\bhooks?\b|\bmemory\b|\brules?\b|CLAUDE\.md|AGENTS\.md|SOUL\.md|\bagents?\.md\b|\binstall\w*|\bidentity\b|\bworkspace\b)"
+)
+_SECRET_WORDS = re2.compile(
+    r"(?i)(?:\bssh\b|\baws\b|credential|\bkeys?\b|wallet|cookies?|keychain|history|\btokens?\b|secrets?|netrc|npmrc|kube|docker|\bauth|login|passwords?|browser|config|profile|account|sessions?)"
+)
 _PROGRAM = re2.compile(r"(?i)\.(?:sh|exe|msi|dmg|pkg|zip|7z|rar|ps1|bat|bin|py|js|scr|apk|tar\.gz|tgz)(?:$|[?#])")
-_PASTE = re2.compile(r"(?i)(?:paste|glot\.io|rentry|hastebin|ghostbin|termbin|ix\.io|sprunge|0x0\.st|transfer\.sh|file\.io|gofile|anonfiles|bashupload|catbox|mega\.nz|mediafire|telegra\.ph|gist)")
-_SETUP = re2.compile(r"(?i)\b(?:install\w*|set-?up|prerequisites?|requirements?|requires?|bootstrap|download|before (?:you|using)|fallback)\b")
+_PASTE = re2.compile(
+    r"(?i)(?:paste|glot\.io|rentry|hastebin|ghostbin|termbin|ix\.io|sprunge|0x0\.st|transfer\.sh|file\.io|gofile|anonfiles|bashupload|catbox|mega\.nz|mediafire|telegra\.ph|gist)"
+)
+_SETUP = re2.compile(
+    r"(?i)\b(?:install\w*|set-?up|prerequisites?|requirements?|requires?|bootstrap|download|before (?:you|using)|fallback)\b"
+)
 _CODE_KINDS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
 
 
@@ -59,7 +71,9 @@ class _Target:
 
     @property
     def trusted(self) -> bool:
-        return self.known in {HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER} or ((self.named or self.branded) and self.known in {HostClass.UNKNOWN, HostClass.RESERVED})
+        return self.known in {HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER} or (
+            (self.named or self.branded) and self.known in {HostClass.UNKNOWN, HostClass.RESERVED}
+        )
 
 
 class Judgement:
@@ -125,10 +139,22 @@ class Judgement:
             self._add("SIGMA-THREAT-005", flow.origin, seen)
         elif flow.source is Source.REMOTE:
             target = self.target(flow.origin, reading.path, in_prose=seen.in_prose)
-            if target.known is HostClass.LOCAL and target.host not in {"", "?"} and not target.host.startswith(("$", "{")):
+            if (
+                target.known is HostClass.LOCAL
+                and target.host not in {"", "?"}
+                and not target.host.startswith(("$", "{"))
+            ):
                 return
             secure = flow.origin.startswith("https://")
-            vouched = target.known is HostClass.INSTALLER or (secure and target.known in {HostClass.UNKNOWN, HostClass.KNOWN} and self.declared.names_owner(target.host, title_only=True)) or (secure and target.named and target.branded)
+            vouched = (
+                target.known is HostClass.INSTALLER
+                or (
+                    secure
+                    and target.known in {HostClass.UNKNOWN, HostClass.KNOWN}
+                    and self.declared.names_owner(target.host, title_only=True)
+                )
+                or (secure and target.named and target.branded)
+            )
             self._add("SIGMA-THREAT-013" if vouched else "SIGMA-THREAT-003", target.host or flow.origin, seen)
 
     def _sent(self, reading: Reading, seen: Seen, flow: Flow) -> None:
@@ -141,8 +167,14 @@ class Judgement:
         if source is Source.INPUT:
             if not (target.trusted or unknown_place or seen.in_prose):
                 self._add("SIGMA-MIS-010", target.host, seen)
+        elif source is Source.DECODED:
+            if target.known is not HostClass.KNOWN:
+                self._add("SIGMA-THREAT-046", target.host, seen)
         elif source is Source.SECRET_FILE:
-            own = any(part in flow.origin.lower() and any(target.host.endswith(name) for name in names) for part, names in _OWN_SERVICE)
+            own = any(
+                part in flow.origin.lower() and any(target.host.endswith(name) for name in names)
+                for part, names in _OWN_SERVICE
+            )
             soft = bool(_GENERIC_SECRET.search(flow.origin)) and (target.trusted or unknown_place)
             if own or soft or (flow.sink is Sink.SEND_HEADER and target.trusted):
                 self._add("SIGMA-THREAT-018", subject, seen)
@@ -153,11 +185,17 @@ class Judgement:
         elif source is Source.SECRET_VARIABLE:
             self._variable_sent(seen, flow, target, subject, unknown_place)
         elif source is Source.PERSONAL:
-            self._add("SIGMA-THREAT-015" if not target.trusted or "cookie" not in flow.origin else "SIGMA-THREAT-018", subject, seen)
+            self._add(
+                "SIGMA-THREAT-015" if not target.trusted or "cookie" not in flow.origin else "SIGMA-THREAT-018",
+                subject,
+                seen,
+            )
         elif unknown_place or target.trusted:
             self._add("SIGMA-THREAT-024", subject, seen)
         elif target.known is HostClass.DROP:
-            chat = any(word in self.declared.words for word in ("discord", "slack", "telegram", "webhook")) and ("hooks.slack" in target.host or "discord" in target.host or "telegram" in target.host)
+            chat = any(word in self.declared.words for word in ("discord", "slack", "telegram", "webhook")) and (
+                "hooks.slack" in target.host or "discord" in target.host or "telegram" in target.host
+            )
             self._add("SIGMA-THREAT-024" if chat else "SIGMA-THREAT-040", subject, seen)
         elif source is Source.HOST_DATA:
             self._add("SIGMA-THREAT-009", subject, seen)
@@ -168,13 +206,17 @@ class Judgement:
 
     def _variable_sent(self, seen: Seen, flow: Flow, target: _Target, subject: str, unknown_place: bool) -> None:
         tokens = {token for token in flow.origin.lower().replace("-", "_").split("_") if len(token) >= 3}
-        together = any(token in target.host for token in tokens - {"key", "api", "token", "secret", "auth", "access", "url", "app"})
+        together = any(
+            token in target.host for token in tokens - {"key", "api", "token", "secret", "auth", "access", "url", "app"}
+        )
         foreign = bool(tokens & _BRANDS) and not together
         if target.known is HostClass.DROP and not together and flow.sink is Sink.SEND:
             self._add("SIGMA-THREAT-040", subject, seen)
         elif unknown_place or together or (target.trusted and not (foreign and target.known is HostClass.RESERVED)):
             self._add("SIGMA-THREAT-018", subject, seen)
-        elif foreign or (flow.sink is Sink.SEND and target.known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE, HostClass.DROP}):
+        elif foreign or (
+            flow.sink is Sink.SEND and target.known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE, HostClass.DROP}
+        ):
             self._add("SIGMA-THREAT-008", subject, seen)
         elif seen.in_prose:
             self._add("SIGMA-THREAT-018", subject, seen)
@@ -203,7 +245,12 @@ class Judgement:
             target = self.target(capability.subject, reading.path, in_prose=seen.in_prose)
             if target.known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE} and not target.named:
                 self._add("SIGMA-THREAT-039", target.host, seen)
-            elif reading.kind in _CODE_KINDS and target.known in {HostClass.UNKNOWN, HostClass.RESERVED, HostClass.DROP} and "." in target.host and not (target.named or target.branded):
+            elif (
+                reading.kind in _CODE_KINDS
+                and target.known in {HostClass.UNKNOWN, HostClass.RESERVED, HostClass.DROP}
+                and "." in target.host
+                and not (target.named or target.branded)
+            ):
                 self._add("SIGMA-MIS-002", target.host, seen)
 
     def _mismatches(self) -> None:
@@ -213,21 +260,49 @@ class Judgement:
             if reading.kind not in _CODE_KINDS:
                 continue
             for finding in list(self.findings):
-                if finding.location.file == reading.path and finding.context == "use" and finding.rule_id == "SIGMA-THREAT-006" and not _PERSISTENCE_WORDS.search(documents):
-                    self.findings.append(Finding("SIGMA-MIS-004", finding.subject, finding.location, finding.line_text, "use", finding.hidden))
-                if finding.location.file == reading.path and finding.context == "use" and finding.rule_id == "SIGMA-THREAT-007" and not _STEERING_WORDS.search(documents):
-                    self.findings.append(Finding("SIGMA-MIS-005", finding.subject, finding.location, finding.line_text, "use", finding.hidden))
+                if (
+                    finding.location.file == reading.path
+                    and finding.context == "use"
+                    and finding.rule_id == "SIGMA-THREAT-006"
+                    and not _PERSISTENCE_WORDS.search(documents)
+                ):
+                    self.findings.append(
+                        Finding(
+                            "SIGMA-MIS-004", finding.subject, finding.location, finding.line_text, "use", finding.hidden
+                        )
+                    )
+                if (
+                    finding.location.file == reading.path
+                    and finding.context == "use"
+                    and finding.rule_id == "SIGMA-THREAT-007"
+                    and not _STEERING_WORDS.search(documents)
+                ):
+                    self.findings.append(
+                        Finding(
+                            "SIGMA-MIS-005", finding.subject, finding.location, finding.line_text, "use", finding.hidden
+                        )
+                    )
             for seen in reading.seen:
                 if not isinstance(seen.what, Capability):
                     continue
                 ability = seen.what.ability
-                if ability is Ability.SECRET_READ and not seen.what.subject.startswith(".env") and not _SECRET_WORDS.search(documents):
+                if (
+                    ability is Ability.SECRET_READ
+                    and not seen.what.subject.startswith(".env")
+                    and not _SECRET_WORDS.search(documents)
+                ):
                     self._add("SIGMA-MIS-006", seen.what.subject, seen)
-                if ability is Ability.NETWORK and (self.declared.local_claim or self.declared.network_denied) and (reading.path, "local") not in done:
+                if (
+                    ability is Ability.NETWORK
+                    and (self.declared.local_claim or self.declared.network_denied)
+                    and (reading.path, "local") not in done
+                ):
                     target = self.target(seen.what.subject, reading.path, in_prose=False)
                     if not target.trusted and target.host not in {"", "?"}:
                         done.add((reading.path, "local"))
-                        self._add("SIGMA-MIS-003", f"{self.declared.local_claim or 'safety.network'} / {target.host}", seen)
+                        self._add(
+                            "SIGMA-MIS-003", f"{self.declared.local_claim or 'safety.network'} / {target.host}", seen
+                        )
 
     def _spread_theft(self) -> None:
         """Secrets read in one file of code, and an unnamed host contacted in another."""
@@ -237,7 +312,14 @@ class Judgement:
                 if not isinstance(seen.what, Capability) or seen.context != "use" or seen.in_prose:
                     continue
                 what = seen.what
-                if what.ability is Ability.SECRET_READ and not what.subject.startswith(".env") and not _GENERIC_SECRET.search(what.subject) and not vocabulary.agent_file(what.subject) and ".clawdbot" not in what.subject and ".openclaw" not in what.subject:
+                if (
+                    what.ability is Ability.SECRET_READ
+                    and not what.subject.startswith(".env")
+                    and not _GENERIC_SECRET.search(what.subject)
+                    and not vocabulary.agent_file(what.subject)
+                    and ".clawdbot" not in what.subject
+                    and ".openclaw" not in what.subject
+                ):
                     reads.append((reading.path, seen))
                 elif what.ability is Ability.NETWORK:
                     target = self.target(what.subject, reading.path, in_prose=False)
@@ -268,7 +350,11 @@ class Judgement:
             if reading.kind not in {FileKind.JSON, FileKind.YAML, FileKind.TOML}:
                 continue
             for url, host, at, hidden in reading.urls:
-                if self.target(url, reading.path, in_prose=False).known in {HostClass.DROP, HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE} and not self.declared.names_host(host):
+                if self.target(url, reading.path, in_prose=False).known in {
+                    HostClass.DROP,
+                    HostClass.RAW_ADDRESS,
+                    HostClass.HIDDEN_SERVICE,
+                } and not self.declared.names_host(host):
                     self.findings.append(Finding("SIGMA-MIS-009", host, at, url, "use", hidden))
 
     def _lookalikes(self) -> None:

@@ -71,11 +71,15 @@ _LANGUAGES: dict[str, FileKind] = {
 }
 
 _SHELL_START = re2.compile(
-    r"(?i)^\s*(?:[$#>]\s+)?(?:(?:sudo|nohup|env|exec|time)\s+)*(?:curl|wget|bash|sh|zsh|cat|echo|printf|eval|export|rm|cp|mv|mkdir|chmod|tar|nc|ncat|python3?|node|npm|npx|"
+    r"(?i)^\s*(?:[$#>]\s+)?(?:(?:sudo|nohup|env|exec|time)\s+)*(?:curl|env|printenv|xxd|ncat|xattr|history|sudo|wget|bash|sh|zsh|cat|echo|printf|eval|export|rm|cp|mv|mkdir|chmod|tar|nc|ncat|python3?|node|npm|npx|"
     r"pip3?|git|crontab|ssh|scp|openssl|base64|source|find|apt|apt-get|brew|iex|powershell|cd|sed|dig|nslookup|osascript|launchctl|systemctl)\s+[^\s:,]|^\s*/(?:usr/)?bin/\w+\s"
 )
-_PYTHON_START = re2.compile(r"(?m)^\s*(?:import [a-zA-Z_][\w.]*(?:\s*[,;]|\s+as\b|\s*$)|from [\w.]+ import |def \w+\(|exec\(|__import__\()")
-_SCRIPT_START = re2.compile(r"(?m)(?:^\s*(?:const|let|var) [\w{ ,}]+ ?=|\brequire\(['\"]|^\s*import .{1,80} from ['\"]|=>\s*\{|\bfunction\s*\w*\()")
+_PYTHON_START = re2.compile(
+    r"(?m)^\s*(?:import [a-zA-Z_][\w.]*(?:\s*[,;]|\s+as\b|\s*$)|from [\w.]+ import |def \w+\(|exec\(|__import__\()"
+)
+_SCRIPT_START = re2.compile(
+    r"(?m)(?:^\s*(?:const|let|var) [\w{ ,}]+ ?=|\brequire\(['\"]|^\s*import .{1,80} from ['\"]|=>\s*\{|\bfunction\s*\w*\()"
+)
 
 
 def kind_by_magic(data: bytes) -> FileKind | None:

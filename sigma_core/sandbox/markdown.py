@@ -116,7 +116,9 @@ def split_markdown(text: str) -> list[Segment]:
             del state.headings[level - 1 :]
             state.headings += [""] * (level - 1 - len(state.headings)) + [title.group(2).strip()]
             titles, cautionary = state.context()
-            segments.append(Segment(Part.HEADING, start, start + len(line), line, heading=titles, cautionary=cautionary))
+            segments.append(
+                Segment(Part.HEADING, start, start + len(line), line, heading=titles, cautionary=cautionary)
+            )
             state.lead_in = ""
             index += 1
         elif not line.strip():
@@ -143,7 +145,9 @@ def _front_matter(text: str, lines: list[tuple[int, str]], segments: list[Segmen
     return 0
 
 
-def _fence(text: str, lines: list[tuple[int, str]], index: int, marker: str, info: str, state: _State, segments: list[Segment]) -> int:
+def _fence(
+    text: str, lines: list[tuple[int, str]], index: int, marker: str, info: str, state: _State, segments: list[Segment]
+) -> int:
     body_start = lines[index + 1][0] if index + 1 < len(lines) else len(text)
     end = index + 1
     while end < len(lines):
@@ -156,12 +160,22 @@ def _fence(text: str, lines: list[tuple[int, str]], index: int, marker: str, inf
     lead = state.lead_in.rsplit("\n\n", 1)[-1]
     lead = lead.rstrip().rsplit("\n", 1)[-1][-160:]
     segments.append(
-        Segment(Part.FENCE, body_start, body_end, text[body_start:body_end], language=info.strip(), heading=titles, cautionary=cautionary or _cautionary(lead))
+        Segment(
+            Part.FENCE,
+            body_start,
+            body_end,
+            text[body_start:body_end],
+            language=info.strip(),
+            heading=titles,
+            cautionary=cautionary or _cautionary(lead),
+        )
     )
     return end + 1
 
 
-def _comment(text: str, lines: list[tuple[int, str]], index: int, start: int, state: _State, segments: list[Segment]) -> int:
+def _comment(
+    text: str, lines: list[tuple[int, str]], index: int, start: int, state: _State, segments: list[Segment]
+) -> int:
     close = text.find("-->", start + 4)
     end = len(text) if close < 0 else close + 3
     titles, cautionary = state.context()
@@ -194,7 +208,16 @@ def _inline(segments: list[Segment]) -> None:
                 )
             )
         for match in _REFERENCE.finditer(segment.text):
-            found.append(Segment(Part.LINK, segment.start + match.start(), segment.start + match.end(), match.group(1), target=match.group(2), heading=segment.heading))
+            found.append(
+                Segment(
+                    Part.LINK,
+                    segment.start + match.start(),
+                    segment.start + match.end(),
+                    match.group(1),
+                    target=match.group(2),
+                    heading=segment.heading,
+                )
+            )
         for match in _INLINE_CODE.finditer(segment.text):
             line_start = segment.text.rfind("\n", 0, match.start()) + 1
             before = segment.text[max(line_start, match.start() - 160) : match.start()]

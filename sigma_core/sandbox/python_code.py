@@ -39,18 +39,23 @@ class Value:
 
 UNKNOWN = Value()
 
-_SHELL_CALLS = frozenset("os.system os.popen subprocess.getoutput subprocess.getstatusoutput commands.getoutput asyncio.create_subprocess_shell pty.spawn".split())
+_SHELL_CALLS = frozenset(
+    "os.system os.popen subprocess.getoutput subprocess.getstatusoutput commands.getoutput asyncio.create_subprocess_shell pty.spawn".split()
+)
 _PROCESS_CALLS = frozenset(
     "subprocess.run subprocess.call subprocess.Popen subprocess.check_output subprocess.check_call os.execv os.execve os.execvp os.execl os.execlp os.spawnl os.spawnv os.spawnlp os.posix_spawn os.startfile "
     "asyncio.create_subprocess_exec runpy.run_path".split()
 )
-_EVAL_CALLS = frozenset("exec eval compile builtins.exec builtins.eval builtins.compile runpy.run_module code.InteractiveInterpreter.runsource types.FunctionType types.CodeType".split())
+_EVAL_CALLS = frozenset(
+    "exec eval compile builtins.exec builtins.eval builtins.compile runpy.run_module code.InteractiveInterpreter.runsource types.FunctionType types.CodeType".split()
+)
 _SEND_CALLS = frozenset(
     [f"{module}.{verb}" for module in ("requests", "httpx", "requests.Session", "requests.session", "httpx.Client", "httpx.AsyncClient", "aiohttp.ClientSession", "urllib3.PoolManager", "curl_cffi.requests", "cloudscraper.create_scraper") for verb in ("get", "post", "put", "patch", "delete", "head", "request", "urlopen", "stream", "options")]
     + "urllib.request.urlopen urllib.request.Request urllib.request.urlretrieve urllib2.urlopen urllib.urlopen http.client.HTTPSConnection.request http.client.HTTPConnection.request socket.socket.send socket.socket.sendall socket.socket.sendto "
     "socket.create_connection socket.create_connection.sendall socket.create_connection.send socket.socket.connect ssl.wrap_socket.send smtplib.SMTP.sendmail smtplib.SMTP.send_message smtplib.SMTP_SSL.sendmail smtplib.SMTP_SSL.send_message ftplib.FTP.storbinary websocket.create_connection.send websockets.connect "
     "paramiko.SSHClient.connect telnetlib.Telnet boto3.client.put_object boto3.client.upload_file wget.download".split()
 )  # fmt: skip
+_LOADERS = frozenset("pickle.loads pickle.load dill.loads dill.load cloudpickle.loads joblib.load yaml.unsafe_load jsonpickle.decode shelve.open".split())
 _READ_RESPONSES = frozenset("text content json read decode readlines strip raw body data".split())
 _HOST_CALLS = frozenset(
     "socket.gethostname platform.node platform.platform platform.uname platform.system os.uname getpass.getuser os.getlogin uuid.getnode socket.gethostbyname psutil.net_if_addrs platform.machine platform.version".split()
@@ -67,7 +72,9 @@ def _fold_decoder(name: str, text: str, encoding: str) -> str | None:
     data = text.encode("latin-1", "ignore")
     try:
         if name.endswith(("b64decode", "decodebytes", "a2b_base64")):
-            return base64.b64decode(data.translate(bytes.maketrans(b"-_", b"+/")) + b"=" * (-len(data) % 4)).decode("latin-1")
+            return base64.b64decode(data.translate(bytes.maketrans(b"-_", b"+/")) + b"=" * (-len(data) % 4)).decode(
+                "latin-1"
+            )
         if name.endswith("b32decode"):
             return base64.b32decode(data).decode("latin-1")
         if name.endswith("b85decode"):
@@ -110,6 +117,7 @@ class _Reader:
         self.parameters: dict[str, list[str]] = {}
         self.written: dict[str, frozenset[Label]] = {}
         self.scope = ""
+        self.in_class = False
         self.emitting = False
         self.depth = 0
         self.lines = [0]
@@ -129,7 +137,10 @@ class _Reader:
 
     def span(self, node: ast.AST) -> tuple[int, int]:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        end_line, end_column = getattr(node, "end_lineno", line) or line, getattr(node, "end_col_offset", column) or column
+        end_line, end_column = (
+            getattr(node, "end_lineno", line) or line,
+            getattr(node, "end_col_offset", column) or column,
+        )
         return self._offset(line, column), self._offset(end_line, end_column)
 
     def can(self, ability: Ability, subject: str, node: ast.AST) -> None:
@@ -157,7 +168,11 @@ class _Reader:
             if value is not None:
                 return value
             if not scope:
-                return Value(name=name) if name in self.returns or name in _BUILTINS or name in _ASSUMED_MODULES else UNKNOWN
+                return (
+                    Value(name=name)
+                    if name in self.returns or name in _BUILTINS or name in _ASSUMED_MODULES
+                    else UNKNOWN
+                )
             scope = scope.rpartition("/")[0]
 
     def bind(self, target: ast.expr, value: Value, *, augment: bool = False) -> None:
@@ -170,7 +185,10 @@ class _Reader:
             if isinstance(target.value, ast.Name):
                 holder = self.look(target.value.id)
                 if holder.name != "os.environ":
-                    self.bind(target.value, Value(labels=_join(holder.labels, value.labels), name=holder.name, parts=holder.parts))
+                    self.bind(
+                        target.value,
+                        Value(labels=_join(holder.labels, value.labels), name=holder.name, parts=holder.parts),
+                    )
             return
         elif isinstance(target, ast.Starred):
             self.bind(target.value, value)
@@ -181,10 +199,21 @@ class _Reader:
             return
         else:
             return
+        if isinstance(target, ast.Name) and self.in_class:
+            self.names[f":.{target.id}"] = value
         before = self.names.get(key)
         if augment and before is not None:
-            constant = before.constant + value.constant if before.constant is not None and value.constant is not None and len(before.constant) < MAX_CONSTANT else None
-            value = Value(constant=constant, labels=_join(before.labels, value.labels), name=before.name, folded=constant is not None)
+            constant = (
+                before.constant + value.constant
+                if before.constant is not None and value.constant is not None and len(before.constant) < MAX_CONSTANT
+                else None
+            )
+            value = Value(
+                constant=constant,
+                labels=_join(before.labels, value.labels),
+                name=before.name,
+                folded=constant is not None,
+            )
             if self.emitting and constant is not None and len(constant) < 4_096:
                 self._folded(value, target)
         self.names[key] = value
@@ -211,12 +240,16 @@ class _Reader:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 self._imported(alias.name, node)
-                self.names[f"{self.scope}:{alias.asname or alias.name.split('.')[0]}"] = Value(name=alias.name if alias.asname else alias.name.split(".")[0])
+                self.names[f"{self.scope}:{alias.asname or alias.name.split('.')[0]}"] = Value(
+                    name=alias.name if alias.asname else alias.name.split(".")[0]
+                )
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             self._imported(module, node)
             for alias in node.names:
-                self.names[f"{self.scope}:{alias.asname or alias.name}"] = Value(name=f"{module}.{alias.name}" if module else alias.name)
+                self.names[f"{self.scope}:{alias.asname or alias.name}"] = Value(
+                    name=f"{module}.{alias.name}" if module else alias.name
+                )
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             self._function(node)
         elif isinstance(node, ast.ClassDef):
@@ -227,7 +260,9 @@ class _Reader:
                     self.can(Ability.INSTALL_HOOK, base_value.name, node)
             for decorator in node.decorator_list:
                 self.read(decorator)
+            outer, self.in_class = self.in_class, True
             self.block(node.body)
+            self.in_class = outer
         elif isinstance(node, ast.Assign):
             value = self.read(node.value)
             for target in node.targets:
@@ -247,7 +282,9 @@ class _Reader:
             self.read(node.value)
         elif isinstance(node, ast.For | ast.AsyncFor):
             iterated = self.read(node.iter)
-            self.bind(node.target, Value(labels=iterated.labels, constant=iterated.parts[0] if iterated.parts else None))
+            self.bind(
+                node.target, Value(labels=iterated.labels, constant=iterated.parts[0] if iterated.parts else None)
+            )
             self.block(node.body)
             self.block(node.orelse)
         elif isinstance(node, ast.While | ast.If):
@@ -287,6 +324,7 @@ class _Reader:
         self.parameters[node.name] = names
         self.returns.setdefault(node.name, UNKNOWN)
         self.scope = f"{outer}/{node.name}"
+        outer_class, self.in_class = self.in_class, False
         defaults = node.args.defaults
         for argument, default in zip(names[len(names) - len(defaults) :], defaults, strict=False):
             key = f"{self.scope}:{argument}"
@@ -294,7 +332,7 @@ class _Reader:
             if key not in self.names:
                 self.names[key] = default_value
         self.block(node.body)
-        self.scope = outer
+        self.scope, self.in_class = outer, outer_class
 
     # -- expressions --------------------------------------------------------------------------------------------------
 
@@ -311,7 +349,11 @@ class _Reader:
                 return Value(constant=node.value[:MAX_CONSTANT])
             if isinstance(node.value, bytes):
                 return Value(constant=node.value[:MAX_CONSTANT].decode("latin-1"))
-            return Value(constant=str(node.value)) if isinstance(node.value, int) and not isinstance(node.value, bool) and abs(node.value) < 2**63 else UNKNOWN
+            return (
+                Value(constant=str(node.value))
+                if isinstance(node.value, int) and not isinstance(node.value, bool) and abs(node.value) < 2**63
+                else UNKNOWN
+            )
         if isinstance(node, ast.Name):
             return self.look(node.id)
         if isinstance(node, ast.Attribute):
@@ -340,11 +382,18 @@ class _Reader:
             return self._comprehension(node)
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             values = [self.read(element) for element in node.elts]
-            return Value(labels=_join(*(value.labels for value in values)), parts=tuple(value.constant or "" for value in values[:512]), name="list")
+            return Value(
+                labels=_join(*(value.labels for value in values)),
+                parts=tuple(value.constant or "" for value in values[:512]),
+                name="list",
+            )
         if isinstance(node, ast.Dict):
             keys = [self.read(key) for key in node.keys if key is not None]
             values = [self.read(value) for value in node.values]
-            return Value(labels=_join(*(value.labels for value in [*keys, *values])), parts=tuple(value.constant for value in values[:64] if value.constant))
+            return Value(
+                labels=_join(*(value.labels for value in [*keys, *values])),
+                parts=tuple(value.constant for value in values[:64] if value.constant),
+            )
         labels = [self.read(child).labels for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
         return Value(labels=_join(*labels))
 
@@ -358,16 +407,31 @@ class _Reader:
                 self.read(test)
         element = node.value if isinstance(node, ast.DictComp) else node.elt
         value = self.read(element)
-        if isinstance(element, ast.Call) and isinstance(element.func, ast.Name) and element.func.id == "chr" and numbers and len(element.args) == 1:
+        if (
+            isinstance(element, ast.Call)
+            and isinstance(element.func, ast.Name)
+            and element.func.id == "chr"
+            and numbers
+            and len(element.args) == 1
+        ):
             characters = self._characters(element.args[0], numbers)
             if characters is not None:
-                return Value(constant=characters, parts=tuple(characters), folded=True, labels=frozenset({(Source.DECODED, "chr")}))
+                return Value(
+                    constant=characters,
+                    parts=tuple(characters),
+                    folded=True,
+                    labels=frozenset({(Source.DECODED, "chr")}),
+                )
         return Value(labels=value.labels)
 
     @staticmethod
     def _characters(argument: ast.expr, numbers: tuple[str, ...]) -> str | None:
         shift, xor = 0, 0
-        if isinstance(argument, ast.BinOp) and isinstance(argument.right, ast.Constant) and isinstance(argument.right.value, int):
+        if (
+            isinstance(argument, ast.BinOp)
+            and isinstance(argument.right, ast.Constant)
+            and isinstance(argument.right.value, int)
+        ):
             if isinstance(argument.op, ast.BitXor):
                 xor = argument.right.value
             elif isinstance(argument.op, ast.Add | ast.Sub):
@@ -397,13 +461,26 @@ class _Reader:
         index = self.read(node.slice) if not isinstance(node.slice, ast.Slice) else UNKNOWN
         if holder.name == "os.environ":
             return self._variable(index.constant or "?", node)
-        if isinstance(node.slice, ast.Slice) and holder.constant is not None and isinstance(node.slice.step, ast.UnaryOp) and node.slice.lower is None:
+        if (
+            isinstance(node.slice, ast.Slice)
+            and holder.constant is not None
+            and isinstance(node.slice.step, ast.UnaryOp)
+            and node.slice.lower is None
+        ):
             return Value(constant=holder.constant[::-1], labels=holder.labels, folded=True)
-        if holder.name in {"globals", "locals", "vars", "builtins.__dict__", "__builtins__", "__builtins__.__dict__"} and index.constant:
+        if (
+            holder.name in {"globals", "locals", "vars", "builtins.__dict__", "__builtins__", "__builtins__.__dict__"}
+            and index.constant
+        ):
             return Value(name=index.constant, labels=holder.labels)
         if holder.name == "sys.modules" and index.constant:
             return Value(name=index.constant)
-        if index.constant and index.constant.isdigit() and int(index.constant) < len(holder.parts) and holder.parts[int(index.constant)]:
+        if (
+            index.constant
+            and index.constant.isdigit()
+            and int(index.constant) < len(holder.parts)
+            and holder.parts[int(index.constant)]
+        ):
             return Value(constant=holder.parts[int(index.constant)], labels=holder.labels)
         return Value(labels=_join(holder.labels, index.labels), name=holder.name if holder.name == "sys.argv" else "")
 
@@ -420,13 +497,21 @@ class _Reader:
                 constant = f"{left.constant}/{right.constant}"
         elif isinstance(node.op, ast.Add) and (left.constant or right.constant):
             # A known part of a text still says which host or file it is about.
-            constant = f"{left.constant or ''}{right.constant or ''}" if not (left.constant and right.constant) else None
+            constant = (
+                f"{left.constant or ''}{right.constant or ''}" if not (left.constant and right.constant) else None
+            )
             return Value(constant=constant, labels=labels)
         elif isinstance(node.op, ast.Div) and right.constant:
             constant = f"{left.constant or '~'}/{right.constant}"
         elif isinstance(node.op, ast.Mod) and left.constant:
             constant = left.constant
-        value = Value(constant=constant, labels=labels, folded=constant is not None and isinstance(node.op, ast.Add), name="pathlib.Path" if isinstance(node.op, ast.Div) else "", parts=())
+        value = Value(
+            constant=constant,
+            labels=labels,
+            folded=constant is not None and isinstance(node.op, ast.Add),
+            name="pathlib.Path" if isinstance(node.op, ast.Div) else "",
+            parts=(),
+        )
         if isinstance(node.op, ast.Add):
             self._folded(value, node)
         return value
@@ -441,7 +526,9 @@ class _Reader:
             labels.append(value.labels)
             all_known &= value.constant is not None
             pieces.append(value.constant if value.constant is not None else "{}")
-        joined = Value(constant="".join(pieces)[:MAX_CONSTANT], labels=_join(*labels), folded=all_known and len(pieces) > 1)
+        joined = Value(
+            constant="".join(pieces)[:MAX_CONSTANT], labels=_join(*labels), folded=all_known and len(pieces) > 1
+        )
         self._folded(joined, node)
         return joined
 
@@ -482,18 +569,32 @@ class _Reader:
             result = self.returns.get(name, UNKNOWN)
             return replace(result, labels=_join(result.labels, labels if not result.labels else _NO_LABELS))
         if method in self.parameters and (name.startswith(".") or "." not in name or holder.name in {"", "self"}):
-            self._enter(method, [UNKNOWN, *arguments] if self.parameters[method][:1] == ["self"] else arguments, keywords)
+            self._enter(
+                method, [UNKNOWN, *arguments] if self.parameters[method][:1] == ["self"] else arguments, keywords
+            )
             return self.returns.get(method, UNKNOWN)
-        first = arguments[0] if arguments else keywords.get("url") or keywords.get("path") or keywords.get("file") or UNKNOWN
+        first = (
+            arguments[0]
+            if arguments
+            else keywords.get("url") or keywords.get("path") or keywords.get("file") or UNKNOWN
+        )
         if name in _EVAL_CALLS:
             return self._evaluate(name, first, node)
+        if name in _LOADERS:
+            self.flow(_worth(labels, Source.REMOTE), Sink.EXECUTE, name, node)
+            return Value(labels=labels)
         if name in _SHELL_CALLS or name in _PROCESS_CALLS:
             return self._process(name, first, arguments, keywords, labels, node)
         if name in _DECODERS:
             return self._decode(name, arguments, keywords, node)
         if name in _SEND_CALLS or (method in {"post", "put", "patch"} and _looks_like_url(first.constant)):
             return self._send(name, first, arguments, keywords, holder, node)
-        if name in {"open", "io.open", "codecs.open", "os.open", "pathlib.Path.open"} or method in {"read_text", "read_bytes", "write_text", "write_bytes"}:
+        if name in {"open", "io.open", "codecs.open", "os.open", "pathlib.Path.open"} or method in {
+            "read_text",
+            "read_bytes",
+            "write_text",
+            "write_bytes",
+        }:
             return self._file(name, method, holder, first, arguments, keywords, node)
         if name in {"os.getenv", "os.environ.get", "os.environ.pop", "os.environ.setdefault"}:
             return self._variable(first.constant or "?", node)
@@ -506,23 +607,50 @@ class _Reader:
         if name in _PERSONAL_CALLS:
             self.can(Ability.CLIPBOARD if "lip" in name or "paste" in name else Ability.SECRET_READ, name, node)
             return Value(labels=frozenset({(Source.PERSONAL, name)}))
-        if name in {"glob.glob", "os.walk", "os.listdir", "glob.iglob", "os.scandir"} or method in {"rglob", "glob", "iterdir"}:
+        if name in {"glob.glob", "os.walk", "os.listdir", "glob.iglob", "os.scandir"} or method in {
+            "rglob",
+            "glob",
+            "iterdir",
+        }:
             return self._listing(first, holder, node)
         if name in {"input", "sys.stdin.read", "sys.stdin.readline"}:
             return UNKNOWN
-        if method in {"write", "writelines", "dump", "copy", "copyfile", "copy2", "move", "copytree", "symlink"} or name in {"os.rename", "os.replace", "os.link"}:
+        if method in {
+            "write",
+            "writelines",
+            "dump",
+            "copy",
+            "copyfile",
+            "copy2",
+            "move",
+            "copytree",
+            "symlink",
+        } or name in {"os.rename", "os.replace", "os.link"}:
             return self._write(name, method, holder, arguments, node)
         if name in {"os.chmod", "os.remove", "os.unlink", "shutil.rmtree", "os.rmdir"}:
             self.can(Ability.FILE_WRITE, first.constant or "?", node)
-            if name == "shutil.rmtree" and first.constant and first.constant.rstrip("/") in {"", "~", "/home", "/Users", "/etc", "/usr", "/var", "C:"}:
+            if (
+                name == "shutil.rmtree"
+                and first.constant
+                and first.constant.rstrip("/") in {"", "~", "/home", "/Users", "/etc", "/usr", "/var", "C:"}
+            ):
                 self.hit("SIGMA-THREAT-010", first.constant, node)
             return UNKNOWN
         if name in {"os.dup2"}:
             self.names[":.dup2"] = Value(name="dup2")
-            if any(source is Source.REMOTE or "socket" in origin for value in arguments for source, origin in value.labels) or self._has_socket():
+            if (
+                any(
+                    source is Source.REMOTE or "socket" in origin
+                    for value in arguments
+                    for source, origin in value.labels
+                )
+                or self._has_socket()
+            ):
                 self.hit("SIGMA-THREAT-004", "os.dup2 of a socket", node)
             return UNKNOWN
-        if name in {"logging.info", "logging.error", "logging.warning", "logging.debug", "print"} and any(source is Source.SECRET_FILE for source, _ in labels):
+        if name in {"logging.info", "logging.error", "logging.warning", "logging.debug", "print"} and any(
+            source is Source.SECRET_FILE for source, _ in labels
+        ):
             self.flow(frozenset(label for label in labels if label[0] is Source.SECRET_FILE), Sink.LOG, name, node)
             return UNKNOWN
         if name in {"sys.path.insert", "sys.path.append"}:
@@ -537,25 +665,38 @@ class _Reader:
         return self._pass(name, method, holder, arguments, labels, node)
 
     def _has_socket(self) -> bool:
-        return any(value.name.startswith(("socket.socket", "socket.create_connection")) for value in self.names.values())
+        return any(
+            value.name.startswith(("socket.socket", "socket.create_connection")) for value in self.names.values()
+        )
 
     def _enter(self, function: str, arguments: list[Value], keywords: dict[str, Value]) -> None:
         names = self.parameters[function]
-        bound = dict(zip(names, arguments, strict=False)) | {key: value for key, value in keywords.items() if key in names}
+        bound = dict(zip(names, arguments, strict=False)) | {
+            key: value for key, value in keywords.items() if key in names
+        }
         for parameter, value in bound.items():
             for key in [f"/{function}:{parameter}", f"{self.scope}/{function}:{parameter}"]:
                 before = self.names.get(key)
                 if before is None:
                     self.names[key] = value
                 else:
-                    self.names[key] = Value(before.constant if before.constant is not None else value.constant, _join(before.labels, value.labels), before.name or value.name)
+                    self.names[key] = Value(
+                        before.constant if before.constant is not None else value.constant,
+                        _join(before.labels, value.labels),
+                        before.name or value.name,
+                    )
 
     def _reflection(self, name: str, arguments: list[Value], node: ast.Call) -> Value | None:
         if name == "getattr" and len(arguments) >= 2:
             attribute = arguments[1].constant
             if attribute and arguments[0].name:
                 reached = f"{arguments[0].name}.{attribute}"
-                if arguments[1].folded and (reached in _SHELL_CALLS or reached in _PROCESS_CALLS or reached in _EVAL_CALLS or attribute in {"exec", "eval", "system", "popen"}):
+                if arguments[1].folded and (
+                    reached in _SHELL_CALLS
+                    or reached in _PROCESS_CALLS
+                    or reached in _EVAL_CALLS
+                    or attribute in {"exec", "eval", "system", "popen"}
+                ):
                     self.hit("SIGMA-OBF-009", reached, node)
                 return Value(name=reached)
             return Value(labels=arguments[0].labels)
@@ -573,15 +714,36 @@ class _Reader:
         if code.constant is not None and not code.constant.isdigit():
             step = "decoded" if any(source is Source.DECODED for source, _ in code.labels) else "evaluated"
             self.embed(step, "python", _utf8(code.constant), node)
-        self.flow(_worth(code.labels, Source.REMOTE, Source.DECODED, Source.FILE, Source.ENVIRONMENT), Sink.EXECUTE, name, node)
+        self.flow(
+            _worth(code.labels, Source.REMOTE, Source.DECODED, Source.FILE, Source.ENVIRONMENT),
+            Sink.EXECUTE,
+            name,
+            node,
+        )
         return Value(labels=code.labels, name="code")
 
-    def _process(self, name: str, first: Value, arguments: list[Value], keywords: dict[str, Value], labels: frozenset[Label], node: ast.Call) -> Value:
+    def _process(
+        self,
+        name: str,
+        first: Value,
+        arguments: list[Value],
+        keywords: dict[str, Value],
+        labels: frozenset[Label],
+        node: ast.Call,
+    ) -> Value:
         command = keywords.get("args", first)
         words = command.parts
         text = command.constant if command.constant is not None else " ".join(_quote(word) for word in words)
-        in_shell = name in _SHELL_CALLS or "shell" in keywords or (len(words) >= 3 and words[1] in {"-c", "-lc", "/c", "-Command"})
-        self.can(Ability.SHELL if in_shell else Ability.PROCESS, (words[0] if words else text or "?").split("\n")[0][:80], node)
+        in_shell = (
+            name in _SHELL_CALLS
+            or "shell" in keywords
+            or (len(words) >= 3 and words[1] in {"-c", "-lc", "/c", "-Command"})
+        )
+        self.can(
+            Ability.SHELL if in_shell else Ability.PROCESS,
+            (words[0] if words else text or "?").split("\n")[0][:80],
+            node,
+        )
         if len(words) >= 3 and words[1] in {"-c", "-lc", "/c", "-Command", "-e"} and words[2]:
             language = "python" if "python" in words[0] else "javascript" if "node" in words[0] else "shell"
             self.embed("command", language, words[2], node)
@@ -589,14 +751,30 @@ class _Reader:
             self.embed("command", "shell", _utf8(text), node)
         self.flow(_worth(labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, node)
         if any(word in {"curl", "wget", "nc", "ncat", "scp", "rsync"} for word in words[:1]):
-            self.flow(_worth(labels, Source.SECRET_FILE, Source.SECRET_VARIABLE, Source.ENVIRONMENT, Source.FILE, Source.FILES, Source.HOST_DATA, Source.PERSONAL), Sink.SEND, _url_of(" ".join(words)), node)
+            self.flow(
+                _worth(
+                    labels,
+                    Source.SECRET_FILE,
+                    Source.SECRET_VARIABLE,
+                    Source.ENVIRONMENT,
+                    Source.FILE,
+                    Source.FILES,
+                    Source.HOST_DATA,
+                    Source.PERSONAL,
+                ),
+                Sink.SEND,
+                _url_of(" ".join(words)),
+                node,
+            )
         for key in sorted({text, *words} & self.written.keys()):
             self.flow(_worth(self.written[key], Source.REMOTE, Source.DECODED), Sink.EXECUTE, f"{name} {key}", node)
         return Value(labels=_join(_worth(labels, Source.SECRET_FILE), _command_labels(text or "")))
 
     def _decode(self, name: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call) -> Value:
         first = arguments[0] if arguments else UNKNOWN
-        encoding = (arguments[1].constant if len(arguments) > 1 else (keywords.get("encoding") or UNKNOWN).constant) or ""
+        encoding = (
+            arguments[1].constant if len(arguments) > 1 else (keywords.get("encoding") or UNKNOWN).constant
+        ) or ""
         labels = _join(first.labels, frozenset({(Source.DECODED, name)}))
         if first.constant is None:
             return Value(labels=labels)
@@ -605,7 +783,9 @@ class _Reader:
             self.embed(name.rpartition(".")[2], "text", _utf8(constant), node)
         return Value(constant=constant, labels=labels, folded=constant is not None)
 
-    def _send(self, name: str, first: Value, arguments: list[Value], keywords: dict[str, Value], holder: Value, node: ast.Call) -> Value:
+    def _send(
+        self, name: str, first: Value, arguments: list[Value], keywords: dict[str, Value], holder: Value, node: ast.Call
+    ) -> Value:
         method = name.rpartition(".")[2]
         url = first
         if method in {"request", "stream"} and len(arguments) > 1:
@@ -613,19 +793,45 @@ class _Reader:
         if "url" in keywords:
             url = keywords["url"]
         target = url.constant or next((origin for source, origin in sorted(url.labels) if source is Source.REMOTE), "")
-        if name.startswith(("socket.", "smtplib.", "ssl.", "http.client", "ftplib", "paramiko", "websocket")) and not _looks_like_url(target):
+        if name.startswith(
+            ("socket.", "smtplib.", "ssl.", "http.client", "ftplib", "paramiko", "websocket")
+        ) and not _looks_like_url(target):
             target = next((origin for source, origin in sorted(holder.labels) if source is Source.REMOTE), target)
             if name.endswith("connect") or name in {"socket.create_connection"}:
                 target = next((part for part in first.parts if part), target)
                 if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
-                    self.bind(node.func.value, Value(name=holder.name, labels=_join(holder.labels, frozenset({(Source.REMOTE, target or "socket")}))))
+                    self.bind(
+                        node.func.value,
+                        Value(
+                            name=holder.name,
+                            labels=_join(holder.labels, frozenset({(Source.REMOTE, target or "socket")})),
+                        ),
+                    )
         self.can(Ability.NETWORK, target or "?", node)
+        self.flow(_worth(url.labels, Source.DECODED), Sink.SEND, target, node)
         headers = keywords.get("headers", UNKNOWN).labels | keywords.get("auth", UNKNOWN).labels
-        body = _join(*(value.labels for key, value in keywords.items() if key not in {"headers", "auth", "timeout", "cert", "verify", "cookies", "proxies"}), *(value.labels for value in arguments))
-        wanted = (Source.SECRET_FILE, Source.SECRET_VARIABLE, Source.ENVIRONMENT, Source.FILE, Source.FILES, Source.HOST_DATA, Source.PERSONAL)
+        body = _join(
+            *(
+                value.labels
+                for key, value in keywords.items()
+                if key not in {"headers", "auth", "timeout", "cert", "verify", "cookies", "proxies"}
+            ),
+            *(value.labels for value in arguments),
+        )
+        wanted = (
+            Source.SECRET_FILE,
+            Source.SECRET_VARIABLE,
+            Source.ENVIRONMENT,
+            Source.FILE,
+            Source.FILES,
+            Source.HOST_DATA,
+            Source.PERSONAL,
+        )
         self.flow(_worth(body, *wanted), Sink.SEND, target, node)
         self.flow(_worth(headers, *wanted) - _worth(body, *wanted), Sink.SEND_HEADER, target, node)
-        if method in {"post", "put", "patch", "send", "sendall", "sendto", "sendmail", "send_message"} or any(key in keywords for key in ("data", "json", "files")):
+        if method in {"post", "put", "patch", "send", "sendall", "sendto", "sendmail", "send_message"} or any(
+            key in keywords for key in ("data", "json", "files")
+        ):
             self.flow(frozenset({(Source.INPUT, method)}), Sink.SEND, target, node)
         if name.endswith("urlretrieve") and len(arguments) > 1:
             self._remember(arguments[1], node.args[1], frozenset({(Source.REMOTE, target)}))
@@ -641,10 +847,26 @@ class _Reader:
                 self.written[key] = _join(self.written.get(key, _NO_LABELS), labels)
 
     def _path_text(self, holder: Value, first: Value, method: str) -> str:
-        value = holder if method in {"read_text", "read_bytes", "write_text", "write_bytes"} or (holder.name == "pathlib.Path" and method == "open") else first
-        return value.constant or next((origin for source, origin in sorted(value.labels) if source in {Source.FILE, Source.SECRET_FILE}), "")
+        value = (
+            holder
+            if method in {"read_text", "read_bytes", "write_text", "write_bytes"}
+            or (holder.name == "pathlib.Path" and method == "open")
+            else first
+        )
+        return value.constant or next(
+            (origin for source, origin in sorted(value.labels) if source in {Source.FILE, Source.SECRET_FILE}), ""
+        )
 
-    def _file(self, name: str, method: str, holder: Value, first: Value, arguments: list[Value], keywords: dict[str, Value], node: ast.Call) -> Value:
+    def _file(
+        self,
+        name: str,
+        method: str,
+        holder: Value,
+        first: Value,
+        arguments: list[Value],
+        keywords: dict[str, Value],
+        node: ast.Call,
+    ) -> Value:
         path = self._path_text(holder, first, method)
         mode = keywords.get("mode", arguments[1] if len(arguments) > 1 else UNKNOWN).constant or ""
         writing = method.startswith("write") or any(letter in mode for letter in "wax+")
@@ -676,7 +898,7 @@ class _Reader:
         place = vocabulary.autostart_place(path)
         if place:
             self.can(Ability.PERSISTENCE, place, node)
-            self.hit("SIGMA-THREAT-006", place, node)
+            self.hit("SIGMA-THREAT-044" if vocabulary.acts_unasked(place) else "SIGMA-THREAT-006", place, node)
         if path.endswith("__file__"):
             self.hit("SIGMA-THREAT-012", "__file__", node)
 
@@ -691,9 +913,13 @@ class _Reader:
                 self._remember(holder, node, content.labels)
                 self._steering(holder.constant, content, node)
                 if vocabulary.autostart_place(holder.constant):
-                    self.flow(_worth(content.labels, Source.REMOTE, Source.DECODED), Sink.AUTOSTART, holder.constant, node)
+                    self.flow(
+                        _worth(content.labels, Source.REMOTE, Source.DECODED), Sink.AUTOSTART, holder.constant, node
+                    )
                 if vocabulary.agent_file(holder.constant):
-                    self.flow(_worth(content.labels, Source.REMOTE, Source.DECODED), Sink.AGENT_FILE, holder.constant, node)
+                    self.flow(
+                        _worth(content.labels, Source.REMOTE, Source.DECODED), Sink.AGENT_FILE, holder.constant, node
+                    )
             return UNKNOWN
         if method == "dump" and len(arguments) > 1 and arguments[1].name == "file:write" and arguments[1].constant:
             self._remember(arguments[1], node, content.labels)
@@ -713,13 +939,25 @@ class _Reader:
         if secret:
             return Value(labels=frozenset({(Source.SECRET_FILE, secret)}))
         broad = path.startswith(("~", "/home", "/Users", "/")) or "expanduser" in path or "Path.home" in holder.name
-        return Value(labels=_join(first.labels, holder.labels, frozenset({(Source.FILES, path or "?")} if broad else {(Source.FILE, path or "?")})))
+        return Value(
+            labels=_join(
+                first.labels,
+                holder.labels,
+                frozenset({(Source.FILES, path or "?")} if broad else {(Source.FILE, path or "?")}),
+            )
+        )
 
-    def _pass(self, name: str, method: str, holder: Value, arguments: list[Value], labels: frozenset[Label], node: ast.Call) -> Value:
+    def _pass(
+        self, name: str, method: str, holder: Value, arguments: list[Value], labels: frozenset[Label], node: ast.Call
+    ) -> Value:
         first = arguments[0] if arguments else UNKNOWN
-        if method in {"append", "extend", "update", "add", "insert", "setdefault"} and isinstance(node.func, ast.Attribute):
+        if method in {"append", "extend", "update", "add", "insert", "setdefault"} and isinstance(
+            node.func, ast.Attribute
+        ):
             if labels:
-                self.bind(node.func.value, Value(labels=_join(holder.labels, labels), name=holder.name, parts=holder.parts))
+                self.bind(
+                    node.func.value, Value(labels=_join(holder.labels, labels), name=holder.name, parts=holder.parts)
+                )
             return UNKNOWN
         if method == "join" and holder.constant is not None and first.parts:
             value = Value(constant=holder.constant.join(first.parts), labels=labels, folded=len(first.parts) > 1)
@@ -728,11 +966,28 @@ class _Reader:
         if name == "os.path.join" and arguments:
             return Value(constant="/".join(value.constant or "?" for value in arguments), labels=labels)
         if name in {"pathlib.Path", "Path"} or method in {"joinpath", "with_suffix"}:
-            pieces = [value.constant for value in ([holder] if method == "joinpath" else []) + arguments if value.constant]
-            return Value(constant="/".join(pieces) or ("__file__" if node.args and isinstance(node.args[0], ast.Name) and node.args[0].id == "__file__" else None), labels=labels, name="pathlib.Path")
+            pieces = [
+                value.constant for value in ([holder] if method == "joinpath" else []) + arguments if value.constant
+            ]
+            return Value(
+                constant="/".join(pieces)
+                or (
+                    "__file__"
+                    if node.args and isinstance(node.args[0], ast.Name) and node.args[0].id == "__file__"
+                    else None
+                ),
+                labels=labels,
+                name="pathlib.Path",
+            )
         if name.endswith(("Path.home", "path.expanduser")) or method in {"expanduser", "resolve", "absolute"}:
-            base = holder.constant if method in {"expanduser", "resolve", "absolute"} and holder.constant else first.constant
-            return Value(constant=base or "~", labels=labels, name="pathlib.Path" if "Path" in (holder.name or name) else "")
+            base = (
+                holder.constant
+                if method in {"expanduser", "resolve", "absolute"} and holder.constant
+                else first.constant
+            )
+            return Value(
+                constant=base or "~", labels=labels, name="pathlib.Path" if "Path" in (holder.name or name) else ""
+            )
         if name in {"bytes", "bytearray"} and first.parts and all(part.isdigit() for part in first.parts):
             text = "".join(chr(int(part) & 0xFF) for part in first.parts)
             value = Value(constant=text, labels=frozenset({(Source.DECODED, "bytes")}), folded=True)
@@ -748,26 +1003,72 @@ class _Reader:
             return Value(constant=chr(int(first.constant)), folded=True)
         if name == "reversed" and first.constant is not None:
             return Value(constant=first.constant[::-1], parts=tuple(first.constant[::-1]), folded=True)
-        if method == "replace" and holder.constant is not None and len(arguments) >= 2 and arguments[0].constant is not None and arguments[1].constant is not None:
-            value = Value(constant=holder.constant.replace(arguments[0].constant, arguments[1].constant)[:MAX_CONSTANT], labels=holder.labels, folded=True)
+        if (
+            method == "replace"
+            and holder.constant is not None
+            and len(arguments) >= 2
+            and arguments[0].constant is not None
+            and arguments[1].constant is not None
+        ):
+            value = Value(
+                constant=holder.constant.replace(arguments[0].constant, arguments[1].constant)[:MAX_CONSTANT],
+                labels=holder.labels,
+                folded=True,
+            )
             self._folded(value, node)
             return value
         if method in {"decode", "encode", "strip", "lower", "rstrip", "lstrip", "format", "rstrip"}:
             if method == "decode" and first.constant in {"rot13", "rot_13", "hex", "base64"} and holder.constant:
-                return Value(constant=_fold_decoder("codecs.decode", holder.constant, first.constant), labels=holder.labels, folded=True)
-            return Value(constant=holder.constant, labels=_join(holder.labels, labels), name=holder.name if holder.name != "file:write" else "", folded=holder.folded)
-        if name in {"str", "repr", "os.fspath", "os.path.abspath", "os.path.realpath", "urllib.parse.quote", "shlex.quote"} and arguments:
+                return Value(
+                    constant=_fold_decoder("codecs.decode", holder.constant, first.constant),
+                    labels=holder.labels,
+                    folded=True,
+                )
+            return Value(
+                constant=holder.constant,
+                labels=_join(holder.labels, labels),
+                name=holder.name if holder.name != "file:write" else "",
+                folded=holder.folded,
+            )
+        if (
+            name
+            in {"str", "repr", "os.fspath", "os.path.abspath", "os.path.realpath", "urllib.parse.quote", "shlex.quote"}
+            and arguments
+        ):
             return Value(constant=first.constant, labels=first.labels, folded=first.folded)
         if holder.name in {"response", "file:read"} or method in _READ_RESPONSES:
             return Value(labels=_join(holder.labels, labels), name=holder.name)
         constructed = name if name.split(".")[0] in _TYPED_MODULES else ""
-        return Value(labels=_join(holder.labels if not holder.name.startswith(tuple(_TYPED_MODULES)) else _NO_LABELS, labels), name=constructed)
+        return Value(
+            labels=_join(holder.labels if not holder.name.startswith(tuple(_TYPED_MODULES)) else _NO_LABELS, labels),
+            name=constructed,
+        )
 
 
-_TYPED_MODULES = ("requests", "httpx", "aiohttp", "urllib3", "socket", "smtplib", "ftplib", "http", "paramiko", "websocket", "boto3", "subprocess", "os", "cloudscraper", "ssl")
-_ASSUMED_MODULES = frozenset("os requests subprocess base64 socket urllib sys platform shutil json httpx glob pathlib Path zlib codecs binascii marshal".split())
+_TYPED_MODULES = (
+    "requests",
+    "httpx",
+    "aiohttp",
+    "urllib3",
+    "socket",
+    "smtplib",
+    "ftplib",
+    "http",
+    "paramiko",
+    "websocket",
+    "boto3",
+    "subprocess",
+    "os",
+    "cloudscraper",
+    "ssl",
+)
+_ASSUMED_MODULES = frozenset(
+    "os requests subprocess base64 socket urllib sys platform shutil json httpx glob pathlib Path zlib codecs binascii marshal".split()
+)
 """Names that a snippet without its imports means as these modules."""
-_BUILTINS = frozenset("exec eval compile open getattr __import__ globals locals vars print input str bytes bytearray dict list chr map reversed __builtins__ repr sorted type".split())
+_BUILTINS = frozenset(
+    "exec eval compile open getattr __import__ globals locals vars print input str bytes bytearray dict list chr map reversed __builtins__ repr sorted type".split()
+)
 
 
 def _join(*sets: frozenset[Label]) -> frozenset[Label]:
@@ -789,7 +1090,11 @@ def _url_of(text: str) -> str:
 
 
 def _quote(word: str) -> str:
-    return word if word and not any(character in word for character in " \t\n'\"$&|;<>()") else "'" + word.replace("'", "") + "'"
+    return (
+        word
+        if word and not any(character in word for character in " \t\n'\"$&|;<>()")
+        else "'" + word.replace("'", "") + "'"
+    )
 
 
 def _outside_package(path: str) -> bool:
@@ -843,6 +1148,11 @@ def read_python(source: str) -> Observations:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
             first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str) and len(first.value.value) > 20:
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+                and len(first.value.value) > 20
+            ):
                 observations.embed("docstring", "prose", first.value.value, *reader.span(first))
     return observations

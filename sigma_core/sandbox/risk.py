@@ -46,21 +46,45 @@ def assess(facts: Sequence[Mapping[str, Any]], rules: RuleBook, complete: bool) 
         elif rule.severity in {Severity.MEDIUM, Severity.LOW}:
             warnings.append(entry)
     contributions = [
-        {"ruleId": rule_id, "weight": rules[rule_id].weight, "count": min(len(paths), REPEATS)} for rule_id, paths in sorted(files.items()) if rules[rule_id].weight
+        {"ruleId": rule_id, "weight": rules[rule_id].weight, "count": min(len(paths), REPEATS)}
+        for rule_id, paths in sorted(files.items())
+        if rules[rule_id].weight
     ]
     soft = [entry for entry in contributions if rules[entry["ruleId"]].blocks is None]
     soft_points = sum(entry["weight"] for entry in soft)
-    if not signals and soft_points >= JOINT_SCORE and sum(1 for entry in soft if entry["weight"] >= JOINT_WEIGHT) >= JOINT_RULES:
-        first = next(fact for fact in facts if fact["ruleId"] == max(soft, key=lambda entry: (entry["weight"], entry["ruleId"]))["ruleId"] and fact["context"] == "use")
-        reason = "Several strong facts together: " + ", ".join(entry["ruleId"] for entry in soft if entry["weight"] >= JOINT_WEIGHT)
-        signals[("SIGMA-RISK-001", first["file"], first["lineStart"])] = {"kind": SignalKind.HARD_FAILURE.value, "ruleId": "SIGMA-RISK-001", "reason": reason, "file": first["file"], "line": first["lineStart"]}
+    if (
+        not signals
+        and soft_points >= JOINT_SCORE
+        and sum(1 for entry in soft if entry["weight"] >= JOINT_WEIGHT) >= JOINT_RULES
+    ):
+        first = next(
+            fact
+            for fact in facts
+            if fact["ruleId"] == max(soft, key=lambda entry: (entry["weight"], entry["ruleId"]))["ruleId"]
+            and fact["context"] == "use"
+        )
+        reason = "Several strong facts together: " + ", ".join(
+            entry["ruleId"] for entry in soft if entry["weight"] >= JOINT_WEIGHT
+        )
+        signals[("SIGMA-RISK-001", first["file"], first["lineStart"])] = {
+            "kind": SignalKind.HARD_FAILURE.value,
+            "ruleId": "SIGMA-RISK-001",
+            "reason": reason,
+            "file": first["file"],
+            "line": first["lineStart"],
+        }
     score = min(MAX_SCORE, sum(entry["weight"] * entry["count"] for entry in contributions))
     level = next(level for least, level in _LEVELS if score >= least)
     if not complete and level is RiskLevel.LOW:
         level = RiskLevel.MEDIUM
     if signals:
         level = RiskLevel.CRITICAL if level in {RiskLevel.HIGH, RiskLevel.CRITICAL} else RiskLevel.HIGH
-    security = {RiskLevel.LOW: SecurityLevel.CLEAR, RiskLevel.MEDIUM: SecurityLevel.NOTICE, RiskLevel.HIGH: SecurityLevel.WARNING, RiskLevel.CRITICAL: SecurityLevel.DANGER}[level]
+    security = {
+        RiskLevel.LOW: SecurityLevel.CLEAR,
+        RiskLevel.MEDIUM: SecurityLevel.NOTICE,
+        RiskLevel.HIGH: SecurityLevel.WARNING,
+        RiskLevel.CRITICAL: SecurityLevel.DANGER,
+    }[level]
     if signals:
         security = SecurityLevel.DANGER
     elif level is RiskLevel.LOW and warnings:

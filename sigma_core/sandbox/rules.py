@@ -21,7 +21,22 @@ from sigma_core.sandbox.facts import FactKind, Severity, SignalKind
 
 RULES_FOLDER = Path(__file__).with_name("rules")
 SURFACES = frozenset({"prose", "comment", "link", "command", "code", "config"})
-_REQUIRED = ("id", "title", "kind", "category", "severity", "confidence_ppm", "weight", "owasp", "atlas", "rationale", "fix", "surfaces", "positive", "negative")
+_REQUIRED = (
+    "id",
+    "title",
+    "kind",
+    "category",
+    "severity",
+    "confidence_ppm",
+    "weight",
+    "owasp",
+    "atlas",
+    "rationale",
+    "fix",
+    "surfaces",
+    "positive",
+    "negative",
+)
 
 
 class RulePackError(SigmaError):
@@ -80,7 +95,8 @@ class RuleBook:
     def _by_surface(self) -> Mapping[str, tuple[_Search, ...]]:
         ordered = sorted(self.rules.values(), key=lambda rule: rule.id)
         return {
-            surface: tuple(search for rule in ordered if surface in rule.surfaces for search in rule.searches) for surface in sorted(SURFACES)
+            surface: tuple(search for rule in ordered if surface in rule.surfaces for search in rule.searches)
+            for surface in sorted(SURFACES)
         }
 
     def possible(self, text: str) -> Possible:
@@ -107,7 +123,9 @@ class Possible:
         """``(rule, start, end)`` of every match of ``surface``'s patterns in ``text``, a stretch of the text asked about, in order of rule and place."""
         kept = self._kept.get(surface)
         if kept is None:
-            kept = self._kept[surface] = tuple(search for search in self._by_surface[surface] if all(self._has(part) for part in search.parts))
+            kept = self._kept[surface] = tuple(
+                search for search in self._by_surface[surface] if all(self._has(part) for part in search.parts)
+            )
         return [(search.rule, *match.span()) for search in kept for match in search.pattern.finditer(text)]
 
 

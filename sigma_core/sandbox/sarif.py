@@ -17,7 +17,11 @@ def to_sarif(facts: FactsDocument, package_name: str, tool_version: str) -> dict
     """One run with every fact but plain capabilities and declarations as a result. ``package_name`` names the artefact root for people."""
     rules = load_rules()
     document = facts.document
-    shown = [fact for fact in document["facts"] if fact["kind"] not in {FactKind.CAPABILITY, FactKind.DECLARED} or fact["category"] == "coverage"]
+    shown = [
+        fact
+        for fact in document["facts"]
+        if fact["kind"] not in {FactKind.CAPABILITY, FactKind.DECLARED} or fact["category"] == "coverage"
+    ]
     used = sorted({fact["ruleId"] for fact in shown})
     index = {rule_id: at for at, rule_id in enumerate(used)}
     tree_hash = document["package"]["treeHash"]
@@ -41,7 +45,12 @@ def to_sarif(facts: FactsDocument, package_name: str, tool_version: str) -> dict
                                 "help": {"text": rules[rule_id].fix},
                                 "defaultConfiguration": {"level": _LEVELS[rules[rule_id].severity.value]},
                                 "properties": {
-                                    "tags": ["security", rules[rule_id].owasp, rules[rule_id].atlas, rules[rule_id].category],
+                                    "tags": [
+                                        "security",
+                                        rules[rule_id].owasp,
+                                        rules[rule_id].atlas,
+                                        rules[rule_id].category,
+                                    ],
                                     "security-severity": _SECURITY_SEVERITY[rules[rule_id].severity.value],
                                 },
                             }
@@ -53,15 +62,25 @@ def to_sarif(facts: FactsDocument, package_name: str, tool_version: str) -> dict
                 "invocations": [{"executionSuccessful": facts.complete}],
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(fact, index, tree_hash, blocked) for fact in shown],
-                "properties": {"factsSha256": facts.sha256, "rulePackHash": document["rulePackHash"], "policyHash": document["policyHash"], "treeHash": tree_hash},
+                "properties": {
+                    "factsSha256": facts.sha256,
+                    "rulePackHash": document["rulePackHash"],
+                    "policyHash": document["policyHash"],
+                    "treeHash": tree_hash,
+                },
             }
         ],
     }
 
 
-def _result(fact: dict[str, Any], index: dict[str, int], tree_hash: str, blocked: set[tuple[str, str, int]]) -> dict[str, Any]:
+def _result(
+    fact: dict[str, Any], index: dict[str, int], tree_hash: str, blocked: set[tuple[str, str, int]]
+) -> dict[str, Any]:
     place = {key: fact[key] for key in ("ruleId", "file", "layer", "subject", "byteStart")}
-    region: dict[str, Any] = {"startLine": max(1, fact["lineStart"]), "endLine": max(1, fact["lineStart"], fact["lineEnd"])}
+    region: dict[str, Any] = {
+        "startLine": max(1, fact["lineStart"]),
+        "endLine": max(1, fact["lineStart"], fact["lineEnd"]),
+    }
     if not fact["layer"]:
         # Inside a layer the byte range counts decoded bytes, which are no region of the file.
         region |= {"byteOffset": fact["byteStart"], "byteLength": max(0, fact["byteEnd"] - fact["byteStart"])}
@@ -73,10 +92,22 @@ def _result(fact: dict[str, Any], index: dict[str, int], tree_hash: str, blocked
         "level": _LEVELS[fact["severity"]],
         "message": {"text": f"{fact['title']}: {fact['subject']}" if fact["subject"] else fact["title"]},
         "partialFingerprints": {"sigmaFact/v1": sha256_of({"tree": tree_hash, **place})},
-        "properties": {"blocking": (fact["ruleId"], fact["file"], fact["lineStart"]) in blocked, "context": fact["context"], "confidencePpm": fact["confidencePpm"], "layer": fact["layer"]},
+        "properties": {
+            "blocking": (fact["ruleId"], fact["file"], fact["lineStart"]) in blocked,
+            "context": fact["context"],
+            "confidencePpm": fact["confidencePpm"],
+            "layer": fact["layer"],
+        },
     }
     if fact["file"]:
-        result["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": _uri(fact["file"]), "uriBaseId": "%SRCROOT%"}, "region": region}}]
+        result["locations"] = [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _uri(fact["file"]), "uriBaseId": "%SRCROOT%"},
+                    "region": region,
+                }
+            }
+        ]
     return result
 
 

@@ -86,13 +86,26 @@ def find_secrets(text: str) -> Iterator[Secret]:
         yield Secret(match.start(1), match.end(1), "wallet", True)
     for match in _ASSIGNED.finditer(text):
         value = match.group("value")
-        if any(character.isdigit() for character in value) and any(character.isalpha() for character in value) and not _TOKEN.search(value):
-            yield Secret(match.start(2), match.end(2), "assigned", not _PLACEHOLDER.search(value) and len(value) >= 20 and entropy_millibits(value) >= 4_000)
+        if (
+            any(character.isdigit() for character in value)
+            and any(character.isalpha() for character in value)
+            and not _TOKEN.search(value)
+        ):
+            yield Secret(
+                match.start(2),
+                match.end(2),
+                "assigned",
+                not _PLACEHOLDER.search(value) and len(value) >= 20 and entropy_millibits(value) >= 4_000,
+            )
 
 
 def redact(text: str) -> str:
     """``text`` with every secret-shaped value replaced by its first four characters and its length."""
-    spans = sorted({(match.start(), match.end()) for match in _TOKEN.finditer(text)} | {match.span(2) for match in _ASSIGNED.finditer(text)} | {match.span(1) for match in _WALLET_KEY.finditer(text)})
+    spans = sorted(
+        {(match.start(), match.end()) for match in _TOKEN.finditer(text)}
+        | {match.span(2) for match in _ASSIGNED.finditer(text)}
+        | {match.span(1) for match in _WALLET_KEY.finditer(text)}
+    )
     pieces, last = [], 0
     for start, end in spans:
         if start < last:

@@ -22,15 +22,48 @@ MAX_TEXT = 65_536
 MAX_LINE = 8_192
 _NONE: frozenset[Label] = frozenset()
 
-_INTERPRETERS = frozenset("sh bash zsh ksh dash ash fish python python2 python3 node deno bun perl ruby php osascript pwsh powershell lua tclsh iex".split())
-_FETCHERS = frozenset("curl wget aria2c http https xh fetch lwp-request iwr irm invoke-webrequest invoke-restmethod lynx".split())
-_READERS = frozenset("cat head tail less more tac nl strings sed awk grep egrep rg cut sort uniq xxd od base64 openssl jq tee bat dd gzip".split())
-_WRAPPERS = frozenset("sudo doas nohup env exec time command builtin nice setsid stdbuf timeout then do xargs busybox caffeinate".split())
-_HOST_COMMANDS = frozenset("hostname whoami uname id ifconfig ip sw_vers system_profiler systeminfo lsb_release ipconfig w who ps".split())
+_INTERPRETERS = frozenset(
+    "sh bash zsh ksh dash ash fish python python2 python3 node deno bun perl ruby php osascript pwsh powershell lua tclsh iex".split()
+)
+_FETCHERS = frozenset(
+    "curl wget aria2c http https xh fetch lwp-request iwr irm invoke-webrequest invoke-restmethod lynx".split()
+)
+_READERS = frozenset(
+    "cat head tail less more tac nl strings sed awk grep egrep rg cut sort uniq xxd od base64 openssl jq tee bat dd gzip".split()
+)
+_WRAPPERS = frozenset(
+    "sudo doas nohup env exec time command builtin nice setsid stdbuf timeout then do xargs busybox caffeinate".split()
+)
+_HOST_COMMANDS = frozenset(
+    "hostname whoami uname id ifconfig ip sw_vers system_profiler systeminfo lsb_release ipconfig w who ps".split()
+)
 _SEND_DATA = ("-d", "--data", "--data-binary", "--data-raw", "--data-urlencode", "-F", "--form", "-T", "--upload-file", "--post-data", "--post-file", "--body-data", "--body-file", "--json", "-Body", "-InFile")  # fmt: skip
 _HEADERS = ("-H", "--header", "-u", "--user", "-b", "--cookie", "-A", "--user-agent", "-e", "--referer", "-Headers")
 _OUTPUT = ("-o", "--output", "-O", "--output-document", "-OutFile")
-_FLAGGED = frozenset([*_SEND_DATA, *_HEADERS, *_OUTPUT, "-X", "--request", "-m", "--max-time", "--connect-timeout", "-x", "--proxy", "-w", "--retry", "--cacert", "--cert", "--key", "-K", "--url", "-Uri", "-Method", "-ContentType"])
+_FLAGGED = frozenset(
+    [
+        *_SEND_DATA,
+        *_HEADERS,
+        *_OUTPUT,
+        "-X",
+        "--request",
+        "-m",
+        "--max-time",
+        "--connect-timeout",
+        "-x",
+        "--proxy",
+        "-w",
+        "--retry",
+        "--cacert",
+        "--cert",
+        "--key",
+        "-K",
+        "--url",
+        "-Uri",
+        "-Method",
+        "-ContentType",
+    ]
+)
 _CODE_STREAM = frozenset("sh bash zsh ksh dash ash fish".split())
 _DEVICE = re2.compile(r"/dev/(?:tcp|udp)/")
 _RC_WORD = re2.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -104,10 +137,14 @@ class _Script:
             except UnicodeDecodeError:
                 return Word(text[2:-1])
         if kind in {"string", "concatenation", "command_name", "translated_string"}:
-            parts = [self.word(child) for child in node.children if child.type not in {'"', "$", "$\""}]
+            parts = [self.word(child) for child in node.children if child.type not in {'"', "$", '$"'}]
             joined = "".join(part.text for part in parts)[:MAX_TEXT]
             # Two quoted or bare pieces side by side with no blank between them are string building, not quoting.
-            built = any(part.built for part in parts) or (kind == "concatenation" and all(child.type in {"raw_string", "string", "word"} for child in node.children) and _splits_a_word(node))
+            built = any(part.built for part in parts) or (
+                kind == "concatenation"
+                and all(child.type in {"raw_string", "string", "word"} for child in node.children)
+                and _splits_a_word(node)
+            )
             return Word(joined, _join(*(part.labels for part in parts)), built)
         if kind in {"simple_expansion", "expansion"}:
             return self._expansion(node, text)
@@ -123,7 +160,9 @@ class _Script:
         return Word(text)
 
     def _expansion(self, node: tree_sitter.Node, text: str) -> Word:
-        name = next((_text(child) for child in node.children if child.type in {"variable_name", "special_variable_name"}), "")
+        name = next(
+            (_text(child) for child in node.children if child.type in {"variable_name", "special_variable_name"}), ""
+        )
         for child in node.children:
             if child.type in {"command_substitution", "concatenation", "string"} and node.type == "expansion":
                 self.word(child)
@@ -187,7 +226,10 @@ class _Script:
             variable = node.child_by_field_name("variable")
             values = [self.word(child) for child in node.children_by_field_name("value")]
             if variable is not None and values:
-                self.variables[_text(variable)] = Word(values[0].text if len(values) == 1 else "$" + _text(variable), _join(*(_path_labels(value) for value in values), *(value.labels for value in values)))
+                self.variables[_text(variable)] = Word(
+                    values[0].text if len(values) == 1 else "$" + _text(variable),
+                    _join(*(_path_labels(value) for value in values), *(value.labels for value in values)),
+                )
         return self.statements(node, stdin)
 
     def _assign(self, node: tree_sitter.Node) -> None:
@@ -232,7 +274,9 @@ class _Script:
             operator = _text(redirect.children[0]) if redirect.children else ""
             if operator.startswith("<") and redirect.named_children:
                 word = self.word(redirect.named_children[-1])
-                stream = Stream(_join(stream.labels, word.labels, _path_labels(word)), stream.text if word.text == "$()" else None)
+                stream = Stream(
+                    _join(stream.labels, word.labels, _path_labels(word)), stream.text if word.text == "$()" else None
+                )
         out = self.statement(body, stream) if body is not None else stream
         for redirect in redirects:
             target = redirect.named_children[-1] if redirect.named_children else None
@@ -251,18 +295,30 @@ class _Script:
     def write(self, path: str, content: Stream, node: tree_sitter.Node) -> None:
         """A file at ``path`` gets ``content``."""
         self.can(Ability.FILE_WRITE, path, node)
-        self.written[path] = _join(self.written.get(path, _NONE), content.labels, frozenset({(Source.FILE, "script text")}) if content.text and _looks_like_code(content.text) else _NONE)
+        self.written[path] = _join(
+            self.written.get(path, _NONE),
+            content.labels,
+            frozenset({(Source.FILE, "script text")}) if content.text and _looks_like_code(content.text) else _NONE,
+        )
         agent = vocabulary.agent_file(path)
         if agent:
             self.can(Ability.AGENT_CONFIG, agent, node)
-            self.hit("SIGMA-THREAT-007" if path.startswith(("~", "/", "$", "..", ".")) else "SIGMA-THREAT-017", agent, node)
-            self.flow(frozenset(label for label in content.labels if label[0] in {Source.REMOTE, Source.DECODED}), Sink.AGENT_FILE, agent, node)
+            self.hit(
+                "SIGMA-THREAT-007" if path.startswith(("~", "/", "$", "..", ".")) else "SIGMA-THREAT-017", agent, node
+            )
+            self.flow(
+                frozenset(label for label in content.labels if label[0] in {Source.REMOTE, Source.DECODED}),
+                Sink.AGENT_FILE,
+                agent,
+                node,
+            )
             if content.text:
                 self.out.embed("agent-file", "markdown", content.text, *self.span(node))
         place = vocabulary.autostart_place(path)
         if place:
             self.can(Ability.PERSISTENCE, place, node)
-            self.hit("SIGMA-THREAT-006" if not _only_path_line(content.text) else "SIGMA-THREAT-016", place, node)
+            rule = "SIGMA-THREAT-044" if vocabulary.acts_unasked(place) else "SIGMA-THREAT-016" if _only_path_line(content.text) else "SIGMA-THREAT-006"
+            self.hit(rule, place, node)
         if content.text and len(content.text) > 20 and _looks_like_code(content.text):
             self.out.embed("written-file", "guess", content.text, *self.span(node))
 
@@ -287,7 +343,11 @@ class _Script:
         while len(words) > 1 and _base(words[0].text) in _WRAPPERS:
             taken = _base(words[0].text)
             words = words[1:]
-            while words and (words[0].text.startswith("-") or (taken in {"env", "sudo"} and "=" in words[0].text) or (taken == "timeout" and words[0].text[:1].isdigit())):
+            while words and (
+                words[0].text.startswith("-")
+                or (taken in {"env", "sudo"} and "=" in words[0].text)
+                or (taken == "timeout" and words[0].text[:1].isdigit())
+            ):
                 words = words[1:]
             if taken == "xargs" and words:
                 words = [*words, Word(stdin.text or "", stdin.labels)]
@@ -313,7 +373,12 @@ class _Script:
             remote = next((text for text in texts if ":" in text or "@" in text), "")
             self.can(Ability.NETWORK, remote or name, node)
             if remote:
-                self.flow(_worth_sending(_join(stdin.labels, labels, *(_path_labels(word) for word in arguments))), Sink.SEND, remote, node)
+                self.flow(
+                    _worth_sending(_join(stdin.labels, labels, *(_path_labels(word) for word in arguments))),
+                    Sink.SEND,
+                    remote,
+                    node,
+                )
             return Stream()
         if name in {"dig", "nslookup", "host", "ping"}:
             self.can(Ability.NETWORK, texts[-1] if texts else name, node)
@@ -324,12 +389,17 @@ class _Script:
             if name == "printf" or any(flag in texts for flag in ("-e", "-en", "-ne")):
                 text = _unescape(text)
             return Stream(labels, text)
-        if name in {"env", "printenv", "export", "set", "declare"} and not [text for text in texts if not text.startswith("-")]:
+        if name in {"env", "printenv", "export", "set", "declare"} and not [
+            text for text in texts if not text.startswith("-")
+        ]:
             self.can(Ability.ENVIRONMENT, "*", node)
             return Stream(_whole_environment(name, texts))
         if name in _HOST_COMMANDS:
             return Stream(frozenset({(Source.HOST_DATA, name)}))
-        if name in {"pbpaste", "xclip", "xsel", "wl-paste", "screencapture", "scrot", "arecord", "ffmpeg"} and name != "ffmpeg":
+        if (
+            name in {"pbpaste", "xclip", "xsel", "wl-paste", "screencapture", "scrot", "arecord", "ffmpeg"}
+            and name != "ffmpeg"
+        ):
             self.can(Ability.CLIPBOARD, name, node)
             return Stream(frozenset({(Source.PERSONAL, name)}))
         if name == "security" and texts[:1] and texts[0].startswith(("find-", "dump-")):
@@ -343,9 +413,24 @@ class _Script:
     def _interpret(self, name: str, arguments: list[Word], stdin: Stream, node: tree_sitter.Node) -> Stream:
         self.can(Ability.DYNAMIC_CODE if name == "eval" else Ability.PROCESS, name, node)
         dangerous = (Source.REMOTE, Source.DECODED)
-        language = "python" if name.startswith("python") else "javascript" if name in {"node", "deno", "bun"} else "shell" if name in _CODE_STREAM or name in {"eval", "source", "."} else "text"
+        language = (
+            "python"
+            if name.startswith("python")
+            else "javascript"
+            if name in {"node", "deno", "bun"}
+            else "shell"
+            if name in _CODE_STREAM or name in {"eval", "source", "."}
+            else "text"
+        )
         flags = [word.text for word in arguments]
-        code_at = next((at + 1 for at, text in enumerate(flags) if text in {"-c", "-e", "-lc", "-ic", "-r", "--eval", "-Command", "-command"} and at + 1 < len(flags)), None)
+        code_at = next(
+            (
+                at + 1
+                for at, text in enumerate(flags)
+                if text in {"-c", "-e", "-lc", "-ic", "-r", "--eval", "-Command", "-command"} and at + 1 < len(flags)
+            ),
+            None,
+        )
         if name in {"eval"}:
             self.flow(_only(_join(*(word.labels for word in arguments)), *dangerous), Sink.EXECUTE, name, node)
             text = " ".join(flags)
@@ -358,13 +443,19 @@ class _Script:
             if word.text and word.text != "$()":
                 self.out.embed("command", language, word.text, *self.span(node))
             # Data piped into inline code is input, not code.
-            return Stream(_only(stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT, Source.REMOTE) if stdin.labels else _NONE)
+            return Stream(
+                _only(stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT, Source.REMOTE) if stdin.labels else _NONE
+            )
         script = next((word for word in arguments if not word.text.startswith("-")), None)
         if script is not None and script.text != "-":
             labels = _join(script.labels, self.written.get(script.text, _NONE))
             self.flow(_only(labels, *dangerous), Sink.EXECUTE, f"{name} {script.text}", node)
             return Stream()
-        if script is None and name in {"python", "python3", "node", "php", "osascript"} and any(flag in {"--version", "-V", "-v", "-m"} for flag in flags):
+        if (
+            script is None
+            and name in {"python", "python3", "node", "php", "osascript"}
+            and any(flag in {"--version", "-V", "-v", "-m"} for flag in flags)
+        ):
             return Stream()
         self.flow(_only(stdin.labels, *dangerous), Sink.EXECUTE, name, node)
         if stdin.text:
@@ -391,7 +482,14 @@ class _Script:
                 body = _join(body, value.labels)
                 if "@" in value.text or flag in {"-T", "--upload-file", "--post-file", "--body-file", "-InFile"}:
                     path = value.text.rpartition("@")[2].split(";")[0]
-                    body = _join(body, stdin.labels if path == "-" else _join(_path_labels(Word(path)), self.written.get(path, _NONE), frozenset({(Source.FILE, path)})))
+                    body = _join(
+                        body,
+                        stdin.labels
+                        if path == "-"
+                        else _join(
+                            _path_labels(Word(path)), self.written.get(path, _NONE), frozenset({(Source.FILE, path)})
+                        ),
+                    )
                 at += 2
             elif flag in _HEADERS:
                 headers = _join(headers, value.labels)
@@ -405,7 +503,13 @@ class _Script:
             elif flag in _FLAGGED and flag not in _OUTPUT:
                 at += 2
             elif flag.startswith("-"):
-                if flag.startswith("-") and not flag.startswith("--") and flag.endswith(("o", "O")) and name == "curl" and flag.endswith("o"):
+                if (
+                    flag.startswith("-")
+                    and not flag.startswith("--")
+                    and flag.endswith(("o", "O"))
+                    and name == "curl"
+                    and flag.endswith("o")
+                ):
                     output = value.text
                     at += 1
                 if name == "wget" and flag.startswith("-") and flag.endswith("O"):
@@ -413,7 +517,9 @@ class _Script:
                     at += 1
                 at += 1
             else:
-                if not url or (not vocabulary.urls_in(url) and (vocabulary.urls_in(word.text) or _HOST_WORD.search(word.text))):
+                if not url or (
+                    not vocabulary.urls_in(url) and (vocabulary.urls_in(word.text) or _HOST_WORD.search(word.text))
+                ):
                     url, url_labels = word.text, word.labels
                 at += 1
         if not url and stdin.text and vocabulary.urls_in(stdin.text):
@@ -423,18 +529,25 @@ class _Script:
         self.flow(_worth_sending(headers - body), Sink.SEND_HEADER, url, node)
         if sends:
             self.flow(frozenset({(Source.INPUT, name)}), Sink.SEND, url, node)
-        if sends and any(source is Source.DECODED for source, _ in stdin.labels):
-            self.flow(_only(stdin.labels, Source.DECODED), Sink.SEND, url, node)
+        self.flow(_only(_join(url_labels, *(word.labels for word in arguments if word.text == url)), Source.DECODED), Sink.SEND, url, node)
         labels = frozenset({(Source.REMOTE, url or "?")})
         if output and output not in {"-", "/dev/stdout", "/dev/null"}:
             self.write(output, Stream(labels), node)
             self.written[output.rpartition("/")[2]] = labels
             return Stream()
-        if name in {"wget", "aria2c"} and output not in {"-", "/dev/stdout"} and not any("O-" in word.text or word.text == "-qO-" for word in arguments):
+        if (
+            name in {"wget", "aria2c"}
+            and output not in {"-", "/dev/stdout"}
+            and not any("O-" in word.text or word.text == "-qO-" for word in arguments)
+        ):
             self.written[url.rpartition("/")[2]] = labels
             self.written["./" + url.rpartition("/")[2]] = labels
             return Stream()
-        if name == "curl" and any(word.text in {"-O", "--remote-name"} or (word.text.startswith("-") and not word.text.startswith("--") and "O" in word.text) for word in arguments):
+        if name == "curl" and any(
+            word.text in {"-O", "--remote-name"}
+            or (word.text.startswith("-") and not word.text.startswith("--") and "O" in word.text)
+            for word in arguments
+        ):
             self.written[url.rpartition("/")[2]] = labels
             self.written["./" + url.rpartition("/")[2]] = labels
         return Stream(labels)
@@ -442,7 +555,11 @@ class _Script:
     def _netcat(self, name: str, texts: list[str], stdin: Stream, node: tree_sitter.Node) -> Stream:
         joined = " ".join(texts)
         self.can(Ability.NETWORK, joined or name, node)
-        shell_given = any(text in {"-e", "-c", "--exec", "--sh-exec"} for text in texts) or "exec:" in joined.lower() or "system:" in joined.lower()
+        shell_given = (
+            any(text in {"-e", "-c", "--exec", "--sh-exec"} for text in texts)
+            or "exec:" in joined.lower()
+            or "system:" in joined.lower()
+        )
         if shell_given and any(word in joined for word in ("sh", "cmd", "powershell", "python")):
             self.hit("SIGMA-THREAT-004", f"{name} {joined}"[:120], node)
         target = next((text for text in texts if not text.startswith("-")), "")
@@ -465,7 +582,9 @@ class _Script:
             decoded = stdin.text.strip()[::-1].encode() if stdin.text else None
         elif name == "tr" and stdin.text and any("N-ZA-M" in text.upper() for text in texts):
             decoded = codecs.decode(stdin.text, "rot13").encode()
-        elif name in {"gunzip", "zcat", "gzip", "bunzip2", "xzcat"} and (name != "gzip" or flags & {"-d", "-dc", "-cd"}):
+        elif name in {"gunzip", "zcat", "gzip", "bunzip2", "xzcat"} and (
+            name != "gzip" or flags & {"-d", "-dc", "-cd"}
+        ):
             unpacked = bounded_decompress(stdin.text.encode("latin-1", "ignore")) if stdin.text else None
             decoded = unpacked[1] if unpacked else None
         elif not (name == "openssl" and {"-d", "-base64"} & flags):
@@ -480,8 +599,18 @@ class _Script:
             self.out.embed(name, "guess", text, *self.span(node))
         return Stream(labels, text if text is not None else decoded.decode("latin-1"))
 
-    def _other(self, name: str, arguments: list[Word], texts: list[str], labels: frozenset[Label], stdin: Stream, node: tree_sitter.Node) -> Stream:
-        reading = _join(labels, *(_path_labels(word) for word in arguments), *(self.written.get(text, _NONE) for text in texts))
+    def _other(
+        self,
+        name: str,
+        arguments: list[Word],
+        texts: list[str],
+        labels: frozenset[Label],
+        stdin: Stream,
+        node: tree_sitter.Node,
+    ) -> Stream:
+        reading = _join(
+            labels, *(_path_labels(word) for word in arguments), *(self.written.get(text, _NONE) for text in texts)
+        )
         if name == "crontab":
             self.can(Ability.PERSISTENCE, "crontab", node)
             if "-l" not in texts and "-h" not in texts:
@@ -495,10 +624,18 @@ class _Script:
         elif name in {"chmod", "chown"} or (name == "open" and texts):
             return Stream()
         elif name in {"tar", "zip", "7z", "cp", "mv", "ditto", "rsync", "ln"}:
-            target = texts[-1] if name in {"cp", "mv", "ln", "ditto"} and texts else next((text for text in texts if text.endswith((".tar", ".tgz", ".gz", ".zip", ".7z"))), "")
+            target = (
+                texts[-1]
+                if name in {"cp", "mv", "ln", "ditto"} and texts
+                else next((text for text in texts if text.endswith((".tar", ".tgz", ".gz", ".zip", ".7z"))), "")
+            )
             content = Stream(_only(reading, Source.SECRET_FILE, Source.REMOTE, Source.FILES))
             if any(source is Source.SECRET_FILE for source, _ in content.labels):
-                self.can(Ability.SECRET_READ, next(origin for source, origin in sorted(content.labels) if source is Source.SECRET_FILE), node)
+                self.can(
+                    Ability.SECRET_READ,
+                    next(origin for source, origin in sorted(content.labels) if source is Source.SECRET_FILE),
+                    node,
+                )
             if target:
                 self.write(target, content, node)
             return Stream(content.labels)
@@ -519,7 +656,21 @@ class _Script:
             return Stream(_join(reading, frozenset({(Source.FILES, texts[0])}) if broad else _NONE))
         elif name in {"git"} and texts[:2] == ["config", "--global"]:
             self.can(Ability.FILE_WRITE, "~/.gitconfig", node)
-        elif name in {"npm", "pip", "pip3", "yarn", "pnpm", "brew", "apt", "apt-get", "npx", "uvx", "gem", "cargo", "go"}:
+        elif name in {
+            "npm",
+            "pip",
+            "pip3",
+            "yarn",
+            "pnpm",
+            "brew",
+            "apt",
+            "apt-get",
+            "npx",
+            "uvx",
+            "gem",
+            "cargo",
+            "go",
+        }:
             self.can(Ability.PROCESS, name, node)
         else:
             command = arguments and self.written.get(_base(name)) or self.written.get(name)
@@ -534,9 +685,17 @@ class _Script:
             secret = [label for label in sorted(reading) if label[0] is Source.SECRET_FILE]
             if secret:
                 self.can(Ability.SECRET_READ, secret[0][1], node)
-            files = frozenset({(Source.FILE, texts[-1])}) if texts and not texts[-1].startswith("-") and name == "cat" and not secret else _NONE
-            return Stream(_join(stdin.labels, reading, files), stdin.text if name in {"tee", "cat"} and not texts else None)
-        return Stream(_join(_only(stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT), _only(reading, Source.SECRET_FILE)))
+            files = (
+                frozenset({(Source.FILE, texts[-1])})
+                if texts and not texts[-1].startswith("-") and name == "cat" and not secret
+                else _NONE
+            )
+            return Stream(
+                _join(stdin.labels, reading, files), stdin.text if name in {"tee", "cat"} and not texts else None
+            )
+        return Stream(
+            _join(_only(stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT), _only(reading, Source.SECRET_FILE))
+        )
 
 
 def _text(node: tree_sitter.Node) -> str:
@@ -553,7 +712,16 @@ def _only(labels: frozenset[Label], *sources: Source) -> frozenset[Label]:
 
 
 def _worth_sending(labels: frozenset[Label]) -> frozenset[Label]:
-    return _only(labels, Source.SECRET_FILE, Source.SECRET_VARIABLE, Source.ENVIRONMENT, Source.FILE, Source.FILES, Source.HOST_DATA, Source.PERSONAL)
+    return _only(
+        labels,
+        Source.SECRET_FILE,
+        Source.SECRET_VARIABLE,
+        Source.ENVIRONMENT,
+        Source.FILE,
+        Source.FILES,
+        Source.HOST_DATA,
+        Source.PERSONAL,
+    )
 
 
 def _path_labels(word: Word) -> frozenset[Label]:
@@ -589,11 +757,19 @@ def _unescape(text: str) -> str:
 
 
 def _requote(text: str) -> str:
-    return text if text and not any(character in text for character in " '\"$;&|<>()`") else "'" + text.replace("'", "") + "'"
+    return (
+        text
+        if text and not any(character in text for character in " '\"$;&|<>()`")
+        else "'" + text.replace("'", "") + "'"
+    )
 
 
-_CODE = re2.compile(r"(?m)(?:^#!|\b(?:curl|wget|import|eval|exec|require|function|def|nohup|bash|python3?|node)\b|[|;&]{1,2}\s*\w+|\$\()")
-_PATH_LINE = re2.compile(r"^\s*(?:#.*\n\s*)*(?:export\s+[A-Z_]+=|alias\s+\w+=|eval \"\$\(|source |\. |\[ -|complete |autoload|fpath|set -)")
+_CODE = re2.compile(
+    r"(?m)(?:^#!|\b(?:curl|wget|import|eval|exec|require|function|def|nohup|bash|python3?|node)\b|[|;&]{1,2}\s*\w+|\$\()"
+)
+_PATH_LINE = re2.compile(
+    r"^\s*(?:#.*\n\s*)*(?:export\s+[A-Z_]+=|alias\s+\w+=|eval \"\$\(|source |\. |\[ -|complete |autoload|fpath|set -)"
+)
 
 
 def _looks_like_code(text: str) -> bool:
@@ -602,13 +778,39 @@ def _looks_like_code(text: str) -> bool:
 
 def _only_path_line(text: str | None) -> bool:
     """Whether what goes into a start-up file is the usual PATH, variable, alias or completion line of an installer."""
-    return text is not None and bool(_PATH_LINE.search(text)) and "curl" not in text and "nohup" not in text and "base64" not in text
+    return (
+        text is not None
+        and bool(_PATH_LINE.search(text))
+        and "curl" not in text
+        and "nohup" not in text
+        and "base64" not in text
+    )
 
 
 def _destroys(name: str, texts: list[str]) -> bool:
     recursive = name != "rm" or any(text.startswith("-") and ("r" in text.lower()) for text in texts)
     targets = [text.rstrip("*").rstrip("/") for text in texts if not text.startswith("-")]
-    return recursive and any(target in {"", "~", "$HOME", "/home", "/Users", "/etc", "/usr", "/var", "/boot", "/bin", "/lib", "~/Documents", "~/Desktop", "/var/log", "/var/log/audit"} for target in targets)
+    return recursive and any(
+        target
+        in {
+            "",
+            "~",
+            "$HOME",
+            "/home",
+            "/Users",
+            "/etc",
+            "/usr",
+            "/var",
+            "/boot",
+            "/bin",
+            "/lib",
+            "~/Documents",
+            "~/Desktop",
+            "/var/log",
+            "/var/log/audit",
+        }
+        for target in targets
+    )
 
 
 def _shorten_lines(source: str) -> str:

@@ -22,12 +22,18 @@ _POPULAR_SHAPES: dict[str, frozenset[str]] = {}
 for _name in sorted(_POPULAR):
     for _shape in {_name[:at] + _name[at + 1 :] for at in range(len(_name))} | {_name}:
         _POPULAR_SHAPES[_shape] = _POPULAR_SHAPES.get(_shape, frozenset()) | {_name}
-_HONEST_NEIGHBOURS = frozenset("request preact jinja flasks next.js nest vitest click-log clicks rich-click torchx redis-py reactive axio chalks redux".split())
+_HONEST_NEIGHBOURS = frozenset(
+    "request preact jinja flasks next.js nest vitest click-log clicks rich-click torchx redis-py reactive axio chalks redux".split()
+)
 _HOOKS = ("preinstall", "install", "postinstall", "prepare", "prepublish", "preuninstall", "postuninstall")
-_RISKY_HOOK = re2.compile(r"(?i)\b(?:curl|wget|bash|sh -c|node -e|python3? -c|eval|base64|powershell|iwr|https?://|nc )|^\s*node\s+[\w./-]+\.[cm]?js\s*$")
+_RISKY_HOOK = re2.compile(
+    r"(?i)\b(?:curl|wget|bash|sh -c|node -e|python3? -c|eval|base64|powershell|iwr|https?://|nc )|^\s*node\s+[\w./-]+\.[cm]?js\s*$"
+)
 _REQUIREMENT = re2.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*(===?|>=|<=|~=|!=|>|<|@)?\s*([^\s;#]*)")
 _NPX = re2.compile(r"\b(?:npx|bunx|pnpm dlx|uvx)\s+(?:-y\s+|--yes\s+)?(@?[a-z0-9][\w./-]*)(@[\w.^~-]+)?(?:\s|$|`|\")")
-_INSTALL = re2.compile(r"\b(?:pip3?\s+install|npm\s+(?:i|install|add)|uv\s+(?:pip\s+install|add)|yarn\s+add|pnpm\s+add)\s+([^\n`|;&]{1,200})")
+_INSTALL = re2.compile(
+    r"\b(?:pip3?\s+install|npm\s+(?:i|install|add)|uv\s+(?:pip\s+install|add)|yarn\s+add|pnpm\s+add)\s+([^\n`|;&]{1,200})"
+)
 
 
 def nearest_popular(name: str) -> str:

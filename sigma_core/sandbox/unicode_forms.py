@@ -15,7 +15,10 @@ DIRECTION = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 TAG_BASE = 0xE0000
 
 _SPECIAL = re2.compile(
-    "[" + INVISIBLE + DIRECTION + "\U000e0001-\U000e007f\U000e0100-\U000e01ef\ufe00-\ufe0f\uff01-\uff5e\u0370-\u03ff\u0400-\u04ff\u0530-\u058f\u2100-\u214f\U0001d400-\U0001d7ff]"
+    "["
+    + INVISIBLE
+    + DIRECTION
+    + "\U000e0001-\U000e007f\U000e0100-\U000e01ef\ufe00-\ufe0f\uff01-\uff5e\u0370-\u03ff\u0400-\u04ff\u0530-\u058f\u2100-\u214f\U0001d400-\U0001d7ff]"
 )
 _TAGS = re2.compile("[\U000e0001-\U000e007f]+")
 _SELECTORS = re2.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
@@ -59,7 +62,13 @@ def _spans(pattern: object, text: str) -> tuple[tuple[int, int], ...]:
 
 def _bits_text(run: str) -> str:
     """A run of two (or of zero/one/separator) invisible characters read as 8-bit ASCII, or empty."""
-    for zero, one in (("\u200b", "\u200c"), ("\u200c", "\u200b"), ("\u200b", "\u200d"), ("\u200c", "\u200d"), ("\u2062", "\u2064")):
+    for zero, one in (
+        ("\u200b", "\u200c"),
+        ("\u200c", "\u200b"),
+        ("\u200b", "\u200d"),
+        ("\u200c", "\u200d"),
+        ("\u2062", "\u2064"),
+    ):
         bits = "".join("0" if character == zero else "1" for character in run if character in {zero, one})
         if len(bits) < 32:
             continue
@@ -73,13 +82,17 @@ def _bits_text(run: str) -> str:
 def _hidden_texts(text: str) -> tuple[tuple[int, int, str, str], ...]:
     found: list[tuple[int, int, str, str]] = []
     for match in _TAGS.finditer(text):
-        decoded = "".join(chr(ord(character) - TAG_BASE) for character in match.group() if 0x20 <= ord(character) - TAG_BASE < 0x7F)
+        decoded = "".join(
+            chr(ord(character) - TAG_BASE) for character in match.group() if 0x20 <= ord(character) - TAG_BASE < 0x7F
+        )
         # Regional flags (England, Scotland, Wales) are the one honest use of tag characters.
         if decoded and not (match.start() and text[match.start() - 1] == "\U0001f3f4" and len(decoded) <= 6):
             found.append((*match.span(), "tags", decoded))
     for match in _SELECTORS.finditer(text):
         values = [ord(c) - 0xFE00 if ord(c) < 0xFE10 else ord(c) - 0xE0100 + 16 for c in match.group()]
-        found.append((*match.span(), "variation-selectors", bytes(value & 0xFF for value in values).decode("utf-8", "replace")))
+        found.append(
+            (*match.span(), "variation-selectors", bytes(value & 0xFF for value in values).decode("utf-8", "replace"))
+        )
     for match in _ZERO_WIDTH_RUN.finditer(text):
         decoded = _bits_text(match.group())
         found.append((*match.span(), "zero-width", decoded))

@@ -56,8 +56,12 @@ _RESERVED = frozenset("example.com example.org example.net".split())
 _RESERVED_LABELS = frozenset("example test invalid localhost".split())
 _SECOND_LEVEL = frozenset("co com org net gov edu ac github vercel netlify pages workers herokuapp".split())
 
-_URL = re2.compile(r"(?i)\b(?:https?|wss?|ftps?|tcp|stratum\+tcp|smtps?)://(?:[^\s/@'\"<>`]{1,200}@)?(\[[0-9a-fA-F:.]{2,45}\]|[\w.*-]{1,253}|\$\{?\w+\}?[\w.-]*|\{[\w.]+\}[\w.-]*)(?::\d{1,5})?([/?#][^\s'\"<>`\\)\]}|*]*)?")
-_BARE_HOST = re2.compile(r"(?i)\b((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:com|net|org|io|dev|app|ai|co|sh|xyz|site|online|top|ru|cn|tk|pw|cc|me|info|biz|club|live|pro|fun|link|us|uk|de|eu|in|so|gg|tech|cloud|store|onion|test|example))\b")
+_URL = re2.compile(
+    r"(?i)\b(?:https?|wss?|ftps?|tcp|stratum\+tcp|smtps?)://(?:[^\s/@'\"<>`]{1,200}@)?(\[[0-9a-fA-F:.]{2,45}\]|[\w.*-]{1,253}|\$\{?\w+\}?[\w.-]*|\{[\w.]+\}[\w.-]*)(?::\d{1,5})?([/?#][^\s'\"<>`\\)\]}|*]*)?"
+)
+_BARE_HOST = re2.compile(
+    r"(?i)\b((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:com|net|org|io|dev|app|ai|co|sh|xyz|site|online|top|ru|cn|tk|pw|cc|me|info|biz|club|live|pro|fun|link|us|uk|de|eu|in|so|gg|tech|cloud|store|onion|test|example))\b"
+)
 _DIGITS_HOST = re2.compile(r"^(?:0x[0-9a-f]{8}|[0-9]{8,10})$")
 
 
@@ -92,7 +96,12 @@ def _under(host: str, names: frozenset[str]) -> bool:
 @lru_cache(maxsize=4_096)
 def classify_host(host: str, path: str = "") -> HostClass:
     """What ``host`` (with the URL's path where it matters) is known to be."""
-    if not host or host.startswith(("$", "{", "<")) or host in {"localhost", "0.0.0.0", "host.docker.internal"} or host.endswith((".local", ".internal", ".localhost", ".svc", ".lan")):  # noqa: S104
+    if (
+        not host
+        or host.startswith(("$", "{", "<"))
+        or host in {"localhost", "0.0.0.0", "host.docker.internal"}
+        or host.endswith((".local", ".internal", ".localhost", ".svc", ".lan"))
+    ):  # noqa: S104
         return HostClass.LOCAL
     if host.endswith(".onion"):
         return HostClass.HIDDEN_SERVICE
@@ -102,7 +111,11 @@ def classify_host(host: str, path: str = "") -> HostClass:
         pass
     else:
         documentation = any(address in block for block in _DOCUMENTATION)
-        return HostClass.LOCAL if (address.is_private and not documentation) or address.is_loopback or address.is_link_local else HostClass.RAW_ADDRESS
+        return (
+            HostClass.LOCAL
+            if (address.is_private and not documentation) or address.is_loopback or address.is_link_local
+            else HostClass.RAW_ADDRESS
+        )
     if "." not in host:
         return HostClass.LOCAL
     if _under(host, _DROP) or (path and _DROP_PATHS.search(f"{host}{path}")):
@@ -120,7 +133,9 @@ _DOCUMENTATION = tuple(ipaddress.ip_network(block) for block in ("192.0.2.0/24",
 
 def is_drop_url(url: str) -> bool:
     """Whether a URL points at a service that takes anything from anyone."""
-    return any(classify_host(host, found[len(host) :]) is HostClass.DROP for _, _, found, host in urls_in(url)) or bool(_DROP_PATHS.search(url))
+    return any(classify_host(host, found[len(host) :]) is HostClass.DROP for _, _, found, host in urls_in(url)) or bool(
+        _DROP_PATHS.search(url)
+    )
 
 
 _SECRET_FILE = re2.compile(
@@ -164,6 +179,16 @@ def autostart_place(text: str) -> str:
     """The part of ``text`` that names a place from which programs are started later, or empty."""
     match = _AUTOSTART.search(text)
     return match.group() if match else ""
+
+
+_ACTS_UNASKED = re2.compile(
+    r"(?i)(?:authorized_keys|sitecustomize\.py|usercustomize\.py|site-packages/[^\s'\"]*\.pth|ld\.so\.preload|/etc/(?:rc\.local|profile\.d|init\.d|cron)|currentversion\\+run|start menu.{0,40}startup|/var/spool/cron)"
+)
+
+
+def acts_unasked(place: str) -> bool:
+    """Whether a start-up place is one that honest skills have no use for."""
+    return bool(_ACTS_UNASKED.search(place))
 
 
 def secret_variable(name: str) -> bool:

@@ -134,7 +134,7 @@ def _scale_to_level(capped: pl.DataFrame, level: int) -> pl.DataFrame:
         .with_columns(
             left=level - pl.col("share").sum().over("operator"), rank=pl.col("share").cum_count().over("operator")
         )
-        .select("validator_id", weight=(pl.col("share") + (pl.col("rank") < pl.col("left"))).cast(pl.Int64))
+        .select("validator_id", weight=(pl.col("share") + (pl.col("rank") <= pl.col("left"))).cast(pl.Int64))
     )
 
 

@@ -143,8 +143,6 @@ def verify_consistency(old_size: int, size: int, proof: Sequence[bytes], old_roo
         return False
     if old_size == 0:
         return old_root == EMPTY_ROOT and not proof and (size > 0 or root == EMPTY_ROOT)
-    if old_size == size:
-        return old_root == root and not proof
     hashes = list(proof)
 
     def rebuild(old: int, new: int, is_old_tree: bool) -> tuple[bytes, bytes]:

@@ -112,7 +112,21 @@ def of_outcome(row: RoundRow) -> Metadata:
         "diversity_degraded": bool(row.diversity_degraded),
         "policy_hash": row.policy_hash,
         "replay_document": row.replay_sha256 or "none",
-        "reasons": table(("code", "reason"), ((reason["code"], reason["message"]) for reason in row.reasons)),
+        "reasons": table(
+            ("code", "where", "reason"),
+            (
+                line
+                for reason in row.reasons
+                for line in (
+                    (reason["code"], "", reason["message"]),
+                    *(
+                        ("", f"{signal['file']}:{signal['line']}", signal["reason"])
+                        for signal in reason["detail"].get("signals", [])
+                        if "file" in signal
+                    ),
+                )
+            ),
+        ),
     }
 
 

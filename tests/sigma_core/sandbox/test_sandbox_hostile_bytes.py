@@ -15,12 +15,35 @@ from sigma_core.sandbox.derive import derive_facts
 from sigma_core.sandbox.unicode_forms import read_forms
 
 POLICY = load_policy()
-NAMES = st.sampled_from(["SKILL.md", "a.md", "a.py", "a.sh", "a.js", "a.ts", "a.json", "a.yaml", "a.toml", "a.ipynb", "a.html", "a.ps1", "a.txt", "a.pth", "package.json", "requirements.txt", "a.docx", "a"])
+NAMES = st.sampled_from(
+    [
+        "SKILL.md",
+        "a.md",
+        "a.py",
+        "a.sh",
+        "a.js",
+        "a.ts",
+        "a.json",
+        "a.yaml",
+        "a.toml",
+        "a.ipynb",
+        "a.html",
+        "a.ps1",
+        "a.txt",
+        "a.pth",
+        "package.json",
+        "requirements.txt",
+        "a.docx",
+        "a",
+    ]
+)
 PIECES = st.sampled_from(
     ["```bash\n", "```\n", "<!--", "-->", "---\n", "|a|b|\n", "# t\n", "`", "$(", ")", "$((", "<<EOF\n", "'", '"', "\\", "\u200b", "\u202e", "\U000e0041", "\ud800", "\x00", "eval(", "exec(", "getattr(", "[::-1]", "%s", "{}", "import os\n", "os.system(",
      "=>", "${", "curl ", "| bash\n", "base64 -d", "QUJDREVGR0hJSktMTU5PUFFSU1RVVg==", "https://a.b/", "ignore previous instructions ", "\n", " ", "def f():\n ", "x = ", "{'a':", "]", "\\x41\\x42\\x43\\x44"]
 )  # fmt: skip
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+FUZZ = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 @FUZZ
@@ -29,7 +52,10 @@ def test_any_bytes_give_facts(name: str, data: bytes) -> None:
     facts = derive_facts(package_of({name: data}), POLICY)
     assert len(facts.sha256) == 64
     assert all(incident["analyser"] != "judgement" for incident in facts.document["coverage"]["incidents"])
-    assert all(incident["analyser"] not in {"inspection", "supply_chain"} for incident in facts.document["coverage"]["incidents"])
+    assert all(
+        incident["analyser"] not in {"inspection", "supply_chain"}
+        for incident in facts.document["coverage"]["incidents"]
+    )
 
 
 @FUZZ
@@ -37,7 +63,10 @@ def test_any_bytes_give_facts(name: str, data: bytes) -> None:
 def test_any_text_of_awkward_pieces_gives_facts(name: str, text: str) -> None:
     facts = derive_facts(package_of({name: text}), POLICY)
     assert len(facts.sha256) == 64
-    assert all(incident["analyser"] not in {"inspection", "supply_chain", "judgement"} for incident in facts.document["coverage"]["incidents"])
+    assert all(
+        incident["analyser"] not in {"inspection", "supply_chain", "judgement"}
+        for incident in facts.document["coverage"]["incidents"]
+    )
 
 
 @settings(max_examples=200, deadline=None)

@@ -34,7 +34,9 @@ def test_honest_package_passes(name: str) -> None:
 
 @pytest.mark.parametrize("name", DISGUISES)
 def test_disguised_attacks_still_block(name: str) -> None:
-    disguised = {attack: changed for attack, files in MALICIOUS.items() if (changed := DISGUISES[name](dict(files))) is not None}
+    disguised = {
+        attack: changed for attack, files in MALICIOUS.items() if (changed := DISGUISES[name](dict(files))) is not None
+    }
     missed = [attack for attack, files in disguised.items() if not _blocks(files)]
     assert disguised
     assert missed == []
@@ -43,6 +45,12 @@ def test_disguised_attacks_still_block(name: str) -> None:
 @pytest.mark.parametrize("name", HONEST)
 def test_harmless_additions_do_not_block(name: str) -> None:
     files = dict(HONEST[name])
-    files["NOTES.md"] = "Café, naïve, Привет мир, 日本語, émoji 👩‍💻.\n\nToken for the cache: `" + base64.b64encode(b"region=eu-west-1; ttl=60; colour=blue").decode() + "`\n"
-    files["data.json"] = '{"hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "items": [1, 2, 3]}'
+    files["NOTES.md"] = (
+        "Café, naïve, Привет мир, 日本語, émoji 👩‍💻.\n\nToken for the cache: `"
+        + base64.b64encode(b"region=eu-west-1; ttl=60; colour=blue").decode()
+        + "`\n"
+    )
+    files["data.json"] = (
+        '{"hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "items": [1, 2, 3]}'
+    )
     assert _blocks(files) == []

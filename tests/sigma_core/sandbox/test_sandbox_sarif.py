@@ -29,7 +29,9 @@ def test_every_result_names_a_listed_rule_and_a_valid_region() -> None:
 def test_fingerprints_are_stable_unique_and_bound_to_the_tree() -> None:
     one = [result["partialFingerprints"]["sigmaFact/v1"] for result in _run("two_files")["results"]]
     again = [result["partialFingerprints"]["sigmaFact/v1"] for result in _run("two_files")["results"]]
-    other = [result["partialFingerprints"]["sigmaFact/v1"] for result in _run("two_files", **{"NOTES.md": "x"})["results"]]
+    other = [
+        result["partialFingerprints"]["sigmaFact/v1"] for result in _run("two_files", **{"NOTES.md": "x"})["results"]
+    ]
     assert one == again
     assert len(set(one)) == len(one)
     assert not set(one) & set(other)

@@ -208,8 +208,9 @@ class TestRefusals:
         rows = ledger([("v", 1, 2**62, 0), ("v", 1, 2**62, 0)])
         self.refuse("2 entries of up to 4611686018427387904 q10", lambda: engine.daily_points(rows))
 
-    def test_a_side_that_falls_below_zero_even_if_it_recovers(self, engine: ModuleType) -> None:
-        rows = ledger([("v", 1, 100, 100), ("v", 2, 0, -100), ("v", 3, 0, 5000)])
+    @pytest.mark.parametrize("taken", [(-100, 0), (0, -100)])
+    def test_a_side_that_falls_below_zero_even_if_it_recovers(self, engine: ModuleType, taken: tuple[int, int]) -> None:
+        rows = ledger([("v", 1, 100, 100), ("v", 2, *taken), ("v", 3, 5000, 5000)])
         self.refuse("validator v, .*below zero", lambda: engine.replay(rows, 3, RULES))
 
     def test_an_entry_of_a_closed_day(self, engine: ModuleType) -> None:

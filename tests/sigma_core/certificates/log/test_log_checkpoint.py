@@ -145,6 +145,7 @@ def test_a_signed_text_that_is_no_checkpoint_of_ours_is_refused(text: str) -> No
         NOTE + "— name AAAA\n".encode(),
         NOTE + "— witness AAAAAAAA\n".encode() * MAX_SIGNATURES,
         NOTE + b"A" * 70_000,
+        NOTE + f"— witness {b64encode(bytes(60_000)).decode()}\n".encode(),
     ],
 )
 def test_a_malformed_note_is_refused(note: bytes) -> None:

@@ -126,6 +126,11 @@ def test_consistency_at_the_edges(old_size: int, size: int, old_root: bytes, roo
     assert verify_consistency(old_size, size, [], old_root, root) == consistent
 
 
+@pytest.mark.parametrize(("old_size", "size"), [(-1, 6), (7, 6), (3, -3), (2**63, 4)])
+def test_impossible_sizes_are_inconsistent_whatever_the_proof(old_size: int, size: int) -> None:
+    assert not verify_consistency(old_size, size, [A] * 100, ROOT, ROOT)
+
+
 def test_a_log_that_rewrote_its_past_has_no_proof() -> None:
     """Split view: two histories of one size."""
     honest, forked = MemoryLog(), MemoryLog()
@@ -277,6 +282,15 @@ def test_any_damaged_file_is_found_and_named(path: str, fault: str) -> None:
     with pytest.raises(LogError, match="tile/") as refused:
         audit(log.tree(), log.root)
     assert refused.value.code == "LOG_CORRUPT"
+
+
+@pytest.mark.parametrize("change", [-32, -1, 1, 32])
+def test_no_proof_is_made_from_a_tile_of_a_wrong_length(change: int) -> None:
+    log = seven()
+    tile = log.files["tile/0/000.p/7"]
+    log.files["tile/0/000.p/7"] = tile[:change] if change < 0 else tile + bytes(change)
+    with pytest.raises(LogError, match=r"tile/0/000\.p/7: \d+ bytes, but 7 hashes are 224"):
+        log.tree().inclusion_proof(0)
 
 
 def test_files_that_agree_with_each_other_but_not_with_the_checkpoint_fail_the_audit() -> None:
