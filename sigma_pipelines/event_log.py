@@ -64,7 +64,7 @@ def store_materialisations(
                 error_info=None,
                 user_message="",
                 level=logging.INFO,
-                run_id=context.run_id,
+                run_id=context.run.run_id,
                 timestamp=time.time(),
                 step_key=step_key,
                 job_name=context.job_name,

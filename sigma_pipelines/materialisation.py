@@ -58,7 +58,7 @@ def _one(context: dg.AssetExecutionContext, work: Callable[[str], Metadata]) -> 
 
 def _batch(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
     stage = context.asset_key.path[-1]
-    key_of_run = context.run_id
+    key_of_run = context.run.run_id
     failed = failed_in_run(deployment, key_of_run)
     done: list[tuple[str, Metadata]] = []
     keys = [key for key in context.partition_keys if key not in failed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import itertools
 import os
@@ -9,6 +10,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from sigma_core.deployment import Deployment
 
 POSTGRES_START_SECONDS = 30
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 # Deadlines and slow generation judge the machine that the tests share, not the code.
 settings.register_profile("sigma", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -213,6 +217,7 @@ def _postgres_server(folder: Path) -> Iterator[str]:
             stdout=output,
             stderr=output,
             cwd=folder,
+            preexec_fn=_end_with_the_tests,  # noqa: PLW1509 - one system call, which takes no lock
             **user,
         )
     url = f"postgresql://postgres@/postgres?host={data}"
@@ -222,6 +227,12 @@ def _postgres_server(folder: Path) -> Iterator[str]:
     finally:
         server.send_signal(signal.SIGQUIT)  # at once: there is nothing to keep
         server.wait(timeout=POSTGRES_START_SECONDS)
+
+
+def _end_with_the_tests() -> None:
+    """In the server's process: should the tests be killed, the kernel ends it too. Linux only; elsewhere it would stay."""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 def _copy_beside_its_libraries(install: Path, folder: Path) -> Path:

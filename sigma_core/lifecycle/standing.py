@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -86,21 +86,26 @@ def unbooked_rounds(deployment: Deployment) -> list[str]:
 def book_decided_rounds(deployment: Deployment) -> Booked:
     """Append the entries of every unbooked round. A killed booking is taken up where it was; nothing is booked twice."""
     waiting = unbooked_rounds(deployment)
+    rates_by_day: dict[int, BaseRates] = {}
     entries = events = 0
     for start in range(0, len(waiting), ROUNDS_PER_TRANSACTION):
         with deployment.sessions.begin() as session:
             for round_id in waiting[start : start + ROUNDS_PER_TRANSACTION]:
-                added = _book(deployment, session, round_id)
+                added = _book(deployment, session, round_id, rates_by_day)
                 entries, events = entries + added[0], events + added[1]
     return Booked(len(waiting), entries, events)
 
 
-def _book(deployment: Deployment, session: Session, round_id: str) -> tuple[int, int]:
+def _book(
+    deployment: Deployment, session: Session, round_id: str, rates_by_day: dict[int, BaseRates]
+) -> tuple[int, int]:
     row = session.get_one(RoundRow, round_id, with_for_update=True)
     if session.scalar(select(AccuracyEntryRow.id).where(AccuracyEntryRow.round_id == round_id).limit(1)) is not None:
         return 0, 0
     resolved = _resolved(session, row)
-    rates = _rates_of_epoch(session, deployment, day_number(_decided_at(row)))
+    if resolved.day not in rates_by_day:
+        rates_by_day[resolved.day] = _rates_of_epoch(session, deployment, resolved.day)
+    rates = rates_by_day[resolved.day]
     scores = score_round(resolved, rates, deployment.policy)
     conduct = reputation_events(resolved, deployment.policy)
     session.add_all(
@@ -164,7 +169,8 @@ def _rates_of_epoch(session: Session, deployment: Deployment, day: int) -> BaseR
     return base_rates(frame, day, deployment.policy.standing)
 
 
-def _ledger(deployment: Deployment) -> pl.DataFrame:
+def _ledger(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
+    """The accuracy ledger, up to the line with the serial number ``up_to``."""
     with deployment.read_sessions() as session:
         rows = session.execute(
             select(
@@ -172,12 +178,15 @@ def _ledger(deployment: Deployment) -> pl.DataFrame:
                 AccuracyEntryRow.day,
                 AccuracyEntryRow.aligned_q10,
                 AccuracyEntryRow.misaligned_q10,
-            ).order_by(AccuracyEntryRow.id)
+            )
+            .where(AccuracyEntryRow.id <= up_to if up_to is not None else true())
+            .order_by(AccuracyEntryRow.id)
         )
         return pl.DataFrame([tuple(row) for row in rows], schema=ACCURACY_COLUMNS, orient="row")
 
 
-def _events(deployment: Deployment) -> pl.DataFrame:
+def _events(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
+    """The reputation ledger, up to the line with the serial number ``up_to``."""
     with deployment.read_sessions() as session:
         rows = session.execute(
             select(
@@ -185,7 +194,9 @@ def _events(deployment: Deployment) -> pl.DataFrame:
                 ReputationEntryRow.day,
                 ReputationEntryRow.kind,
                 ReputationEntryRow.detail,
-            ).order_by(ReputationEntryRow.id)
+            )
+            .where(ReputationEntryRow.id <= up_to if up_to is not None else true())
+            .order_by(ReputationEntryRow.id)
         )
         return pl.DataFrame(
             [(row.validator_id, row.day, row.kind, row.detail.get("ceiling_ppm")) for row in rows],
@@ -194,10 +205,10 @@ def _events(deployment: Deployment) -> pl.DataFrame:
         )
 
 
-def accuracy_today(deployment: Deployment) -> pl.DataFrame:
+def accuracy_today(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
     """validator_id, aligned_q10, misaligned_q10, accuracy_ppm of every validator with entries, by Polars."""
     rules = deployment.policy.standing
-    return accuracy.accuracy(accuracy.replay(_ledger(deployment), day_number(utc_now()), rules), rules)
+    return accuracy.accuracy(accuracy.replay(_ledger(deployment, up_to), day_number(utc_now()), rules), rules)
 
 
 def engine_disagreements(deployment: Deployment) -> list[str]:
@@ -211,9 +222,9 @@ def engine_disagreements(deployment: Deployment) -> list[str]:
     return sorted({row[0] for row in differing})
 
 
-def reputation_today(deployment: Deployment) -> pl.DataFrame:
+def reputation_today(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
     """validator_id, reputation_ppm, ceiling_ppm of every validator with events."""
-    return reputation.replay(_events(deployment), day_number(utc_now()), deployment.policy.standing).frame
+    return reputation.replay(_events(deployment, up_to), day_number(utc_now()), deployment.policy.standing).frame
 
 
 def publish_weights(deployment: Deployment) -> WeightEpochRow:
@@ -241,8 +252,8 @@ def publish_weights(deployment: Deployment) -> WeightEpochRow:
     )
     if newest is not None and newest.inputs_sha256 == inputs_sha256:
         return newest
-    accuracies = accuracy_today(deployment).select("validator_id", "accuracy_ppm")
-    reputations = reputation_today(deployment).select("validator_id", "reputation_ppm")
+    accuracies = accuracy_today(deployment, high_water[0]).select("validator_id", "accuracy_ppm")
+    reputations = reputation_today(deployment, high_water[1]).select("validator_id", "reputation_ppm")
     table = weights.governance_weights(validators, accuracies, reputations, policy.standing)
     second = weights_duckdb.governance_weights(validators, accuracies, reputations, policy.standing)
     if not table.frame.equals(second.frame) or table.operator_cap_ppm != second.operator_cap_ppm:

@@ -7,7 +7,7 @@ each factor, factors in ppm:
     curve = floor + (10^6 − floor) · x² // 10^12,   x = max(0, 2·accuracy − 10^6)
 
 Every step is a non-decreasing function of every input, so weight is monotone in accuracy, reputation, stake, tier and
-bonuses; a suspended validator has none. `check_bit_lengths` proves the products below 2^63.
+bonuses; a suspended validator has none. `max_weight` proves the products below 2^63.
 
 **Operator cap.** With n operators that have weight, one operator holds at most
 c = min(10^6, max(operator cap, small-pool multiple · 10^6 // n)) ppm of the total *after* capping. Order the operators

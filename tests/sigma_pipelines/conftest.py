@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +76,17 @@ class World:
             self.instance.add_dynamic_partitions("submission", [submission_id])
         return submission_id
 
-    def audit(self, submission_id: str | None = None, **tags: str) -> dg.ExecuteInProcessResult:
-        """Run the job ``audit_round`` on one partition, or on those that ``tags`` name."""
+    def audit(
+        self, submission_id: str | None = None, stages: Sequence[str] | None = None, **tags: str
+    ) -> dg.ExecuteInProcessResult:
+        """Run the job ``audit_round``, or some ``stages`` of it, on one partition, or on those that ``tags`` name."""
         from sigma_pipelines.definitions import defs
 
         return defs.resolve_job_def("audit_round").execute_in_process(
             instance=self.instance,
             partition_key=submission_id,
             tags=tags,
+            asset_selection=[dg.AssetKey(stage) for stage in stages] if stages else None,
             run_config={"loggers": {"progress": {}}},
             raise_on_error=False,
         )

@@ -59,7 +59,10 @@ def test_a_hostile_package_has_the_same_chain_and_the_record_that_no_certificate
     result = world.audit(submission_id)
     assert result.success
     assert all(checks_of(result).values())
-    assert metadata_of(world.materialisation("round_outcome", submission_id))["outcome"] == "REJECTED"
+    told = metadata_of(world.materialisation("round_outcome", submission_id))
+    # Which of the two depends on the panels that were drawn; a certificate is out of reach in both.
+    assert told["outcome"] in ("REJECTED", "ESCALATED")
+    assert told["with_rejection"]
     assert metadata_of(world.materialisation("certificate", submission_id)) == {"issued": False}
     assert world.rows(CertificateRow, submission_id=submission_id) == []
 
@@ -123,13 +126,14 @@ def test_a_run_that_died_between_the_panels_is_resumed_without_a_second_first_pa
     assert world.rows(SeatRow, round_id=opened["id"], phase=1) == first_panel
 
 
-def test_a_decided_round_is_not_decided_again_by_a_retry_of_its_run(world: World) -> None:
+def test_re_executing_a_run_whose_round_is_decided_opens_the_next_one(world: World) -> None:
     submission_id = world.submit()
     first = world.audit(submission_id)
-    before = world.rows(RoundRow, submission_id=submission_id), world.rows(CertificateRow, submission_id=submission_id)
+    [decided] = world.rows(RoundRow, submission_id=submission_id)
     assert world.audit(submission_id, **{RESUMES_TAG: first.run_id}).success
-    after = world.rows(RoundRow, submission_id=submission_id), world.rows(CertificateRow, submission_id=submission_id)
-    assert after == before
+    rounds = world.rows(RoundRow, submission_id=submission_id)
+    assert rounds[0] == decided
+    assert [row["number"] for row in rounds] == [1, 2]
 
 
 def test_a_submission_that_nobody_made_fails_with_its_id(world: World) -> None:
