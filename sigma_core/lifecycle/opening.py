@@ -11,6 +11,7 @@ from sigma_core.config import Settings, load_settings
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.beacon import settle_beacon
 from sigma_core.lifecycle.population import settle_population
+from sigma_core.storage.engine import one_at_a_time
 from sigma_core.storage.migrations import upgrade
 from sigma_core.storage.protocol import PolicyRow
 from sigma_core.timestamps import utc_now
@@ -23,11 +24,13 @@ def open_deployment(settings: Settings | None = None) -> Deployment:
     """
     deployment = Deployment(settings or load_settings())
     try:
-        upgrade(deployment.protocol, "protocol")
-        upgrade(deployment.usage, "usage")
-        record_policy(deployment)
-        settle_beacon(deployment)
-        settle_population(deployment)
+        # Several processes may meet an empty database: one settles it, the others wait and find it settled.
+        with one_at_a_time(deployment.protocol, "sigma opening"):
+            upgrade(deployment.protocol, "protocol")
+            upgrade(deployment.usage, "usage")
+            record_policy(deployment)
+            settle_beacon(deployment)
+            settle_population(deployment)
     except BaseException:
         deployment.close()
         raise

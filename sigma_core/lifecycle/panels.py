@@ -175,11 +175,12 @@ def run_phase(deployment: Deployment, round_identifier: str, phase: int) -> Pane
         secrets.token_bytes(32),
     )
     rows = [_seat_row(deployment, row, seat, record.ballot, audits[seat.number].result) for seat in record.panel.seats]
+    # The attempts were made whether or not their votes get kept: usage first. A repetition finds its rows there.
+    keep_usage(deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values()))
     with deployment.sessions.begin() as session:
         current = session.get_one(RoundRow, round_identifier)
         session.add_all(rows)
         current.state = f"PHASE_{phase}"
-    keep_usage(deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values()))
     return PanelRecord(current, phase, tuple(rows), sum(audit.latency_us for audit in audits.values()))
 
 

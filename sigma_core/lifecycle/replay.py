@@ -16,7 +16,7 @@ from sigma_core.assembly.round import PhaseRecord, Round
 from sigma_core.canonical import Json, canonical_json
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
-from sigma_core.lifecycle.report import certificate_of, find_round
+from sigma_core.lifecycle.report import find_round
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.storage.protocol import RoundRow, WeightEpochRow
 
@@ -87,7 +87,7 @@ def replay_public_document(content: bytes, *, published: Mapping[str, Json] | No
 def _on_record(deployment: Deployment, row: RoundRow) -> dict[str, Json]:
     with deployment.read_sessions() as session:
         epoch = session.get_one(WeightEpochRow, row.weights_epoch)
-    published: dict[str, Json] = {
+    return {
         "roundId": row.id,
         "submission.submissionId": row.submission_id,
         "policyHash": row.policy_hash,
@@ -99,10 +99,6 @@ def _on_record(deployment: Deployment, row: RoundRow) -> dict[str, Json]:
         "outcome.outcome": row.outcome,
         "independence.nEffPpm": row.n_eff_ppm,
     }
-    certificate = certificate_of(deployment, row.id)
-    if certificate is not None:
-        published["outcome.outcome"] = "APPROVED"
-    return published
 
 
 def _line(found: Disagreement) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import textwrap
 import zipfile
 from dataclasses import dataclass, field
 
@@ -30,7 +31,7 @@ from sigma_core.sandbox.vocabulary import HostClass
 from sigma_core.submissions.package import PackageFile
 
 ASSET_KINDS = frozenset({FileKind.IMAGE, FileKind.FONT, FileKind.MEDIA, FileKind.DOCUMENT})
-_AGENT_DIRECTED = frozenset({"SIGMA-INJ-001", "SIGMA-INJ-004", "SIGMA-INJ-008", "SIGMA-INJ-010", "SIGMA-INJ-011"})
+_AGENT_DIRECTED = frozenset({"SIGMA-INJ-001", "SIGMA-INJ-003", "SIGMA-INJ-005", "SIGMA-INJ-004", "SIGMA-INJ-008", "SIGMA-INJ-010", "SIGMA-INJ-011"})
 _SPREADABLE = frozenset(
     {
         "SIGMA-INJ-003",
@@ -43,6 +44,7 @@ _SPREADABLE = frozenset(
     }
 )
 _WHITE = re2.compile(r"\n[ \t>]*(?:[-*+]\s|\d+[.)]\s|\||$)")
+_LIST_ITEM = re2.compile(r"^[ \t>]*(?:[-*+]|\d+[.)])\s")
 _SENTENCE_END = re2.compile(r"[.!?。！？](?:\s|$)")
 _NEGATION = re2.compile(
     r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|avoid\w*|refus\w+|reject\w*|blocks?|prevent\w*|detect\w*|flag\w*|looks? (?:like|for)|such as|e\.g\.|examples?|attempt\w*|attacks?|attackers?|malicious|suspicious|originally|removed|markers?|classif\w+|tells? the (?:model|agent)|asks? (?:it|the model) to|"
@@ -55,7 +57,7 @@ _CODE_MENTION = re2.compile(
 _SCRIPT_TAG = re2.compile(r"(?is)<script\b[^>]{0,300}>(.*?)</script>")
 _HTML_COMMENT = re2.compile(r"(?s)<!--(.*?)-->")
 _COMMAND_LINE = re2.compile(
-    r"(?m)^[ \t]*(?:[-*+]\s+|\d+[.)]\s+)?`{0,2}(?:\$\s+|>\s+)?((?:sudo\s+)?(?:curl|wget|bash|sh|python3?|node|eval|nc|base64|echo|cat|chmod|printf|dig|tar|export|iex|powershell|rm)\s+\S[^\n`]*)"
+    r"(?m)^[ \t]*(?:[-*+]\s+|\d+[.)]\s+)?`{0,2}(?:\$\s+|>\s+)?(\(?(?:sudo\s+)?(?:curl|wget|bash|sh|python3?|node|eval|nc|base64|echo|cat|chmod|printf|dig|tar|export|env|crontab|iex|powershell|rm)\s+\S[^\n`]*)"
 )
 _SPACED = str.maketrans("\n\r\t", "   ")
 
@@ -447,6 +449,8 @@ class FileInspector:
                             self._line_context(layer, segment.start + match.start(1), segment.cautionary),
                             in_prose=True,
                         )
+                    if guess_text_kind(segment.text) is FileKind.PYTHON and not segment.cautionary:
+                        self._script(layer, FileKind.PYTHON, textwrap.dedent(segment.text), segment.start, "use", in_prose=True)
             elif segment.part is Part.COMMENT:
                 self._prose(layer, segment.start, segment.text, "comment", False, directed=True)
                 self._prose(layer, segment.start, segment.text, "prose", False, directed=True)
@@ -525,6 +529,15 @@ class FileInspector:
         sentence = _last_sentence(head)
         if _NEGATION.search(sentence):
             return "mention"
+        line_head = text[text.rfind("\n", 0, start) + 1 : start][-400:]
+        # In YAML and JSON every value stands in quotes; in prose they set what is quoted apart.
+        in_data = ":" in line_head[: line_head.find('"')] if '"' in line_head else False
+        if not in_data and line_head.count('"') % 2 == 1 or line_head.count("“") > line_head.count("”"):
+            return "mention"
+        if _LIST_ITEM.search(line_head):
+            lead = next((line for line in reversed(text[max(0, start - 1_500) : start].split("\n")[:-1]) if line.strip() and not _LIST_ITEM.search(line)), "")
+            if CAUTION.search(lead[-240:]):
+                return "mention"
         opening = head.rstrip(" ")[-1:]
         if opening and opening in "\"'“‘`«" and not head.endswith(" "):
             return "mention"

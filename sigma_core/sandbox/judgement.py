@@ -6,7 +6,7 @@ Everything here is decided from names: the kind of host, whether SKILL.md or the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import re2
 
@@ -87,7 +87,7 @@ class Judgement:
     def judge(self) -> list[Finding]:
         """All findings: those of the rules as they stand, those of flows after weighing, and the mismatches."""
         for reading in self.readings:
-            self.findings += reading.findings
+            self.findings += [self._vouched_installer(reading, finding) for finding in reading.findings]
             for seen in reading.seen:
                 if isinstance(seen.what, Flow):
                     self._flow(reading, seen, seen.what)
@@ -145,17 +145,21 @@ class Judgement:
                 and not target.host.startswith(("$", "{"))
             ):
                 return
-            secure = flow.origin.startswith("https://")
-            vouched = (
-                target.known is HostClass.INSTALLER
-                or (
-                    secure
-                    and target.known in {HostClass.UNKNOWN, HostClass.KNOWN}
-                    and self.declared.names_owner(target.host, title_only=True)
-                )
-                or (secure and target.named and target.branded)
-            )
+            vouched = self._vouches(flow.origin, target)
             self._add("SIGMA-THREAT-013" if vouched else "SIGMA-THREAT-003", target.host or flow.origin, seen)
+
+    def _vouches(self, url: str, target: _Target) -> bool:
+        """Whether a host may hand out an installer: a known publisher's, or the product's own that the package is about."""
+        own = self.declared.names_owner(target.host, title_only=True) or (target.named and target.branded)
+        return target.known is HostClass.INSTALLER or (url.startswith("https://") and target.known in {HostClass.UNKNOWN, HostClass.KNOWN} and own)
+
+    def _vouched_installer(self, reading: Reading, finding: Finding) -> Finding:
+        """A fetch-and-run line that a text rule found, judged by its host like the ones that syntax found."""
+        urls = vocabulary.urls_in(finding.subject) or vocabulary.urls_in(finding.line_text)
+        if finding.rule_id not in {"SIGMA-THREAT-032", "SIGMA-THREAT-045"} or not urls:
+            return finding
+        vouched = all(self._vouches(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls)
+        return replace(finding, rule_id="SIGMA-THREAT-013") if vouched else finding
 
     def _sent(self, reading: Reading, seen: Seen, flow: Flow) -> None:
         target = self.target(flow.target, reading.path, in_prose=seen.in_prose)
@@ -165,7 +169,9 @@ class Judgement:
         subject = f"{flow.origin} -> {target.host or '?'}"
         source = flow.source
         if source is Source.INPUT:
-            if not (target.trusted or unknown_place or seen.in_prose):
+            if target.known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE}:
+                self._add("SIGMA-THREAT-047", target.host, seen)
+            elif not (target.trusted or unknown_place or seen.in_prose):
                 self._add("SIGMA-MIS-010", target.host, seen)
         elif source is Source.DECODED:
             if target.known is not HostClass.KNOWN:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from audit_world import ROUND_STAGES, World, checks_of, failure_of, metadata_of
 
 from sigma_core.lifecycle import panels
 from sigma_core.lifecycle.panels import open_run_key
 from sigma_core.lifecycle.standing import book_decided_rounds
 from sigma_core.storage.protocol import AccuracyEntryRow, CertificateRow, ReputationEntryRow, RoundRow, SeatRow
 from sigma_pipelines.materialisation import RESUMES_TAG
-from tests.sigma_pipelines.conftest import ROUND_STAGES, World, checks_of, failure_of, metadata_of
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
+from audit_world import ROUND_STAGES, World, checks_of, failure_of, metadata_of
 
 from sigma_core.storage.protocol import OutboxRow, RoundRow, StageFailureRow
 from sigma_pipelines.materialisation import DEFER_EVENTS, RESUMES_TAG
-from tests.sigma_pipelines.conftest import ROUND_STAGES, World, checks_of, failure_of, metadata_of
 
 
 def tick(world: World, sensor: str, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
@@ -31,9 +31,7 @@ def world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def test_new_submissions_become_partitions_in_contiguous_batches(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_submissions_become_partitions_in_contiguous_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.deployment, "settings", world.deployment.settings.model_copy(update={"batch_size": 2}))
     waiting = [world.submit(scheduled=True, partition=False) for _ in range(5)]
     run_by_the_cli = world.submit(scheduled=False, partition=False)

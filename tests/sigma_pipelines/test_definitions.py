@@ -53,8 +53,7 @@ def test_the_definitions_load_and_validate(defs: dg.Definitions) -> None:
 
 def test_every_asset_is_as_the_committed_listing_says(defs: dg.Definitions, specs: list[dg.AssetSpec]) -> None:
     checks = sorted(
-        f"check {key.asset_key.to_user_string()} {key.name}"
-        for key in defs.resolve_asset_graph().asset_check_keys
+        f"check {key.asset_key.to_user_string()} {key.name}" for key in defs.resolve_asset_graph().asset_check_keys
     )
     listing = "\n".join([*map(_described, specs), *checks]) + "\n"
     if WRITE:

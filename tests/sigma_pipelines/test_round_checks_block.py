@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import dagster as dg
+from audit_world import World, checks_of, failure_of
 
 from sigma_core.storage.protocol import CertificateRow, FactsRow, RoundRow
 from sigma_core.timestamps import utc_now
-from tests.sigma_pipelines.conftest import World, checks_of, failure_of
 
 
 def why(result: dg.ExecuteInProcessResult, name: str) -> str:
@@ -23,9 +23,7 @@ def test_facts_about_another_package_stop_the_round_before_it_opens(world: World
     assert world.audit(other, ["submission_package", "sandbox_facts"]).success
     [facts] = world.rows(FactsRow, submission_id=other)
     with world.deployment.sessions.begin() as session:
-        session.add(
-            FactsRow(**{**facts, "submission_id": submission_id, "derived_at": utc_now() + timedelta(days=1)})
-        )
+        session.add(FactsRow(**{**facts, "submission_id": submission_id, "derived_at": utc_now() + timedelta(days=1)}))
 
     result = world.audit(submission_id)
     assert not result.success

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dagster as dg
 import polars as pl
 import pytest
+from audit_world import World, checks_of
 
 from sigma_core.lifecycle.standing import unbooked_rounds
 from sigma_core.storage.protocol import AccuracyEntryRow, RoundRow, WeightEpochRow
-from tests.sigma_pipelines.conftest import World, checks_of
 
 ROUNDS = 3
 
