@@ -11,7 +11,7 @@ from cli.output import stderr
 from sigma_core import __version__
 from sigma_core.config import Settings
 from sigma_core.deployment import Deployment
-from sigma_core.errors import SigmaError
+from sigma_core.errors import SigmaError, Unavailable
 from sigma_core.lifecycle.intake import Provenance, interrupted_submission, submit
 from sigma_core.lifecycle.opening import open_deployment
 from sigma_core.policy import load_policy
@@ -132,6 +132,7 @@ def run_round(deployment: Deployment, submission_id: str, *, on_stage: Any) -> N
     prepare_dagster_home(deployment.settings)
     # Dagster takes most of a second to import: after the home is known to be usable, and only here.
     import dagster as dg
+    from sqlalchemy.exc import DBAPIError
 
     from sigma_core.lifecycle.panels import open_run_key
     from sigma_pipelines import progress
@@ -142,16 +143,24 @@ def run_round(deployment: Deployment, submission_id: str, *, on_stage: Any) -> N
     progress.on_stage(on_stage)
     resumed = open_run_key(deployment, submission_id)
     tags = {RESUMES_TAG: resumed} if resumed else {}
-    with dg.DagsterInstance.get() as instance:
-        assert SUBMISSIONS.name is not None
-        instance.add_dynamic_partitions(SUBMISSIONS.name, [submission_id])
-        result = defs.resolve_job_def("audit_round").execute_in_process(
-            instance=instance,
-            partition_key=submission_id,
-            tags={**tags, "sigma/source": "cli"},
-            run_config={"loggers": {"progress": {}}},
-            raise_on_error=False,
-        )
+    try:
+        with dg.DagsterInstance.get() as instance:
+            assert SUBMISSIONS.name is not None
+            instance.add_dynamic_partitions(SUBMISSIONS.name, [submission_id])
+            result = defs.resolve_job_def("audit_round").execute_in_process(
+                instance=instance,
+                partition_key=submission_id,
+                tags={**tags, "sigma/source": "cli"},
+                run_config={"loggers": {"progress": {}}},
+                raise_on_error=False,
+            )
+    except DBAPIError as error:
+        # The deployment's own databases say this themselves; Dagster's store is reached through Dagster.
+        raise Unavailable(
+            f"the Dagster store in {deployment.settings.dagster_home} cannot be used: {error.orig}",
+            code="DAGSTER_STORE_UNAVAILABLE",
+            hint="check its disk and permissions, then run the same command again to resume",
+        ) from None
     if not result.success:
         failed = next(event for event in result.all_events if event.is_step_failure)
         message = _why(failed.step_failure_data)
