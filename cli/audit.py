@@ -11,8 +11,8 @@ from cli.output import stderr
 from sigma_core import __version__
 from sigma_core.config import Settings
 from sigma_core.deployment import Deployment
-from sigma_core.errors import SigmaError, Unavailable
-from sigma_core.lifecycle.intake import Provenance, interrupted_submission, submit
+from sigma_core.errors import ExitCode, SigmaError, Unavailable
+from sigma_core.lifecycle.intake import Provenance, submit
 from sigma_core.lifecycle.opening import open_deployment
 from sigma_core.policy import load_policy
 from sigma_core.sandbox.facts import FactsDocument
@@ -36,6 +36,7 @@ class RoundFailed(SigmaError):
     """The round's run failed; what was done is kept, and the same command resumes it."""
 
     code = "ROUND_FAILED"
+    exit_code = ExitCode.UNAVAILABLE
 
 
 def _provenance(package: Package, notes: str = "") -> Provenance:
@@ -97,9 +98,9 @@ def audit_package(settings: Settings, path: Path, *, out: Path | None, sarif: Pa
 
     A killed audit of the same bytes is resumed, not repeated. Raises Refusal, Unavailable or RoundFailed.
     """
+    from sigma_core.lifecycle.panels import interrupted_submission
+
     package = read_package(path, load_policy(settings.policy_file))
-    if out is not None and not out.absolute().parent.is_dir():
-        raise SigmaError(f"--out {out}: the folder does not exist", code="USAGE")
     with stderr.status("opening the deployment") if stderr.is_terminal else _Silent() as status:
         deployment = open_deployment(settings)
         submission_id = interrupted_submission(deployment, package, LOCAL_SUBMITTER) or submit(

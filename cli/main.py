@@ -5,13 +5,13 @@ Heavy libraries are imported by the commands that need them, so that ``verify`` 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.output import print_json, printable, reporting, stderr, stdout
+from cli.output import print_json, printable, refuse_missing_folder, reporting, stderr, stdout
 from sigma_core import __version__
 from sigma_core.config import load_settings
 from sigma_core.errors import ExitCode, SigmaError
@@ -29,7 +29,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 PackagePath = Annotated[
     Path, typer.Argument(help="A skill or API package: a folder, a zip or a tar.", show_default=False)
 ]
-LOCAL_SUBMITTER = "local-cli"
 
 
 def run() -> None:
@@ -67,6 +66,8 @@ def audit(
     from cli.render import print_report
 
     with reporting(as_json=as_json):
+        refuse_missing_folder(out, "--out")
+        refuse_missing_folder(sarif, "--sarif")
         report = audit_package(load_settings(), path, out=out, sarif=sarif)
     if as_json:
         print_json(report)
@@ -89,6 +90,7 @@ def validate(
     from cli.render import print_dry_run
 
     with reporting(as_json=as_json):
+        refuse_missing_folder(sarif, "--sarif")
         result = dry_run(load_settings(), path, sarif=sarif)
     if as_json:
         print_json(result)
@@ -146,6 +148,7 @@ def certificate(
     from cli.render import print_payload
 
     with reporting(as_json=as_json):
+        refuse_missing_folder(out, "--out")
         found = find_certificate(load_settings(), identifier)
         if out is not None:
             export_bundle(found.bundle, out)
@@ -184,14 +187,15 @@ def verify(
 
 
 def _instant(text: str | None) -> datetime:
-    from sigma_core.timestamps import parse_iso_utc
-
     if text is None:
         return datetime.now(UTC)
     try:
-        return parse_iso_utc(text)
-    except ValueError as error:
-        raise SigmaError(f"--at: {error}", code="USAGE", hint="write it like 2026-11-21T12:00:00Z") from None
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.utcoffset() != timedelta(0):
+        raise SigmaError(f"--at: {text!r} is not a UTC time", code="USAGE", hint="write it like 2026-11-21T12:00:00Z")
+    return moment.astimezone(UTC)
 
 
 @app.command(epilog="Example: sigma replay rnd_01kb8c0z3v…_r1")
@@ -206,6 +210,7 @@ def replay(
     from cli.replay import replay_round
 
     with reporting(as_json=as_json):
+        refuse_missing_folder(out, "--out")
         result = replay_round(load_settings(), identifier, out=out)
     if as_json:
         print_json(result)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -37,6 +38,13 @@ def fail(error: SigmaError, *, as_json: bool) -> NoReturn:
         if error.hint:
             stderr.print(f"       {printable(error.hint)}")
     raise SystemExit(int(error.exit_code))
+
+
+def refuse_missing_folder(file: Path | None, option: str) -> None:
+    """Before any work is done: raises SigmaError when the file that ``option`` names could not be written."""
+    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+        rule = "is a folder; name a file" if file.is_dir() else "is in a folder that does not exist"
+        raise SigmaError(f"{option} {file} {rule}", code="USAGE")
 
 
 @contextmanager

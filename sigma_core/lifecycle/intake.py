@@ -95,22 +95,6 @@ def submit(deployment: Deployment, package: Package, provenance: Provenance, *, 
     return submission_id
 
 
-def interrupted_submission(deployment: Deployment, package: Package, submitter: str) -> str | None:
-    """The newest submission of the same bytes by ``submitter`` that no round has decided yet: a killed audit to resume."""
-    with deployment.read_sessions() as session:
-        return session.scalar(
-            select(SubmissionRow.id)
-            .where(
-                SubmissionRow.tree_hash == package.tree_hash,
-                SubmissionRow.submitter == submitter,
-                SubmissionRow.state == "RECEIVED",
-                SubmissionRow.source_name == package.source_name[:300],
-            )
-            .order_by(SubmissionRow.id.desc())
-            .limit(1)
-        )
-
-
 def load_submission(deployment: Deployment, submission_id: str) -> SubmissionRow:
     """The record. Raises SubmissionUnknown."""
     with deployment.read_sessions() as session:

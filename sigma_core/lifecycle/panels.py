@@ -8,7 +8,7 @@ import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from sigma_core.assembly.beacon import BeaconValue
@@ -27,7 +27,16 @@ from sigma_core.lifecycle.audits import SeatAudit, audit_seat, keep_usage
 from sigma_core.lifecycle.beacon import next_beacon_round, reveal
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package, load_submission
-from sigma_core.storage.protocol import FactsRow, RoundRow, SeatRow, SubmissionRow, ValidatorRow, WeightEpochRow
+from sigma_core.storage.protocol import (
+    CertificateRow,
+    FactsRow,
+    RoundRow,
+    SeatRow,
+    SubmissionRow,
+    ValidatorRow,
+    WeightEpochRow,
+)
+from sigma_core.submissions.package import Package
 from sigma_core.timestamps import utc_now
 
 MAX_LOTTERIES = 8
@@ -43,7 +52,7 @@ class RoundNotReady(SigmaError):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Which run asks. ``resumes`` is the earlier run whose undecided round it goes on with; a decided one is left as it is."""
+    """Which run asks. ``resumes`` is the earlier run whose unfinished round it goes on with; a finished one is left as it is."""
 
     key: str
     resumes: str
@@ -59,13 +68,37 @@ class PanelRecord:
     audit_us: int
 
 
+def unfinished() -> ColumnElement[bool]:
+    """Rounds that a killed run left: not decided yet, or approved without the certificate that follows."""
+    sealed = exists().where(CertificateRow.round_id == RoundRow.id)
+    return or_(RoundRow.state != "DECIDED", and_(RoundRow.outcome == "APPROVED", ~sealed))
+
+
 def open_run_key(deployment: Deployment, submission_id: str) -> str | None:
-    """The run key of the submission's undecided round, if there is one: what a resumed audit goes on with."""
+    """The run key of the submission's unfinished round, if there is one: what a resumed audit goes on with."""
     with deployment.read_sessions() as session:
         return session.scalar(
             select(RoundRow.run_key)
-            .where(RoundRow.submission_id == submission_id, RoundRow.state != "DECIDED")
+            .where(RoundRow.submission_id == submission_id, unfinished())
             .order_by(RoundRow.number.desc())
+            .limit(1)
+        )
+
+
+def interrupted_submission(deployment: Deployment, package: Package, submitter: str) -> str | None:
+    """The newest submission of the same bytes by ``submitter`` whose round was not started or not finished: a killed audit to
+    resume."""
+    with deployment.read_sessions() as session:
+        return session.scalar(
+            select(SubmissionRow.id)
+            .outerjoin(RoundRow, RoundRow.submission_id == SubmissionRow.id)
+            .where(
+                SubmissionRow.tree_hash == package.tree_hash,
+                SubmissionRow.submitter == submitter,
+                SubmissionRow.source_name == package.source_name[:300],
+                or_(RoundRow.id.is_(None), unfinished()),
+            )
+            .order_by(SubmissionRow.id.desc())
             .limit(1)
         )
 
@@ -86,12 +119,12 @@ def round_of_run(deployment: Deployment, submission_id: str, run: Run) -> str:
 def _round_of(session: Session, submission_id: str, run: Run) -> str | None:
     of_submission = select(RoundRow.id).where(RoundRow.submission_id == submission_id)
     return session.scalar(of_submission.where(RoundRow.run_key == run.key)) or session.scalar(
-        of_submission.where(RoundRow.run_key == run.resumes, RoundRow.state != "DECIDED")
+        of_submission.where(RoundRow.run_key == run.resumes, unfinished())
     )
 
 
 def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
-    """Open the submission's next round for this run, or go on with the one that it, or the run that it resumes, left undecided.
+    """Open the submission's next round for this run, or go on with the one that it, or the run that it resumes, left unfinished.
 
     The first round uses the beacon round that the submission was bound to; a later one binds itself, here, to the next that is
     not revealed. Raises RoundNotReady when there are no facts yet.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ _ENDPOINT_ROW = re2.compile(
 _LOCAL_CLAIM = re2.compile(
     r"(?i)\b(?:no (?:network|internet) (?:access|calls?|requests?|connections?)|(?:works?|runs?|operates?) (?:entirely |fully |completely |100% )?(?:offline|locally)|never (?:leaves?|sends? (?:anything|data)|uploads?)|no data (?:is sent|leaves|ever leaves)|nothing (?:leaves|is sent)|without (?:any )?network|network: (?:none|false)|local[- ]only|everything stays (?:on|local))\b"
 )
+_TITLE = re2.compile(r"(?m)^(?:name:|#)\s*(\S[^\n]{0,120})")
 _WORD = re2.compile(r"[a-z0-9][a-z0-9-]{2,}")
 _GENERIC_LABELS = frozenset(
     "api www app get dev docs cdn raw com org net github githubusercontent example test data cloud server host service services web mail blob storage static files download downloads install".split()
@@ -73,12 +74,14 @@ def _text_values(value: Any, depth: int = 0) -> Iterable[str]:
             yield from _text_values(item, depth + 1)
 
 
-def read_declared(package: Package, readings: Iterable[Reading]) -> DeclaredSurface:
+def read_declared(package: Package, readings: Sequence[Reading]) -> DeclaredSurface:
     """The declared surface of ``package``: its manifest, and the Markdown and text files that were read."""
     manifest = package.manifest
     title_parts = [str(manifest.get(key, "")) for key in ("name", "description", "homepage", "author", "repository")]
     metadata = manifest.get("metadata")
     title_parts += [text for text in _text_values(metadata if isinstance(metadata, Mapping) else {}) if len(text) < 300]
+    if not manifest.get("name"):
+        title_parts += [match.group(1) for reading in readings if reading.path.lower() == "skill.md" and (match := _TITLE.search(reading.text))]
     texts, document_hosts, endpoints = [], {}, []
     manifest_text = " ".join(_text_values({key: value for key, value in manifest.items() if key != "metadata"}))
     document_hosts["(manifest)"] = frozenset(host for _, _, _, host in vocabulary.urls_in(manifest_text)) | frozenset(

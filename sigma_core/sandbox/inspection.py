@@ -44,6 +44,7 @@ _SPREADABLE = frozenset(
     }
 )
 _WHITE = re2.compile(r"\n[ \t>]*(?:[-*+]\s|\d+[.)]\s|\||$)")
+_PLAIN_FENCES = frozenset({"text", "txt", "plain", "plaintext", "markdown", "md", "dockerfile", "makefile"})
 _LIST_ITEM = re2.compile(r"^[ \t>]*(?:[-*+]|\d+[.)])\s")
 _SENTENCE_END = re2.compile(r"[.!?。！？](?:\s|$)")
 _NEGATION = re2.compile(
@@ -416,7 +417,7 @@ class FileInspector:
     # -- kinds --------------------------------------------------------------------------------------------------------
 
     def _markdown(self, layer: Layer) -> None:
-        segments = split_markdown(layer.text)
+        segments = split_markdown(layer.text, named_by_title=layer.file.endswith("SKILL.md") or layer.depth > 0)
         self._shown[id(layer)] = [
             (segment.start, segment.end) for segment in segments if segment.cautionary and segment.part is Part.FENCE
         ]
@@ -495,7 +496,9 @@ class FileInspector:
             self._patterns("command", layer, segment.start, segment.text, segment.cautionary)
         else:
             self._prose(layer, segment.start, segment.text, "prose", segment.cautionary)
-            self._patterns("command", layer, segment.start, segment.text, segment.cautionary)
+            # A command inside a listing of another language is a string there.
+            other_language = bool(segment.language) and segment.language.split()[0].lower() not in _PLAIN_FENCES
+            self._patterns("command", layer, segment.start, segment.text, segment.cautionary or other_language)
 
     def _prose(
         self, layer: Layer, offset: int, text: str, surface: str, cautionary: bool, *, directed: bool = False
@@ -508,7 +511,7 @@ class FileInspector:
             joined[at] = "\n"
         flat = "".join(joined)
         for rule, start, end in self._possible(layer).matches(surface, flat):
-            context = "use" if directed or layer.hidden else self._prose_context(flat, start, end, cautionary)
+            context = "use" if layer.hidden else self._prose_context(flat, start, end, cautionary and not directed)
             self._report(rule.id, flat[start:end][:120], layer, offset + start, offset + end, context)
         if len(breaks) > 1 and surface == "prose":
             self._joined_prose(layer, offset, text, cautionary)

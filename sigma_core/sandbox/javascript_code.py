@@ -47,7 +47,7 @@ _SENDERS = frozenset(
 )
 _SEND_METHODS = frozenset("post put patch request get send write end sendBeacon emit delete".split())
 _NET_NAMES = ("axios", "got", "http", "https", "node:http", "node:https", "net", "tls", "dgram", "request", "superagent", "needle", "undici", "ws", "WebSocket", "XMLHttpRequest", "nodemailer", "node-fetch", "ky", "socket")  # fmt: skip
-_HOST = frozenset("hostname userInfo networkInterfaces platform arch homedir release type cpus".split())
+_HOST = frozenset("hostname userInfo networkInterfaces homedir".split())
 
 
 @cache
@@ -536,13 +536,9 @@ class _Reader:
         sent = vocabulary.urls_in(command)
         if sent and ("curl" in command or "wget" in command):
             self.flow(_worth(labels), Sink.SEND, sent[0][2], node)
-        for key in sorted({command, *words} & self.written.keys()):
-            self.flow(
-                frozenset(label for label in self.written[key] if label[0] in {Source.REMOTE, Source.DECODED}),
-                Sink.EXECUTE,
-                f"{method} {key}",
-                node,
-            )
+        runs = {command, *command.split()[:1]} | ({word for word in words[:1]} if command in {"sh", "bash", "node", "python", "python3", "chmod"} else set())
+        for key in sorted(runs & self.written.keys()):
+            self.flow(frozenset(label for label in self.written[key] if label[0] in {Source.REMOTE, Source.DECODED}), Sink.EXECUTE, f"{method} {key}", node)
         secret = vocabulary.secret_file(command)
         return Value(
             labels=frozenset({(Source.SECRET_FILE, secret)})

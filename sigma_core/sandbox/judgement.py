@@ -59,6 +59,11 @@ _SETUP = re2.compile(
 _CODE_KINDS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
 
 
+def _reference(path: str) -> bool:
+    """Whether a document is background reading of the package rather than what the agent is told to do."""
+    return path.startswith(("references/", "reference/", "docs/", "resources/"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Target:
     """A destination: its host, what is known of the host, and whether the package speaks of it."""
@@ -128,7 +133,9 @@ class Judgement:
         elif flow.sink is Sink.NAME_LOOKUP:
             self._add("SIGMA-THREAT-011", flow.origin, seen)
         elif flow.sink is Sink.AGENT_FILE:
-            self._add("SIGMA-THREAT-020", flow.origin, seen)
+            target = self.target(flow.origin, reading.path, in_prose=seen.in_prose)
+            vouched = flow.source is Source.REMOTE and (self._vouches(flow.origin, target) or (target.named and target.known is HostClass.UNKNOWN))
+            self._add("SIGMA-THREAT-007" if vouched else "SIGMA-THREAT-020", flow.origin, seen)
         elif flow.sink is Sink.AUTOSTART:
             self._add("SIGMA-THREAT-021", flow.origin, seen)
         elif flow.sink is Sink.LOG:
@@ -145,7 +152,7 @@ class Judgement:
                 and not target.host.startswith(("$", "{"))
             ):
                 return
-            vouched = self._vouches(flow.origin, target)
+            vouched = self._vouches(flow.origin, target) or (seen.in_prose and _reference(reading.path) and flow.origin.startswith("https://") and target.known in {HostClass.UNKNOWN, HostClass.KNOWN})
             self._add("SIGMA-THREAT-013" if vouched else "SIGMA-THREAT-003", target.host or flow.origin, seen)
 
     def _vouches(self, url: str, target: _Target) -> bool:

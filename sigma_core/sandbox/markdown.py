@@ -49,6 +49,7 @@ _HEADING = re2.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)$")
 _LINK = re2.compile(r"(!?)\[([^\]\n]{0,300})\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"\n]{0,200}\")?\s*\)")
 _REFERENCE = re2.compile(r"(?m)^ {0,3}\[([^\]\n]{1,200})\]:\s*(\S+)")
 _INLINE_CODE = re2.compile(r"`([^`]{2,800})`")
+_LIST_ITEM = re2.compile(r"^[ \t>]*(?:[-*+]|\d+[.)])\s")
 _TABLE_ROW = re2.compile(r"^\s*\|.*\|\s*$")
 
 CAUTION = re2.compile(
@@ -66,17 +67,21 @@ def _cautionary(text: str) -> bool:
 @dataclass
 class _State:
     headings: list[str]
+    named_by_title: bool
     lead_in: str = ""
 
     def context(self) -> tuple[str, bool]:
         # The first title names the package; an author could call anything a detector. Only the sections below it give context.
-        return " > ".join(self.headings), _cautionary(" > ".join(self.headings[1:]))
+        return " > ".join(self.headings), _cautionary(" > ".join(self.headings[1 if self.named_by_title else 0 :]))
 
 
-def split_markdown(text: str) -> list[Segment]:
-    """The segments of ``text`` in order. Links and inline code are given besides the prose that holds them."""
+def split_markdown(text: str, *, named_by_title: bool = True) -> list[Segment]:
+    """The segments of ``text`` in order. Links and inline code are given besides the prose that holds them.
+
+    ``named_by_title``: the first title is the package's name (SKILL.md) and gives no context; in other documents it does.
+    """
     segments: list[Segment] = []
-    state = _State([])
+    state = _State([], named_by_title)
     lines: list[tuple[int, str]] = []
     position = 0
     for line in text.split("\n"):
@@ -94,6 +99,8 @@ def split_markdown(text: str) -> list[Segment]:
             first = body.lstrip().split("\n", 1)[0]
             part = Part.TABLE if _TABLE_ROW.search(first) else Part.PROSE
             titles, cautionary = state.context()
+            if _LIST_ITEM.search(body) and state.lead_in.endswith((":", "：")):
+                cautionary = cautionary or _cautionary(state.lead_in.rsplit("\n", 1)[-1])
             segments.append(Segment(part, paragraph_start, end, body, heading=titles, cautionary=cautionary))
             state.lead_in = body.rstrip()[-400:]
         paragraph_start = None

@@ -58,7 +58,7 @@ _SEND_CALLS = frozenset(
 _LOADERS = frozenset("pickle.loads pickle.load dill.loads dill.load cloudpickle.loads joblib.load yaml.unsafe_load jsonpickle.decode shelve.open".split())
 _READ_RESPONSES = frozenset("text content json read decode readlines strip raw body data".split())
 _HOST_CALLS = frozenset(
-    "socket.gethostname platform.node platform.platform platform.uname platform.system os.uname getpass.getuser os.getlogin uuid.getnode socket.gethostbyname psutil.net_if_addrs platform.machine platform.version".split()
+    "socket.gethostname platform.node platform.uname os.uname getpass.getuser os.getlogin uuid.getnode psutil.net_if_addrs".split()
 )
 _PERSONAL_CALLS = frozenset("pyperclip.paste ImageGrab.grab PIL.ImageGrab.grab pyautogui.screenshot mss.mss.grab pynput.keyboard.Listener keyboard.on_press keyboard.hook tkinter.Tk.clipboard_get win32clipboard.GetClipboardData browser_cookie3.load browser_cookie3.chrome cv2.VideoCapture sounddevice.rec keyring.get_password".split())  # fmt: skip
 _DECODERS = frozenset("base64.b64decode base64.urlsafe_b64decode base64.standard_b64decode base64.b32decode base64.b85decode base64.a85decode base64.b16decode base64.decodebytes binascii.unhexlify binascii.a2b_base64 bytes.fromhex bytearray.fromhex codecs.decode zlib.decompress gzip.decompress bz2.decompress lzma.decompress marshal.loads".split())  # fmt: skip
@@ -749,7 +749,10 @@ class _Reader:
             self.embed("command", language, words[2], node)
         elif text:
             self.embed("command", "shell", _utf8(text), node)
-        self.flow(_worth(labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, node)
+        # In an argument list only the program itself is run; what follows it is data, but for an interpreter's script.
+        listed = bool(words) and not in_shell
+        if not listed or not words[0]:
+            self.flow(_worth(command.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, node)
         if any(word in {"curl", "wget", "nc", "ncat", "scp", "rsync"} for word in words[:1]):
             self.flow(
                 _worth(
@@ -766,7 +769,7 @@ class _Reader:
                 _url_of(" ".join(words)),
                 node,
             )
-        for key in sorted({text, *words} & self.written.keys()):
+        for key in sorted(_programs(text or "", words) & self.written.keys()):
             self.flow(_worth(self.written[key], Source.REMOTE, Source.DECODED), Sink.EXECUTE, f"{name} {key}", node)
         return Value(labels=_join(_worth(labels, Source.SECRET_FILE), _command_labels(text or "")))
 
@@ -1087,6 +1090,15 @@ def _looks_like_url(text: str | None) -> bool:
 def _url_of(text: str) -> str:
     urls = vocabulary.urls_in(text)
     return urls[0][2] if urls else ""
+
+
+def _programs(text: str, words: tuple[str, ...]) -> set[str]:
+    """The files that a command runs: the program, and the script of an interpreter."""
+    words = words or tuple(text.split())
+    runs = set(words[:1])
+    if words and words[0].rpartition("/")[2].rstrip("0123456789.") in {"python", "bash", "sh", "zsh", "node", "perl", "ruby", "php", "sudo", "nohup", "chmod"}:
+        runs |= {word for word in words[1:] if not word.startswith("-")}
+    return runs
 
 
 def _quote(word: str) -> str:

@@ -14,7 +14,7 @@ from sigma_core.sandbox.rules import RuleBook
 
 REPEATS = 2
 MAX_SCORE = 100
-JOINT_SCORE = 60
+JOINT_SCORE = 80
 """Points of rules that do not block by themselves, at which they block together."""
 JOINT_RULES = 3
 """Distinct rules of at least `JOINT_WEIGHT` points that the joint block needs."""

@@ -34,9 +34,7 @@ _READERS = frozenset(
 _WRAPPERS = frozenset(
     "sudo doas nohup env exec time command builtin nice setsid stdbuf timeout then do xargs busybox caffeinate".split()
 )
-_HOST_COMMANDS = frozenset(
-    "hostname whoami uname id ifconfig ip sw_vers system_profiler systeminfo lsb_release ipconfig w who ps".split()
-)
+_HOST_COMMANDS = frozenset({"hostname", "whoami", "id", "ifconfig", "ipconfig", "system_profiler", "systeminfo"})
 _SEND_DATA = ("-d", "--data", "--data-binary", "--data-raw", "--data-urlencode", "-F", "--form", "-T", "--upload-file", "--post-data", "--post-file", "--body-data", "--body-file", "--json", "-Body", "-InFile")  # fmt: skip
 _HEADERS = ("-H", "--header", "-u", "--user", "-b", "--cookie", "-A", "--user-agent", "-e", "--referer", "-Headers")
 _OUTPUT = ("-o", "--output", "-O", "--output-document", "-OutFile")

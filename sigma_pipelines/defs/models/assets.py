@@ -6,9 +6,9 @@ A model is a file; this module only loops. Adding ``models/marts/x.sql`` and its
 from pathlib import Path
 
 import dagster as dg
-from dbt_like_sql.loader import Model, ModelTest, Project
 
 import dbt_like_sql
+from dbt_like_sql.loader import Model, ModelTest, Project
 from sigma_core.lifecycle.lake import LAKE_TABLES, LakeTable, write_table
 from sigma_pipelines.defs.rounds.metadata import table as markdown_table
 from sigma_pipelines.resources.deployment import SigmaDeployment

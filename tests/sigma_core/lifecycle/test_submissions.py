@@ -12,11 +12,11 @@ from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.failures import failed_in_run, failures_after, note_failure
 from sigma_core.lifecycle.intake import (
     SubmissionUnknown,
-    interrupted_submission,
     load_package,
     load_submission,
     mark_scheduled_handled,
 )
+from sigma_core.lifecycle.panels import interrupted_submission
 from sigma_core.storage.blobs import BlobCorrupt, BlobMissing
 from sigma_core.storage.protocol import BeaconChainRow, OutboxRow
 from sigma_core.submissions.intake import read_package
