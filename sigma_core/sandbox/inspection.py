@@ -140,7 +140,8 @@ class FileInspector:
                 if depth == 0:
                     self.reading.kind = text_kind
                     self.reading.text = text
-                self.inspect(Layer(self.file.path, text, text_kind, layer_path, origin, depth > 0, depth))
+                # An archive's members are packed, not disguised: a person who opens it sees them.
+                self.inspect(Layer(self.file.path, text, text_kind, layer_path, origin, depth > 0 and "!" not in layer_path, depth))
                 return
             kind = kind_by_name(name) or FileKind.BINARY
         if depth == 0:
@@ -430,7 +431,8 @@ class FileInspector:
                         (
                             other
                             for other in segments[at + 1 : at + 6]
-                            if other.start >= segment.end and other.part in {Part.PROSE, Part.FENCE, Part.TABLE}
+                            if other.start >= segment.end
+                            and (other.part in {Part.PROSE, Part.TABLE} or (other.part is Part.FENCE and len(other.text) < 200))
                         ),
                         None,
                     )

@@ -49,6 +49,7 @@ _STEERING_WORDS = re2.compile(
 _SECRET_WORDS = re2.compile(
     r"(?i)(?:\bssh\b|\baws\b|credential|\bkeys?\b|wallet|cookies?|keychain|history|\btokens?\b|secrets?|netrc|npmrc|kube|docker|\bauth|login|passwords?|browser|config|profile|account|sessions?)"
 )
+_NAME_PART = re2.compile(r"[a-z0-9]{4,}")
 _PROGRAM = re2.compile(r"(?i)\.(?:sh|exe|msi|dmg|pkg|zip|7z|rar|ps1|bat|bin|py|js|scr|apk|tar\.gz|tgz)(?:$|[?#])")
 _PASTE = re2.compile(
     r"(?i)(?:paste|glot\.io|rentry|hastebin|ghostbin|termbin|ix\.io|sprunge|0x0\.st|transfer\.sh|file\.io|gofile|anonfiles|bashupload|catbox|mega\.nz|mediafire|telegra\.ph|gist)"
@@ -118,7 +119,8 @@ class Judgement:
         branded = bool(host) and self.declared.names_owner(host, title_only=in_prose)
         if host in {"raw.githubusercontent.com", "github.com", "gist.githubusercontent.com", "gist.github.com"}:
             parts = [part.lower() for part in url_path.strip("/").split("/")[:2] if len(part) >= 3]
-            ours = any(part in self.declared.title for part in parts)
+            words = set(_NAME_PART.findall(self.declared.title))
+            ours = any(part in self.declared.title or any(len(piece) >= 4 and piece in words for piece in part.split("-")) for part in parts)
             known = known if known in {HostClass.INSTALLER, HostClass.DROP} else HostClass.UNKNOWN
             return _Target(text, host, known, ours, ours)
         return _Target(text, host, known, named, branded)
@@ -152,7 +154,7 @@ class Judgement:
                 and not target.host.startswith(("$", "{"))
             ):
                 return
-            vouched = self._vouches(flow.origin, target) or (seen.in_prose and _reference(reading.path) and flow.origin.startswith("https://") and target.known in {HostClass.UNKNOWN, HostClass.KNOWN})
+            vouched = self._vouches(flow.origin, target) or (seen.in_prose and _reference(reading.path) and not flow.origin.startswith("http://") and target.known in {HostClass.UNKNOWN, HostClass.KNOWN})
             self._add("SIGMA-THREAT-013" if vouched else "SIGMA-THREAT-003", target.host or flow.origin, seen)
 
     def _vouches(self, url: str, target: _Target) -> bool:

@@ -702,7 +702,7 @@ class _Reader:
             return Value(labels=arguments[0].labels)
         if name in {"__import__", "importlib.import_module"} and arguments:
             if arguments[0].constant:
-                if arguments[0].folded:
+                if arguments[0].folded and arguments[0].constant.split(".")[0] in _POWERFUL_MODULES:
                     self.hit("SIGMA-OBF-009", f"import {arguments[0].constant}", node)
                 return Value(name=arguments[0].constant)
             self.can(Ability.DYNAMIC_CODE, name, node)
@@ -1069,6 +1069,7 @@ _ASSUMED_MODULES = frozenset(
     "os requests subprocess base64 socket urllib sys platform shutil json httpx glob pathlib Path zlib codecs binascii marshal".split()
 )
 """Names that a snippet without its imports means as these modules."""
+_POWERFUL_MODULES = frozenset("os subprocess socket ctypes pty marshal base64 builtins importlib codecs zlib shutil requests urllib".split())
 _BUILTINS = frozenset(
     "exec eval compile open getattr __import__ globals locals vars print input str bytes bytearray dict list chr map reversed __builtins__ repr sorted type".split()
 )

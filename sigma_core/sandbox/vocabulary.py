@@ -165,8 +165,10 @@ _SECRET_NAME = re2.compile(
 
 def secret_file(text: str) -> str:
     """The part of ``text`` that names a file holding secrets of the person, or empty."""
-    match = _SECRET_FILE.search(text) or _DOTENV.search(text)
-    return match.group().strip(" '\"") if match else ""
+    match = _SECRET_FILE.search(text)
+    if match is None:
+        return ".env" if _DOTENV.search(text) else ""
+    return match.group().strip(" '\"")
 
 
 def agent_file(text: str) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import HONEST, HOSTILE, ROOT, Audited, Said, audit
+from command_line import HONEST, HOSTILE, ROOT, Audited, Said, audit
 
 REPORT_FIELDS = {
     "submissionId",
@@ -34,6 +36,18 @@ def hostile(audited_home: Path) -> Audited:
     folder = audited_home / "hostile"
     folder.mkdir()
     return audit(HOSTILE, folder)
+
+
+def test_as_a_process_it_prints_its_data_and_nothing_else(home: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "cli", "validate", str(HOSTILE), "--json"],
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "SIGMA_HOME": str(home)},
+        capture_output=True,
+    )
+    assert (said.returncode, said.stderr) == (1, b"")
+    assert json.loads(said.stdout)["decision"] == "block"
 
 
 def test_an_honest_package_is_certified_and_its_bundle_is_written(honest: Audited) -> None:
@@ -141,43 +155,44 @@ def test_no_command_is_missing_from_the_help(sigma: Callable[..., Said]) -> None
 
 
 KILLED = """
-import os, signal, sys
-from sigma_core.lifecycle import panels
-run_phase = panels.run_phase
-def killed(deployment, round_id, phase):
-    if phase == int(os.environ["KILLED_IN_PHASE"]):
+import importlib, os, signal, sys
+module, function, calls_before = sys.argv[1:4]
+stage = importlib.import_module("sigma_core.lifecycle." + module)
+real, left = getattr(stage, function), int(calls_before)
+def killed(*args, **kwargs):
+    global left
+    if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-    return run_phase(deployment, round_id, phase)
-panels.run_phase = killed
+    left -= 1
+    return real(*args, **kwargs)
+setattr(stage, function, killed)
 from cli.main import app
-app()
+app(sys.argv[4:])
 """
 
 
-@pytest.mark.parametrize("phase", ["1", "2"])
-def test_a_killed_audit_is_resumed_by_the_same_command(home: Path, phase: str) -> None:
-    def sigma_process(*command: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [sys.executable, *command],
-            check=False,
-            cwd=ROOT,
-            env={**os.environ, "SIGMA_HOME": str(home), "KILLED_IN_PHASE": phase},
-            capture_output=True,
-        )
-
-    killed = sigma_process("-c", KILLED, "audit", str(HONEST), "--json")
-    assert (killed.returncode, killed.stdout) == (-9, b"")
-    resumed = sigma_process("-m", "cli", "audit", str(HONEST), "--json")
-    assert resumed.returncode == 0, resumed.stderr
-    assert json.loads(resumed.stdout)["roundNumber"] == 1
-
-    from sqlalchemy import select
-
-    from sigma_core.lifecycle.opening import open_deployment
-    from sigma_core.storage.protocol import RoundRow, SubmissionRow
-
-    deployment = open_deployment()
-    with deployment.read_sessions() as session:
-        assert session.scalars(select(SubmissionRow.state)).all() == ["APPROVED"]
-        assert session.scalars(select(RoundRow.state)).all() == ["DECIDED"]
-    deployment.close()
+@pytest.mark.parametrize(
+    ("module", "function", "calls_before"),
+    [
+        pytest.param("facts", "derive_and_keep", 0, id="before the facts"),
+        pytest.param("panels", "run_phase", 0, id="before the first panel"),
+        pytest.param("panels", "run_phase", 1, id="between the panels"),
+        pytest.param("certify", "issue_certificate", 0, id="before the certificate"),
+    ],
+)
+def test_a_killed_audit_is_resumed_by_the_same_command(
+    home: Path, sigma: Callable[..., Said], module: str, function: str, calls_before: int
+) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, module, function, str(calls_before), "audit", str(HONEST), "--json"],
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "SIGMA_HOME": str(home)},
+        capture_output=True,
+    )
+    assert (killed.returncode, killed.stdout) == (-9, b""), killed.stderr
+    resumed = sigma("audit", HONEST, "--json")
+    assert (resumed.exit_code, resumed.json["roundNumber"]) == (0, 1)
+    with closing(sqlite3.connect(home / "protocol.db")) as database:
+        for query in ("SELECT state FROM submissions", "SELECT outcome FROM rounds", "SELECT status FROM certificates"):
+            assert database.execute(query).fetchall() == [("APPROVED",)]

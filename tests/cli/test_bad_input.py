@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import HONEST, Said
+from command_line import HONEST, Said
 
 from sigma_core.storage import engine
 

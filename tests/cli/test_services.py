@@ -247,7 +247,8 @@ def test_the_dagster_home_is_made_once_and_then_left_alone(home: Path) -> None:
     prepare_dagster_home(settings)
     assert os.environ["DAGSTER_HOME"] == str(settings.dagster_home)
     config = settings.dagster_home / "dagster.yaml"
-    assert sorted(settings.dagster_home.iterdir()) == [config]
+    assert sorted(path.name for path in settings.dagster_home.iterdir()) == ["dagster.yaml", "history", "schedules"]
+    assert [path.name for path in settings.dagster_home.parent.iterdir()] == ["dagster"], "no draft is left"
     config.write_text("telemetry:\n  enabled: true\n")
     prepare_dagster_home(settings)
     assert config.read_text() == "telemetry:\n  enabled: true\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HONEST, Audited, Said
+from command_line import HONEST, Audited, Said
 
 from sigma_core.certificates.keyset import KeySet, TrustedKey
 from sigma_core.certificates.signing_key import load_or_create_signing_key
