@@ -21,6 +21,8 @@ from sigma_core.submissions.intake import read_package
 from sigma_core.submissions.package import Package, SourceType
 
 LOCAL_SUBMITTER = "local-cli"
+QUEUE_SUBMITTER = "local-queue"
+"""Packages left to the daemon: an audit here must not take up one of those as its own, interrupted."""
 
 STAGE_NAMES = {
     "submission_package": "reading the package",
@@ -39,12 +41,12 @@ class RoundFailed(SigmaError):
     exit_code = ExitCode.UNAVAILABLE
 
 
-def _provenance(package: Package, notes: str = "") -> Provenance:
+def _provenance(package: Package, submitter: str, notes: str = "") -> Provenance:
     return Provenance(
         source_type=SourceType.UPLOAD,
         source_ref=package.source_name,
         source_url=None,
-        submitter=LOCAL_SUBMITTER,
+        submitter=submitter,
         dev_notes=notes,
     )
 
@@ -90,7 +92,7 @@ def write_sarif(facts: FactsDocument, package_name: str, out: Path) -> None:
 def submit_package(settings: Settings, path: Path, notes: str) -> str:
     """Record the package for the daemon to audit; returns the submission id."""
     package = read_package(path, load_policy(settings.policy_file))
-    return submit(open_deployment(settings), package, _provenance(package, notes), scheduled=True)
+    return submit(open_deployment(settings), package, _provenance(package, QUEUE_SUBMITTER, notes), scheduled=True)
 
 
 def audit_package(settings: Settings, path: Path, *, out: Path | None, sarif: Path | None) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def audit_package(settings: Settings, path: Path, *, out: Path | None, sarif: Pa
     with stderr.status("opening the deployment") if stderr.is_terminal else _Silent() as status:
         deployment = open_deployment(settings)
         submission_id = interrupted_submission(deployment, package, LOCAL_SUBMITTER) or submit(
-            deployment, package, _provenance(package), scheduled=False
+            deployment, package, _provenance(package, LOCAL_SUBMITTER), scheduled=False
         )
         run_round(deployment, submission_id, on_stage=lambda stage: status.update(STAGE_NAMES.get(stage)))
     return _report(deployment, submission_id, out=out, sarif=sarif)

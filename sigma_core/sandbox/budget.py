@@ -5,7 +5,7 @@ from __future__ import annotations
 from sigma_core.policy import SandboxBudgets
 
 
-class BudgetExhausted(Exception):  # noqa: N818 - a bound that was reached, not a fault
+class BudgetExhausted(Exception):
     """The work budget named ``bound`` is used up; the inspection of this file ends here and says so."""
 
     def __init__(self, bound: str) -> None:

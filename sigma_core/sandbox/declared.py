@@ -11,6 +11,7 @@ import re2
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.inspection import Reading
 from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.vocabulary import name_set
 from sigma_core.submissions.package import Package
 
 _ENDPOINT_ROW = re2.compile(
@@ -21,8 +22,8 @@ _LOCAL_CLAIM = re2.compile(
 )
 _TITLE = re2.compile(r"(?m)^(?:name:|#)\s*(\S[^\n]{0,120})")
 _WORD = re2.compile(r"[a-z0-9][a-z0-9-]{2,}")
-_GENERIC_LABELS = frozenset(
-    "api www app get dev docs cdn raw com org net github githubusercontent example test data cloud server host service services web mail blob storage static files download downloads install".split()
+_GENERIC_LABELS = name_set(
+    "api www app get dev docs cdn raw com org net github githubusercontent example test data cloud server host service services web mail blob storage static files download downloads install"
 )
 
 
@@ -81,7 +82,11 @@ def read_declared(package: Package, readings: Sequence[Reading]) -> DeclaredSurf
     metadata = manifest.get("metadata")
     title_parts += [text for text in _text_values(metadata if isinstance(metadata, Mapping) else {}) if len(text) < 300]
     if not manifest.get("name"):
-        title_parts += [match.group(1) for reading in readings if reading.path.lower() == "skill.md" and (match := _TITLE.search(reading.text))]
+        title_parts += [
+            match.group(1)
+            for reading in readings
+            if reading.path.lower() == "skill.md" and (match := _TITLE.search(reading.text))
+        ]
     texts, document_hosts, endpoints = [], {}, []
     manifest_text = " ".join(_text_values({key: value for key, value in manifest.items() if key != "metadata"}))
     document_hosts["(manifest)"] = frozenset(host for _, _, _, host in vocabulary.urls_in(manifest_text)) | frozenset(

@@ -45,7 +45,7 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
         if failure is None:
             try:
                 findings += supply_chain(reading, package.manifest)
-            except Exception as error:  # noqa: BLE001 - a fault of ours must not hide the other files
+            except Exception as error:
                 failure = ("supply_chain", type(error).__name__)
         causes = reading.incidents + ([failure] if failure else [])
         incidents += [
@@ -56,7 +56,7 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
         declared = read_declared(package, readings)
         findings += Judgement(declared, readings).judge()
         findings += _joined_fragments(readings, rules, budgets, meter)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         incidents.append({"file": "", "analyser": "judgement", "reason": type(error).__name__})
         declared = read_declared(Package((), {}, package.product_type, package.source_name), [])
     complete = not incidents
@@ -96,7 +96,7 @@ def _inspect(
     inspector = FileInspector(file, rules, budgets, meter)
     try:
         return inspector.read(), None
-    except Exception as error:  # noqa: BLE001 - becomes an incident that names the fault
+    except Exception as error:
         return inspector.reading, ("inspection", type(error).__name__)
 
 
@@ -139,7 +139,7 @@ def _joined_fragments(
     first = pieces[0][1]
     file = PackageFile.of(first.file, text.encode())
     inspector = FileInspector(file, rules, budgets, meter)
-    inspector._read_bytes(file.content, "joined-base64", first, 1)  # noqa: SLF001 - the joined text is a layer of the first file
+    inspector._read_bytes(file.content, "joined-base64", first, 1)
     if (
         not any(finding.rule_id == "SIGMA-OBF-006" for finding in inspector.reading.findings)
         and not inspector.reading.seen

@@ -9,6 +9,7 @@ import base64
 import binascii
 import bz2
 import codecs
+import contextlib
 import gzip
 import io
 import lzma
@@ -137,10 +138,8 @@ def _token_forms(token: str) -> Iterator[tuple[str, bytes]]:
         yield "hex", bytes.fromhex(digits)
         return
     if _BASE32.search(stripped):
-        try:
+        with contextlib.suppress(binascii.Error, ValueError):
             yield "base32", base64.b32decode(stripped.rstrip("=") + "=" * (-len(stripped.rstrip("=")) % 8))
-        except (binascii.Error, ValueError):
-            pass
     data = decode_base64(token)
     if data is not None:
         yield "base64", data

@@ -31,7 +31,17 @@ from sigma_core.sandbox.vocabulary import HostClass
 from sigma_core.submissions.package import PackageFile
 
 ASSET_KINDS = frozenset({FileKind.IMAGE, FileKind.FONT, FileKind.MEDIA, FileKind.DOCUMENT})
-_AGENT_DIRECTED = frozenset({"SIGMA-INJ-001", "SIGMA-INJ-003", "SIGMA-INJ-005", "SIGMA-INJ-004", "SIGMA-INJ-008", "SIGMA-INJ-010", "SIGMA-INJ-011"})
+_AGENT_DIRECTED = frozenset(
+    {
+        "SIGMA-INJ-001",
+        "SIGMA-INJ-003",
+        "SIGMA-INJ-005",
+        "SIGMA-INJ-004",
+        "SIGMA-INJ-008",
+        "SIGMA-INJ-010",
+        "SIGMA-INJ-011",
+    }
+)
 _SPREADABLE = frozenset(
     {
         "SIGMA-INJ-003",
@@ -141,7 +151,11 @@ class FileInspector:
                     self.reading.kind = text_kind
                     self.reading.text = text
                 # An archive's members are packed, not disguised: a person who opens it sees them.
-                self.inspect(Layer(self.file.path, text, text_kind, layer_path, origin, depth > 0 and "!" not in layer_path, depth))
+                self.inspect(
+                    Layer(
+                        self.file.path, text, text_kind, layer_path, origin, depth > 0 and "!" not in layer_path, depth
+                    )
+                )
                 return
             kind = kind_by_name(name) or FileKind.BINARY
         if depth == 0:
@@ -299,7 +313,11 @@ class FileInspector:
                 self._find("SIGMA-OBF-006", rule.title, layer.origin or finding.location, layer.text[:80])
                 return
         urls = vocabulary.urls_in(layer.text)
-        if len(urls) == 1 and urls[0][2] == layer.text.strip() and vocabulary.classify_host(urls[0][3]) not in {HostClass.LOCAL, HostClass.KNOWN}:
+        if (
+            len(urls) == 1
+            and urls[0][2] == layer.text.strip()
+            and vocabulary.classify_host(urls[0][3]) not in {HostClass.LOCAL, HostClass.KNOWN}
+        ):
             self._find("SIGMA-OBF-006", "address", layer.origin or Location(layer.file, 1, 1, 0, 0), layer.text[:80])
             return
         for seen in self.reading.seen[before[1] :]:
@@ -353,19 +371,19 @@ class FileInspector:
             if text and layer.depth < self.budgets.max_layer_depth:
                 self.inspect(layer.child(step, text, guess_text_kind(text), start, end))
         disguised = bool(forms.invisible or forms.look_alike or forms.compatibility)
-        path = f"{layer.path}/unicode".strip("/") if forms.plain != layer.text else layer.path
-        plain = Layer(
+        plain_path = f"{layer.path}/unicode".strip("/") if forms.plain != layer.text else layer.path
+        undone = Layer(
             layer.file,
             forms.plain,
             layer.kind,
-            path if disguised else layer.path,
+            plain_path if disguised else layer.path,
             layer.origin,
             layer.hidden,
             layer.depth,
         )
         if disguised:
             self.reading.text = self.reading.text if layer.depth else forms.plain
-        return plain
+        return undone
 
     def _decode(self, layer: Layer) -> None:
         if len(layer.text) < 20:
@@ -432,7 +450,10 @@ class FileInspector:
                             other
                             for other in segments[at + 1 : at + 6]
                             if other.start >= segment.end
-                            and (other.part in {Part.PROSE, Part.TABLE} or (other.part is Part.FENCE and len(other.text) < 200))
+                            and (
+                                other.part in {Part.PROSE, Part.TABLE}
+                                or (other.part is Part.FENCE and len(other.text) < 200)
+                            )
                         ),
                         None,
                     )
@@ -453,7 +474,9 @@ class FileInspector:
                             in_prose=True,
                         )
                     if guess_text_kind(segment.text) is FileKind.PYTHON and not segment.cautionary:
-                        self._script(layer, FileKind.PYTHON, textwrap.dedent(segment.text), segment.start, "use", in_prose=True)
+                        self._script(
+                            layer, FileKind.PYTHON, textwrap.dedent(segment.text), segment.start, "use", in_prose=True
+                        )
             elif segment.part is Part.COMMENT:
                 self._prose(layer, segment.start, segment.text, "comment", False, directed=True)
                 self._prose(layer, segment.start, segment.text, "prose", False, directed=True)
@@ -466,7 +489,7 @@ class FileInspector:
                     self._script(
                         layer,
                         FileKind.SHELL,
-                        segment.text,
+                        segment.text.translate(_SPACED),
                         segment.start,
                         "mention" if segment.cautionary else "use",
                         in_prose=True,
@@ -537,10 +560,17 @@ class FileInspector:
         line_head = text[text.rfind("\n", 0, start) + 1 : start][-400:]
         # In YAML and JSON every value stands in quotes; in prose they set what is quoted apart.
         in_data = ":" in line_head[: line_head.find('"')] if '"' in line_head else False
-        if not in_data and line_head.count('"') % 2 == 1 or line_head.count("“") > line_head.count("”"):
+        if (not in_data and line_head.count('"') % 2 == 1) or line_head.count("“") > line_head.count("”"):
             return "mention"
         if _LIST_ITEM.search(line_head):
-            lead = next((line for line in reversed(text[max(0, start - 1_500) : start].split("\n")[:-1]) if line.strip() and not _LIST_ITEM.search(line)), "")
+            lead = next(
+                (
+                    line
+                    for line in reversed(text[max(0, start - 1_500) : start].split("\n")[:-1])
+                    if line.strip() and not _LIST_ITEM.search(line)
+                ),
+                "",
+            )
             if CAUTION.search(lead[-240:]):
                 return "mention"
         opening = head.rstrip(" ")[-1:]
@@ -590,7 +620,8 @@ class FileInspector:
     def _observed(self, observed: Observations, layer: Layer, offset: int, context: str, in_prose: bool) -> None:
         for hit in observed.hits:
             self._report(hit.rule_id, hit.subject, layer, offset + hit.start, offset + hit.end, context)
-        for what in [*observed.capabilities, *observed.flows]:
+        done: list[Capability | Flow] = [*observed.capabilities, *observed.flows]
+        for what in done:
             at = layer.locate(offset + what.start, offset + what.end)
             self.reading.seen.append(Seen(what, at, layer.around(offset + what.start), context, layer.hidden, in_prose))
         for embedded in observed.embedded:

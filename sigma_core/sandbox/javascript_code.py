@@ -8,18 +8,19 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass, field
 from functools import cache
+from urllib.parse import unquote_to_bytes
 
 import tree_sitter
 import tree_sitter_javascript
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.encodings import decode_base64, readable
-from sigma_core.sandbox.observations import Ability, Label, Observations, Sink, Source
+from sigma_core.sandbox.observations import NO_LABELS, SENDABLE, Ability, Labels, Observations, Sink, Source, join, only
+from sigma_core.sandbox.vocabulary import name_set
 
 WALKS = 2
 MAX_DEPTH = 100
 MAX_CONSTANT = 65_536
-_NONE: frozenset[Label] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Value:
     """``constant`` where the text is known, ``labels`` of where it came from, the dotted ``name`` it stands for."""
 
     constant: str | None = None
-    labels: frozenset[Label] = _NONE
+    labels: Labels = NO_LABELS
     name: str = ""
     parts: tuple[str, ...] = ()
     folded: bool = False
@@ -36,18 +37,18 @@ class Value:
 UNKNOWN = Value()
 _FUNCTIONS = frozenset({"arrow_function", "function_expression", "function"})
 _CHILD = ("child_process", "node:child_process", "execa", "shelljs", "zx", "cross-spawn")
-_SHELL = frozenset("exec execSync command execaCommand".split())
-_PROCESS = frozenset("spawn spawnSync execFile execFileSync fork execa execaSync sync".split())
-_READS = frozenset("readFileSync readFile createReadStream readTextFile".split())
-_WRITES = frozenset(
-    "writeFileSync writeFile appendFileSync appendFile createWriteStream writeTextFile outputFile outputFileSync".split()
+_SHELL = name_set("exec execSync command execaCommand")
+_PROCESS = name_set("spawn spawnSync execFile execFileSync fork execa execaSync sync")
+_READS = name_set("readFileSync readFile createReadStream readTextFile")
+_WRITES = name_set(
+    "writeFileSync writeFile appendFileSync appendFile createWriteStream writeTextFile outputFile outputFileSync"
 )
-_SENDERS = frozenset(
-    "fetch axios got request superagent needle node-fetch undici.fetch undici.request globalThis.fetch window.fetch $fetch ky".split()
+_SENDERS = name_set(
+    "fetch axios got request superagent needle node-fetch undici.fetch undici.request globalThis.fetch window.fetch $fetch ky"
 )
-_SEND_METHODS = frozenset("post put patch request get send write end sendBeacon emit delete".split())
+_SEND_METHODS = name_set("post put patch request get send write end sendBeacon emit delete")
 _NET_NAMES = ("axios", "got", "http", "https", "node:http", "node:https", "net", "tls", "dgram", "request", "superagent", "needle", "undici", "ws", "WebSocket", "XMLHttpRequest", "nodemailer", "node-fetch", "ky", "socket")  # fmt: skip
-_HOST = frozenset("hostname userInfo networkInterfaces homedir".split())
+_HOST = name_set("hostname userInfo networkInterfaces homedir")
 
 
 @cache
@@ -62,7 +63,7 @@ class _Reader:
     names: dict[str, Value] = field(default_factory=dict)
     functions: dict[str, list[str]] = field(default_factory=dict)
     returns: dict[str, Value] = field(default_factory=dict)
-    written: dict[str, frozenset[Label]] = field(default_factory=dict)
+    written: dict[str, Labels] = field(default_factory=dict)
     function: str = ""
     emitting: bool = False
     depth: int = 0
@@ -77,7 +78,7 @@ class _Reader:
         if self.emitting:
             self.out.can(ability, subject, *self.span(node))
 
-    def flow(self, labels: frozenset[Label], sink: Sink, target: str, node: tree_sitter.Node) -> None:
+    def flow(self, labels: Labels, sink: Sink, target: str, node: tree_sitter.Node) -> None:
         if self.emitting and labels:
             self.out.flow(labels, sink, target, *self.span(node))
 
@@ -133,7 +134,7 @@ class _Reader:
         ):
             return self.read(node.named_children[0])
         labels = [self.read(child).labels for child in node.named_children]
-        return Value(labels=_join(*labels))
+        return Value(labels=join(*labels))
 
     # -- names and literals -------------------------------------------------------------------------------------------
 
@@ -154,11 +155,11 @@ class _Reader:
                 pieces.append(value.constant if value.constant is not None else "{}")
             else:
                 pieces.append(_text(child))
-        return Value(constant="".join(pieces)[:MAX_CONSTANT] or _text(node)[1:-1], labels=_join(*labels))
+        return Value(constant="".join(pieces)[:MAX_CONSTANT] or _text(node)[1:-1], labels=join(*labels))
 
     def _binary_expression(self, node: tree_sitter.Node) -> Value:
         left, right = self.read(node.child_by_field_name("left")), self.read(node.child_by_field_name("right"))
-        labels = _join(left.labels, right.labels)
+        labels = join(left.labels, right.labels)
         operator = node.child_by_field_name("operator")
         if operator is not None and _text(operator) in {"||", "??"}:
             return Value(
@@ -181,12 +182,13 @@ class _Reader:
     def _array(self, node: tree_sitter.Node) -> Value:
         values = [self.read(child) for child in node.named_children]
         return Value(
-            labels=_join(*(value.labels for value in values)),
+            labels=join(*(value.labels for value in values)),
             parts=tuple(value.constant or "" for value in values[:1_024]),
         )
 
     def _object(self, node: tree_sitter.Node) -> Value:
-        labels, headers = [], []
+        labels: list[Labels] = []
+        headers: list[Labels] = []
         url = None
         name = "object"
         for child in node.named_children:
@@ -204,9 +206,9 @@ class _Reader:
                 labels.append(self.read(child).labels)
         return Value(
             constant=url,
-            labels=_join(*labels),
+            labels=join(*labels),
             name=name,
-            parts=tuple(f"{source}\0{origin}" for source, origin in sorted(_join(*headers))),
+            parts=tuple(f"{source}\0{origin}" for source, origin in sorted(join(*headers))),
         )
 
     def _member_expression(self, node: tree_sitter.Node) -> Value:
@@ -239,11 +241,13 @@ class _Reader:
                 self.hit("SIGMA-OBF-009", f"{holder.name}.{index.constant}", node)
             base = "" if holder.name in {"globalThis", "global", "window", "self"} else f"{holder.name}."
             return Value(name=f"{base}{index.constant}", labels=holder.labels)
-        return Value(labels=_join(holder.labels, index.labels))
+        return Value(labels=join(holder.labels, index.labels))
 
     def _variable(self, name: str, node: tree_sitter.Node) -> Value:
         self.can(Ability.ENVIRONMENT, name, node)
-        return Value(labels=frozenset({(Source.SECRET_VARIABLE, name)}) if vocabulary.secret_variable(name) else _NONE)
+        return Value(
+            labels=frozenset({(Source.SECRET_VARIABLE, name)}) if vocabulary.secret_variable(name) else NO_LABELS
+        )
 
     # -- declarations -------------------------------------------------------------------------------------------------
 
@@ -262,13 +266,13 @@ class _Reader:
         elif target.type in {"object_pattern", "array_pattern"}:
             for child in target.named_children:
                 if child.type == "shorthand_property_identifier_pattern":
-                    name = _text(child)
+                    taken = _text(child)
                     made = (
-                        self._variable(name, child)
+                        self._variable(taken, child)
                         if value.name == "process.env"
-                        else Value(name=f"{value.name}.{name}" if value.name else "", labels=value.labels)
+                        else Value(name=f"{value.name}.{taken}" if value.name else "", labels=value.labels)
                     )
-                    self.names[f"{self.function}:{name}"] = made
+                    self.names[f"{self.function}:{taken}"] = made
                 elif child.type == "pair_pattern":
                     key, alias = child.child_by_field_name("key"), child.child_by_field_name("value")
                     if key is not None and alias is not None:
@@ -306,7 +310,7 @@ class _Reader:
             if before.constant is not None and right.constant is not None and len(before.constant) < MAX_CONSTANT
             else None
         )
-        value = Value(constant, _join(before.labels, right.labels), folded=True)
+        value = Value(constant, join(before.labels, right.labels), folded=True)
         if constant is not None and 8 <= len(constant) < 4_096:
             self.embed("concatenation", "text", constant, node)
         self._bind(left, value)
@@ -346,7 +350,7 @@ class _Reader:
     def _return_statement(self, node: tree_sitter.Node) -> Value:
         value = self.read(node.named_children[0]) if node.named_children else UNKNOWN
         before = self.returns.get(self.function, UNKNOWN)
-        self.returns[self.function] = Value(value.constant, _join(before.labels, value.labels), value.name, value.parts)
+        self.returns[self.function] = Value(value.constant, join(before.labels, value.labels), value.name, value.parts)
         return UNKNOWN
 
     def _import_statement(self, node: tree_sitter.Node) -> Value:
@@ -382,8 +386,8 @@ class _Reader:
             self.can(Ability.NETWORK, first.constant or "?", node)
             return Value(name="socket", labels=frozenset({(Source.REMOTE, first.constant or "?")}))
         if name in {"Blob", "FormData", "URLSearchParams", "Uint8Array", "Buffer", "URL"}:
-            return Value(labels=_join(*(value.labels for value in arguments)), constant=first.constant)
-        return Value(name=name, labels=_join(*(value.labels for value in arguments)))
+            return Value(labels=join(*(value.labels for value in arguments)), constant=first.constant)
+        return Value(name=name, labels=join(*(value.labels for value in arguments)))
 
     def _call_expression(self, node: tree_sitter.Node) -> Value:
         callee = node.child_by_field_name("function")
@@ -402,7 +406,7 @@ class _Reader:
         return (
             Value(
                 result.constant,
-                _join(result.labels, *(value.labels for value in returned)),
+                join(result.labels, *(value.labels for value in returned)),
                 result.name,
                 result.parts,
                 result.folded,
@@ -421,7 +425,7 @@ class _Reader:
         arguments: list[Value],
     ) -> Value:
         name = target.name
-        labels = _join(*(value.labels for value in arguments))
+        labels = join(*(value.labels for value in arguments))
         first = arguments[0] if arguments else UNKNOWN
         if name in {"require", "import"} or (callee is not None and callee.type == "import"):
             if first.constant:
@@ -464,24 +468,25 @@ class _Reader:
             self.embed("percent", "text", text, node)
             return Value(
                 constant=text or None,
-                labels=_join(first.labels, frozenset({(Source.DECODED, name)}) if "%" in first.constant else _NONE),
+                labels=join(first.labels, frozenset({(Source.DECODED, name)}) if "%" in first.constant else NO_LABELS),
                 folded=True,
             )
         if root == "os" and method in _HOST:
             return Value(
-                labels=frozenset({(Source.HOST_DATA, f"os.{method}")}) if method != "homedir" else _NONE,
+                labels=frozenset({(Source.HOST_DATA, f"os.{method}")}) if method != "homedir" else NO_LABELS,
                 constant="~" if method == "homedir" else None,
             )
-        if root in {"clipboardy", "clipboard"} and method.startswith("read") or name == "navigator.clipboard.readText":
+        if (
+            root in {"clipboardy", "clipboard"} and method.startswith("read")
+        ) or name == "navigator.clipboard.readText":
             self.can(Ability.CLIPBOARD, name, node)
             return Value(labels=frozenset({(Source.PERSONAL, "clipboard")}))
         if method in {"resolve4", "resolveTxt", "lookup", "resolve"} and root in {"dns", "node:dns"}:
-            self.flow(_worth(labels), Sink.NAME_LOOKUP, first.constant or "", node)
+            self.flow(_sendable(labels), Sink.NAME_LOOKUP, first.constant or "", node)
             return Value(labels=frozenset({(Source.REMOTE, "dns")}))
         if (
             name in _SENDERS
-            or root in _NET_NAMES
-            and method in _SEND_METHODS
+            or (root in _NET_NAMES and method in _SEND_METHODS)
             or (holder.name in _NET_NAMES and method in _SEND_METHODS)
             or name == "navigator.sendBeacon"
         ):
@@ -492,12 +497,12 @@ class _Reader:
                 before = self.names.get(f"{function}:{parameter}", UNKNOWN)
                 self.names[f"{function}:{parameter}"] = Value(
                     before.constant if before.constant is not None else value.constant,
-                    _join(before.labels, value.labels),
+                    join(before.labels, value.labels),
                     before.name or value.name,
                 )
             returned = self.returns.get(function, UNKNOWN)
             return Value(
-                returned.constant, _join(returned.labels, labels if not returned.labels else _NONE), returned.name
+                returned.constant, join(returned.labels, labels if not returned.labels else NO_LABELS), returned.name
             )
         return self._pass(name, method, holder, arguments, labels, node)
 
@@ -506,7 +511,7 @@ class _Reader:
         if code.constant:
             self.embed("evaluated", "javascript", code.constant, node)
         self.flow(
-            frozenset(label for label in code.labels if label[0] in {Source.REMOTE, Source.DECODED}),
+            only(code.labels, Source.REMOTE, Source.DECODED),
             Sink.EXECUTE,
             name,
             node,
@@ -514,7 +519,7 @@ class _Reader:
         return Value(name="code", labels=code.labels)
 
     def _process(
-        self, method: str, first: Value, arguments: list[Value], labels: frozenset[Label], node: tree_sitter.Node
+        self, method: str, first: Value, arguments: list[Value], labels: Labels, node: tree_sitter.Node
     ) -> Value:
         words = arguments[1].parts if len(arguments) > 1 else ()
         self.can(Ability.SHELL if method in _SHELL else Ability.PROCESS, (first.constant or "?")[:80], node)
@@ -528,27 +533,34 @@ class _Reader:
         if command:
             self.embed("command", "shell", command, node)
         self.flow(
-            frozenset(label for label in labels if label[0] in {Source.REMOTE, Source.DECODED}),
+            only(labels, Source.REMOTE, Source.DECODED),
             Sink.EXECUTE,
             method,
             node,
         )
         sent = vocabulary.urls_in(command)
         if sent and ("curl" in command or "wget" in command):
-            self.flow(_worth(labels), Sink.SEND, sent[0][2], node)
-        runs = {command, *command.split()[:1]} | ({word for word in words[:1]} if command in {"sh", "bash", "node", "python", "python3", "chmod"} else set())
+            self.flow(_sendable(labels), Sink.SEND, sent[0][2], node)
+        runs = {command, *command.split()[:1]} | (
+            set(words[:1]) if command in {"sh", "bash", "node", "python", "python3", "chmod"} else set()
+        )
         for key in sorted(runs & self.written.keys()):
-            self.flow(frozenset(label for label in self.written[key] if label[0] in {Source.REMOTE, Source.DECODED}), Sink.EXECUTE, f"{method} {key}", node)
+            self.flow(
+                only(self.written[key], Source.REMOTE, Source.DECODED),
+                Sink.EXECUTE,
+                f"{method} {key}",
+                node,
+            )
         secret = vocabulary.secret_file(command)
         return Value(
             labels=frozenset({(Source.SECRET_FILE, secret)})
             if secret and not secret.startswith(".env")
             else frozenset({(Source.ENVIRONMENT, "env")})
             if command.strip() in {"env", "printenv"}
-            else _NONE
+            else NO_LABELS
         )
 
-    def _file_read(self, path: Value, labels: frozenset[Label], node: tree_sitter.Node) -> Value:
+    def _file_read(self, path: Value, labels: Labels, node: tree_sitter.Node) -> Value:
         text = path.constant or ""
         secret = vocabulary.secret_file(text)
         if secret:
@@ -556,9 +568,9 @@ class _Reader:
             return Value(labels=frozenset({(Source.FILE if secret.startswith(".env") else Source.SECRET_FILE, secret)}))
         self.can(Ability.FILE_READ, text or "?", node)
         return Value(
-            labels=_join(
-                frozenset(label for label in labels if label[0] in {Source.FILES, Source.SECRET_FILE}),
-                self.written.get(text, _NONE),
+            labels=join(
+                only(labels, Source.FILES, Source.SECRET_FILE),
+                self.written.get(text, NO_LABELS),
                 frozenset({(Source.FILE, text or "?")}),
             )
         )
@@ -580,7 +592,7 @@ class _Reader:
             if content.constant:
                 self.embed("agent-file", "markdown", content.constant, node)
             self.flow(
-                frozenset(label for label in content.labels if label[0] in {Source.REMOTE, Source.DECODED}),
+                only(content.labels, Source.REMOTE, Source.DECODED),
                 Sink.AGENT_FILE,
                 agent,
                 node,
@@ -592,7 +604,7 @@ class _Reader:
         return UNKNOWN
 
     def _decode(self, name: str, first: Value, arguments: list[Value], node: tree_sitter.Node) -> Value:
-        labels = _join(first.labels, frozenset({(Source.DECODED, name)}))
+        labels = join(first.labels, frozenset({(Source.DECODED, name)}))
         if first.constant is None:
             return Value(labels=labels)
         data: bytes | None
@@ -631,7 +643,7 @@ class _Reader:
         first: Value,
         arguments: list[Value],
         holder: Value,
-        labels: frozenset[Label],
+        labels: Labels,
         node: tree_sitter.Node,
     ) -> Value:
         target = first.constant or next(
@@ -644,14 +656,14 @@ class _Reader:
             if value.name.startswith("object") and "\0" in part
         )
         self.can(Ability.NETWORK, target or "?", node)
-        self.flow(frozenset(label for label in first.labels if label[0] is Source.DECODED), Sink.SEND, target, node)
-        self.flow(_worth(labels), Sink.SEND, target, node)
-        self.flow(_worth(headers) - _worth(labels), Sink.SEND_HEADER, target, node)
+        self.flow(only(first.labels, Source.DECODED), Sink.SEND, target, node)
+        self.flow(_sendable(labels), Sink.SEND, target, node)
+        self.flow(_sendable(headers) - _sendable(labels), Sink.SEND_HEADER, target, node)
         if method in {"post", "put", "patch", "sendBeacon"} or any(value.name == "object:post" for value in arguments):
             self.flow(frozenset({(Source.INPUT, method)}), Sink.SEND, target, node)
         return Value(labels=frozenset({(Source.REMOTE, target or "?")}), name="socket" if "connect" in method else "")
 
-    def _callback(self, node: tree_sitter.Node, labels: frozenset[Label]) -> Value:
+    def _callback(self, node: tree_sitter.Node, labels: Labels) -> Value:
         parameters = node.child_by_field_name("parameters") or node.child_by_field_name("parameter")
         if parameters is not None:
             for child in [parameters] if parameters.type == "identifier" else parameters.named_children:
@@ -667,7 +679,7 @@ class _Reader:
         method: str,
         holder: Value,
         arguments: list[Value],
-        labels: frozenset[Label],
+        labels: Labels,
         node: tree_sitter.Node,
     ) -> Value:
         first = arguments[0] if arguments else UNKNOWN
@@ -688,10 +700,10 @@ class _Reader:
             callee = node.child_by_field_name("function")
             owner = callee.child_by_field_name("object") if callee is not None else None
             if owner is not None and owner.type == "identifier":
-                self._bind(owner, Value(labels=_join(holder.labels, labels), name=holder.name))
+                self._bind(owner, Value(labels=join(holder.labels, labels), name=holder.name))
         if method in {"toString", "trim", "replace", "toLowerCase", "slice", "substring"}:
             return Value(constant=holder.constant, labels=holder.labels, folded=holder.folded)
-        return Value(labels=_join(holder.labels, labels), name=name if name in _NET_NAMES else "")
+        return Value(labels=join(holder.labels, labels), name=name if name in _NET_NAMES else "")
 
 
 def _arguments(node: tree_sitter.Node) -> list[tree_sitter.Node]:
@@ -713,27 +725,11 @@ def _unescape(text: str) -> str:
 
 
 def _percent(text: str) -> bytes:
-    from urllib.parse import unquote_to_bytes
-
     return unquote_to_bytes(text)
 
 
-def _join(*sets: frozenset[Label]) -> frozenset[Label]:
-    joined = frozenset().union(*sets) if sets else _NONE
-    return joined if len(joined) <= 8 else frozenset(sorted(joined)[:8])
-
-
-def _worth(labels: frozenset[Label]) -> frozenset[Label]:
-    wanted = {
-        Source.SECRET_FILE,
-        Source.SECRET_VARIABLE,
-        Source.ENVIRONMENT,
-        Source.FILE,
-        Source.FILES,
-        Source.HOST_DATA,
-        Source.PERSONAL,
-    }
-    return frozenset(label for label in labels if label[0] in wanted)
+def _sendable(labels: Labels) -> Labels:
+    return only(labels, *SENDABLE)
 
 
 def read_javascript(source: str) -> Observations:

@@ -16,7 +16,7 @@ from sigma_core.sandbox.inspection import Finding, Reading, Seen
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import CAUTION
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
-from sigma_core.sandbox.vocabulary import HostClass
+from sigma_core.sandbox.vocabulary import HostClass, name_set
 
 _OWN_SERVICE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gcloud", ("googleapis.com", "google.com")),
@@ -33,9 +33,9 @@ _OWN_SERVICE: tuple[tuple[str, tuple[str, ...]], ...] = (
     (".codex", ("openai.com", "chatgpt.com")),
     (".gemini", ("googleapis.com",)),
 )
-_BRANDS = frozenset(
+_BRANDS = name_set(
     "aws amazon slack github gitlab openai anthropic claude stripe docker gcp google azure npm pypi telegram discord twilio sendgrid heroku notion jira linear cloudflare vercel supabase firebase mongodb postgres redis mysql database "
-    "ssh kube kubernetes gemini huggingface groq binance coinbase metamask solana ethereum eth wallet private mnemonic seed".split()
+    "ssh kube kubernetes gemini huggingface groq binance coinbase metamask solana ethereum eth wallet private mnemonic seed"
 )
 _GENERIC_SECRET = re2.compile(
     r"(?i)^(?:credentials|secrets?)\.|^(?:service|private)[_-]?(?:account|key)|keystore|phantom|local state|web data|sessions?"
@@ -112,7 +112,7 @@ class Judgement:
     def target(self, text: str, path: str, *, in_prose: bool) -> _Target:
         """What is known of the destination ``text``. A host that only the same command names is not named by it."""
         urls = vocabulary.urls_in(text)
-        host = urls[0][3] if urls else text.split("/")[0].split(":")[0].lower()
+        host = urls[0][3] if urls else text.split("/", maxsplit=1)[0].split(":", maxsplit=1)[0].lower()
         url_path = urls[0][2].split(host, 1)[-1] if urls else ""
         known = vocabulary.classify_host(host, url_path) if host not in {"", "?"} else HostClass.UNKNOWN
         named = bool(host) and self.declared.names_host(host, besides=path if in_prose else "")
@@ -120,7 +120,10 @@ class Judgement:
         if host in {"raw.githubusercontent.com", "github.com", "gist.githubusercontent.com", "gist.github.com"}:
             parts = [part.lower() for part in url_path.strip("/").split("/")[:2] if len(part) >= 3]
             words = set(_NAME_PART.findall(self.declared.title))
-            ours = any(part in self.declared.title or any(len(piece) >= 4 and piece in words for piece in part.split("-")) for part in parts)
+            ours = any(
+                part in self.declared.title or any(len(piece) >= 4 and piece in words for piece in part.split("-"))
+                for part in parts
+            )
             known = known if known in {HostClass.INSTALLER, HostClass.DROP} else HostClass.UNKNOWN
             return _Target(text, host, known, ours, ours)
         return _Target(text, host, known, named, branded)
@@ -136,7 +139,9 @@ class Judgement:
             self._add("SIGMA-THREAT-011", flow.origin, seen)
         elif flow.sink is Sink.AGENT_FILE:
             target = self.target(flow.origin, reading.path, in_prose=seen.in_prose)
-            vouched = flow.source is Source.REMOTE and (self._vouches(flow.origin, target) or (target.named and target.known is HostClass.UNKNOWN))
+            vouched = flow.source is Source.REMOTE and (
+                self._vouches(flow.origin, target) or (target.named and target.known is HostClass.UNKNOWN)
+            )
             self._add("SIGMA-THREAT-007" if vouched else "SIGMA-THREAT-020", flow.origin, seen)
         elif flow.sink is Sink.AUTOSTART:
             self._add("SIGMA-THREAT-021", flow.origin, seen)
@@ -154,13 +159,20 @@ class Judgement:
                 and not target.host.startswith(("$", "{"))
             ):
                 return
-            vouched = self._vouches(flow.origin, target) or (seen.in_prose and _reference(reading.path) and not flow.origin.startswith("http://") and target.known in {HostClass.UNKNOWN, HostClass.KNOWN})
+            vouched = self._vouches(flow.origin, target) or (
+                seen.in_prose
+                and _reference(reading.path)
+                and not flow.origin.startswith("http://")
+                and target.known in {HostClass.UNKNOWN, HostClass.KNOWN}
+            )
             self._add("SIGMA-THREAT-013" if vouched else "SIGMA-THREAT-003", target.host or flow.origin, seen)
 
     def _vouches(self, url: str, target: _Target) -> bool:
         """Whether a host may hand out an installer: a known publisher's, or the product's own that the package is about."""
         own = self.declared.names_owner(target.host, title_only=True) or (target.named and target.branded)
-        return target.known is HostClass.INSTALLER or (url.startswith("https://") and target.known in {HostClass.UNKNOWN, HostClass.KNOWN} and own)
+        return target.known is HostClass.INSTALLER or (
+            url.startswith("https://") and target.known in {HostClass.UNKNOWN, HostClass.KNOWN} and own
+        )
 
     def _vouched_installer(self, reading: Reading, finding: Finding) -> Finding:
         """A fetch-and-run line that a text rule found, judged by its host like the ones that syntax found."""

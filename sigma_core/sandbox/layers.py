@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -65,7 +66,7 @@ class Layer:
         """Byte offset of the start of each line; characters and bytes differ only outside ASCII."""
         starts = self._line_starts
         offsets = [0]
-        for begin, end in zip(starts, starts[1:], strict=False):
+        for begin, end in itertools.pairwise(starts):
             offsets.append(offsets[-1] + len(self.text[begin:end].encode("utf-8", "surrogatepass")))
         return offsets
 

@@ -56,6 +56,34 @@ Label = tuple[Source, str]
 """A source and what it was (a path, a variable, a host)."""
 
 
+Labels = frozenset[Label]
+NO_LABELS: Labels = frozenset()
+MAX_LABELS = 8
+"""Labels that one value keeps; more would not change what is reported."""
+
+SENDABLE = (
+    Source.SECRET_FILE,
+    Source.SECRET_VARIABLE,
+    Source.ENVIRONMENT,
+    Source.FILE,
+    Source.FILES,
+    Source.HOST_DATA,
+    Source.PERSONAL,
+)
+"""Sources whose arrival at the network matters."""
+
+
+def join(*sets: Labels) -> Labels:
+    """All labels of ``sets``, the first `MAX_LABELS` in order where there are more."""
+    joined = NO_LABELS.union(*sets)
+    return joined if len(joined) <= MAX_LABELS else frozenset(sorted(joined)[:MAX_LABELS])
+
+
+def only(labels: Labels, *sources: Source) -> Labels:
+    """Those of ``labels`` that come from ``sources``."""
+    return frozenset(label for label in labels if label[0] in sources)
+
+
 @dataclass(frozen=True, slots=True)
 class Capability:
     """``subject`` is what it is used on: a host, a path, a command name."""

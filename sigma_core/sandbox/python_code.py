@@ -15,15 +15,13 @@ from dataclasses import dataclass, replace
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.encodings import bounded_decompress
-from sigma_core.sandbox.observations import Ability, Label, Observations, Sink, Source
+from sigma_core.sandbox.observations import NO_LABELS, SENDABLE, Ability, Labels, Observations, Sink, Source, join, only
+from sigma_core.sandbox.vocabulary import name_set
 
 WALKS = 3
 MAX_DEPTH = 80
-MAX_LABELS = 8
 MAX_CONSTANT = 65_536
 MAX_REPAIRS = 6
-
-_NO_LABELS: frozenset[Label] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class Value:
     """``constant`` is the text (bytes as latin-1) where known; ``name`` the dotted name of a module, function or type it stands for; ``folded`` whether the constant was put together."""
 
     constant: str | None = None
-    labels: frozenset[Label] = _NO_LABELS
+    labels: Labels = NO_LABELS
     name: str = ""
     folded: bool = False
     parts: tuple[str, ...] = ()
@@ -39,15 +37,15 @@ class Value:
 
 UNKNOWN = Value()
 
-_SHELL_CALLS = frozenset(
-    "os.system os.popen subprocess.getoutput subprocess.getstatusoutput commands.getoutput asyncio.create_subprocess_shell pty.spawn".split()
+_SHELL_CALLS = name_set(
+    "os.system os.popen subprocess.getoutput subprocess.getstatusoutput commands.getoutput asyncio.create_subprocess_shell pty.spawn"
 )
-_PROCESS_CALLS = frozenset(
+_PROCESS_CALLS = name_set(
     "subprocess.run subprocess.call subprocess.Popen subprocess.check_output subprocess.check_call os.execv os.execve os.execvp os.execl os.execlp os.spawnl os.spawnv os.spawnlp os.posix_spawn os.startfile "
-    "asyncio.create_subprocess_exec runpy.run_path".split()
+    "asyncio.create_subprocess_exec runpy.run_path"
 )
-_EVAL_CALLS = frozenset(
-    "exec eval compile builtins.exec builtins.eval builtins.compile runpy.run_module code.InteractiveInterpreter.runsource types.FunctionType types.CodeType".split()
+_EVAL_CALLS = name_set(
+    "exec eval compile builtins.exec builtins.eval builtins.compile runpy.run_module code.InteractiveInterpreter.runsource types.FunctionType types.CodeType"
 )
 _SEND_CALLS = frozenset(
     [f"{module}.{verb}" for module in ("requests", "httpx", "requests.Session", "requests.session", "httpx.Client", "httpx.AsyncClient", "aiohttp.ClientSession", "urllib3.PoolManager", "curl_cffi.requests", "cloudscraper.create_scraper") for verb in ("get", "post", "put", "patch", "delete", "head", "request", "urlopen", "stream", "options")]
@@ -55,15 +53,17 @@ _SEND_CALLS = frozenset(
     "socket.create_connection socket.create_connection.sendall socket.create_connection.send socket.socket.connect ssl.wrap_socket.send smtplib.SMTP.sendmail smtplib.SMTP.send_message smtplib.SMTP_SSL.sendmail smtplib.SMTP_SSL.send_message ftplib.FTP.storbinary websocket.create_connection.send websockets.connect "
     "paramiko.SSHClient.connect telnetlib.Telnet boto3.client.put_object boto3.client.upload_file wget.download".split()
 )  # fmt: skip
-_LOADERS = frozenset("pickle.loads pickle.load dill.loads dill.load cloudpickle.loads joblib.load yaml.unsafe_load jsonpickle.decode shelve.open".split())
-_READ_RESPONSES = frozenset("text content json read decode readlines strip raw body data".split())
-_HOST_CALLS = frozenset(
-    "socket.gethostname platform.node platform.uname os.uname getpass.getuser os.getlogin uuid.getnode psutil.net_if_addrs".split()
+_LOADERS = name_set(
+    "pickle.loads pickle.load dill.loads dill.load cloudpickle.loads joblib.load yaml.unsafe_load jsonpickle.decode shelve.open"
 )
-_PERSONAL_CALLS = frozenset("pyperclip.paste ImageGrab.grab PIL.ImageGrab.grab pyautogui.screenshot mss.mss.grab pynput.keyboard.Listener keyboard.on_press keyboard.hook tkinter.Tk.clipboard_get win32clipboard.GetClipboardData browser_cookie3.load browser_cookie3.chrome cv2.VideoCapture sounddevice.rec keyring.get_password".split())  # fmt: skip
-_DECODERS = frozenset("base64.b64decode base64.urlsafe_b64decode base64.standard_b64decode base64.b32decode base64.b85decode base64.a85decode base64.b16decode base64.decodebytes binascii.unhexlify binascii.a2b_base64 bytes.fromhex bytearray.fromhex codecs.decode zlib.decompress gzip.decompress bz2.decompress lzma.decompress marshal.loads".split())  # fmt: skip
-_FILE_METHODS = frozenset("read read_text read_bytes readlines readline".split())
-_PASSING = frozenset("str bytes repr json.dumps json.loads list dict tuple set sorted dict.items join format encode decode strip split replace lower upper base64.b64encode base64.urlsafe_b64encode urllib.parse.quote urllib.parse.urlencode zlib.compress gzip.compress os.path.expanduser os.path.join os.path.abspath pathlib.Path Path io.BytesIO io.StringIO hex bytearray".split())  # fmt: skip
+_READ_RESPONSES = name_set("text content json read decode readlines strip raw body data")
+_HOST_CALLS = name_set(
+    "socket.gethostname platform.node platform.uname os.uname getpass.getuser os.getlogin uuid.getnode psutil.net_if_addrs"
+)
+_PERSONAL_CALLS = name_set("pyperclip.paste ImageGrab.grab PIL.ImageGrab.grab pyautogui.screenshot mss.mss.grab pynput.keyboard.Listener keyboard.on_press keyboard.hook tkinter.Tk.clipboard_get win32clipboard.GetClipboardData browser_cookie3.load browser_cookie3.chrome cv2.VideoCapture sounddevice.rec keyring.get_password")  # fmt: skip
+_DECODERS = name_set("base64.b64decode base64.urlsafe_b64decode base64.standard_b64decode base64.b32decode base64.b85decode base64.a85decode base64.b16decode base64.decodebytes binascii.unhexlify binascii.a2b_base64 bytes.fromhex bytearray.fromhex codecs.decode zlib.decompress gzip.decompress bz2.decompress lzma.decompress marshal.loads")  # fmt: skip
+_FILE_METHODS = name_set("read read_text read_bytes readlines readline")
+_PASSING = name_set("str bytes repr json.dumps json.loads list dict tuple set sorted dict.items join format encode decode strip split replace lower upper base64.b64encode base64.urlsafe_b64encode urllib.parse.quote urllib.parse.urlencode zlib.compress gzip.compress os.path.expanduser os.path.join os.path.abspath pathlib.Path Path io.BytesIO io.StringIO hex bytearray")  # fmt: skip
 _WALLET_MODULES = ("web3", "eth_account", "solana", "solders", "bitcoinlib", "bip_utils", "mnemonic", "ccxt")
 
 
@@ -115,7 +115,7 @@ class _Reader:
         self.names: dict[str, Value] = {}
         self.returns: dict[str, Value] = {}
         self.parameters: dict[str, list[str]] = {}
-        self.written: dict[str, frozenset[Label]] = {}
+        self.written: dict[str, Labels] = {}
         self.scope = ""
         self.in_class = False
         self.emitting = False
@@ -147,7 +147,7 @@ class _Reader:
         if self.emitting:
             self.out.can(ability, subject, *self.span(node))
 
-    def flow(self, labels: frozenset[Label], sink: Sink, target: str, node: ast.AST) -> None:
+    def flow(self, labels: Labels, sink: Sink, target: str, node: ast.AST) -> None:
         if self.emitting and labels:
             self.out.flow(labels, sink, target, *self.span(node))
 
@@ -187,7 +187,7 @@ class _Reader:
                 if holder.name != "os.environ":
                     self.bind(
                         target.value,
-                        Value(labels=_join(holder.labels, value.labels), name=holder.name, parts=holder.parts),
+                        Value(labels=join(holder.labels, value.labels), name=holder.name, parts=holder.parts),
                     )
             return
         elif isinstance(target, ast.Starred):
@@ -210,7 +210,7 @@ class _Reader:
             )
             value = Value(
                 constant=constant,
-                labels=_join(before.labels, value.labels),
+                labels=join(before.labels, value.labels),
                 name=before.name,
                 folded=constant is not None,
             )
@@ -277,7 +277,7 @@ class _Reader:
                 value = self.read(node.value)
                 function = self.scope.rpartition("/")[2]
                 before = self.returns.get(function, UNKNOWN)
-                self.returns[function] = replace(value, labels=_join(before.labels, value.labels))
+                self.returns[function] = replace(value, labels=join(before.labels, value.labels))
         elif isinstance(node, ast.Expr):
             self.read(node.value)
         elif isinstance(node, ast.For | ast.AsyncFor):
@@ -313,7 +313,7 @@ class _Reader:
                     self.read(child)
 
     def _imported(self, module: str, node: ast.AST) -> None:
-        if module.split(".")[0] in _WALLET_MODULES:
+        if module.split(".", maxsplit=1)[0] in _WALLET_MODULES:
             self.can(Ability.WALLET, module, node)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
@@ -377,13 +377,13 @@ class _Reader:
         if isinstance(node, ast.IfExp):
             self.read(node.test)
             one, other = self.read(node.body), self.read(node.orelse)
-            return Value(constant=one.constant, labels=_join(one.labels, other.labels), name=one.name or other.name)
+            return Value(constant=one.constant, labels=join(one.labels, other.labels), name=one.name or other.name)
         if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
             return self._comprehension(node)
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             values = [self.read(element) for element in node.elts]
             return Value(
-                labels=_join(*(value.labels for value in values)),
+                labels=join(*(value.labels for value in values)),
                 parts=tuple(value.constant or "" for value in values[:512]),
                 name="list",
             )
@@ -391,11 +391,11 @@ class _Reader:
             keys = [self.read(key) for key in node.keys if key is not None]
             values = [self.read(value) for value in node.values]
             return Value(
-                labels=_join(*(value.labels for value in [*keys, *values])),
+                labels=join(*(value.labels for value in [*keys, *values])),
                 parts=tuple(value.constant for value in values[:64] if value.constant),
             )
         labels = [self.read(child).labels for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
-        return Value(labels=_join(*labels))
+        return Value(labels=join(*labels))
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Value:
         numbers: tuple[str, ...] = ()
@@ -446,10 +446,10 @@ class _Reader:
 
     def _attribute(self, node: ast.Attribute) -> Value:
         holder = self.read(node.value)
-        if isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"} or not holder.name:
+        if (isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}) or not holder.name:
             kept = self.names.get(f":.{node.attr}")
             if kept is not None:
-                return Value(kept.constant, _join(kept.labels, holder.labels), kept.name, kept.folded, kept.parts)
+                return Value(kept.constant, join(kept.labels, holder.labels), kept.name, kept.folded, kept.parts)
         name = f"{holder.name}.{node.attr}" if holder.name else ""
         if name == "os.environ":
             self.can(Ability.ENVIRONMENT, "*", node)
@@ -482,11 +482,11 @@ class _Reader:
             and holder.parts[int(index.constant)]
         ):
             return Value(constant=holder.parts[int(index.constant)], labels=holder.labels)
-        return Value(labels=_join(holder.labels, index.labels), name=holder.name if holder.name == "sys.argv" else "")
+        return Value(labels=join(holder.labels, index.labels), name=holder.name if holder.name == "sys.argv" else "")
 
     def _operation(self, node: ast.BinOp) -> Value:
         left, right = self.read(node.left), self.read(node.right)
-        labels = _join(left.labels, right.labels)
+        labels = join(left.labels, right.labels)
         constant = None
         if left.constant is not None and right.constant is not None:
             if isinstance(node.op, ast.Add) and len(left.constant) + len(right.constant) <= MAX_CONSTANT:
@@ -527,7 +527,7 @@ class _Reader:
             all_known &= value.constant is not None
             pieces.append(value.constant if value.constant is not None else "{}")
         joined = Value(
-            constant="".join(pieces)[:MAX_CONSTANT], labels=_join(*labels), folded=all_known and len(pieces) > 1
+            constant="".join(pieces)[:MAX_CONSTANT], labels=join(*labels), folded=all_known and len(pieces) > 1
         )
         self._folded(joined, node)
         return joined
@@ -557,7 +557,7 @@ class _Reader:
         name, holder = self._callee(node.func)
         arguments = [self.read(argument) for argument in node.args]
         keywords = {keyword.arg or "**": self.read(keyword.value) for keyword in node.keywords}
-        labels = _join(*(value.labels for value in arguments), *(value.labels for value in keywords.values()))
+        labels = join(*(value.labels for value in arguments), *(value.labels for value in keywords.values()))
         method = name.rpartition(".")[2]
         name = name.removeprefix("builtins.").removeprefix("__builtins__.")
 
@@ -567,7 +567,7 @@ class _Reader:
         if name in self.parameters:
             self._enter(name, arguments, keywords)
             result = self.returns.get(name, UNKNOWN)
-            return replace(result, labels=_join(result.labels, labels if not result.labels else _NO_LABELS))
+            return replace(result, labels=join(result.labels, labels if not result.labels else NO_LABELS))
         if method in self.parameters and (name.startswith(".") or "." not in name or holder.name in {"", "self"}):
             self._enter(
                 method, [UNKNOWN, *arguments] if self.parameters[method][:1] == ["self"] else arguments, keywords
@@ -581,7 +581,7 @@ class _Reader:
         if name in _EVAL_CALLS:
             return self._evaluate(name, first, node)
         if name in _LOADERS:
-            self.flow(_worth(labels, Source.REMOTE), Sink.EXECUTE, name, node)
+            self.flow(only(labels, Source.REMOTE), Sink.EXECUTE, name, node)
             return Value(labels=labels)
         if name in _SHELL_CALLS or name in _PROCESS_CALLS:
             return self._process(name, first, arguments, keywords, labels, node)
@@ -682,7 +682,7 @@ class _Reader:
                 else:
                     self.names[key] = Value(
                         before.constant if before.constant is not None else value.constant,
-                        _join(before.labels, value.labels),
+                        join(before.labels, value.labels),
                         before.name or value.name,
                     )
 
@@ -715,7 +715,7 @@ class _Reader:
             step = "decoded" if any(source is Source.DECODED for source, _ in code.labels) else "evaluated"
             self.embed(step, "python", _utf8(code.constant), node)
         self.flow(
-            _worth(code.labels, Source.REMOTE, Source.DECODED, Source.FILE, Source.ENVIRONMENT),
+            only(code.labels, Source.REMOTE, Source.DECODED, Source.FILE, Source.ENVIRONMENT),
             Sink.EXECUTE,
             name,
             node,
@@ -728,7 +728,7 @@ class _Reader:
         first: Value,
         arguments: list[Value],
         keywords: dict[str, Value],
-        labels: frozenset[Label],
+        labels: Labels,
         node: ast.Call,
     ) -> Value:
         command = keywords.get("args", first)
@@ -752,10 +752,10 @@ class _Reader:
         # In an argument list only the program itself is run; what follows it is data, but for an interpreter's script.
         listed = bool(words) and not in_shell
         if not listed or not words[0]:
-            self.flow(_worth(command.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, node)
+            self.flow(only(command.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, node)
         if any(word in {"curl", "wget", "nc", "ncat", "scp", "rsync"} for word in words[:1]):
             self.flow(
-                _worth(
+                only(
                     labels,
                     Source.SECRET_FILE,
                     Source.SECRET_VARIABLE,
@@ -770,15 +770,15 @@ class _Reader:
                 node,
             )
         for key in sorted(_programs(text or "", words) & self.written.keys()):
-            self.flow(_worth(self.written[key], Source.REMOTE, Source.DECODED), Sink.EXECUTE, f"{name} {key}", node)
-        return Value(labels=_join(_worth(labels, Source.SECRET_FILE), _command_labels(text or "")))
+            self.flow(only(self.written[key], Source.REMOTE, Source.DECODED), Sink.EXECUTE, f"{name} {key}", node)
+        return Value(labels=join(only(labels, Source.SECRET_FILE), _command_labels(text or "")))
 
     def _decode(self, name: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call) -> Value:
         first = arguments[0] if arguments else UNKNOWN
         encoding = (
             arguments[1].constant if len(arguments) > 1 else (keywords.get("encoding") or UNKNOWN).constant
         ) or ""
-        labels = _join(first.labels, frozenset({(Source.DECODED, name)}))
+        labels = join(first.labels, frozenset({(Source.DECODED, name)}))
         if first.constant is None:
             return Value(labels=labels)
         constant = _fold_decoder(name, first.constant, encoding)
@@ -807,13 +807,13 @@ class _Reader:
                         node.func.value,
                         Value(
                             name=holder.name,
-                            labels=_join(holder.labels, frozenset({(Source.REMOTE, target or "socket")})),
+                            labels=join(holder.labels, frozenset({(Source.REMOTE, target or "socket")})),
                         ),
                     )
         self.can(Ability.NETWORK, target or "?", node)
-        self.flow(_worth(url.labels, Source.DECODED), Sink.SEND, target, node)
+        self.flow(only(url.labels, Source.DECODED), Sink.SEND, target, node)
         headers = keywords.get("headers", UNKNOWN).labels | keywords.get("auth", UNKNOWN).labels
-        body = _join(
+        body = join(
             *(
                 value.labels
                 for key, value in keywords.items()
@@ -821,17 +821,9 @@ class _Reader:
             ),
             *(value.labels for value in arguments),
         )
-        wanted = (
-            Source.SECRET_FILE,
-            Source.SECRET_VARIABLE,
-            Source.ENVIRONMENT,
-            Source.FILE,
-            Source.FILES,
-            Source.HOST_DATA,
-            Source.PERSONAL,
-        )
-        self.flow(_worth(body, *wanted), Sink.SEND, target, node)
-        self.flow(_worth(headers, *wanted) - _worth(body, *wanted), Sink.SEND_HEADER, target, node)
+        wanted = SENDABLE
+        self.flow(only(body, *wanted), Sink.SEND, target, node)
+        self.flow(only(headers, *wanted) - only(body, *wanted), Sink.SEND_HEADER, target, node)
         if method in {"post", "put", "patch", "send", "sendall", "sendto", "sendmail", "send_message"} or any(
             key in keywords for key in ("data", "json", "files")
         ):
@@ -839,15 +831,15 @@ class _Reader:
         if name.endswith("urlretrieve") and len(arguments) > 1:
             self._remember(arguments[1], node.args[1], frozenset({(Source.REMOTE, target)}))
         if name == "urllib.request.Request":
-            return Value(constant=target, labels=_join(body, headers))
+            return Value(constant=target, labels=join(body, headers))
         kind = name if name in {"socket.create_connection", "websocket.create_connection"} else "response"
         return Value(labels=frozenset({(Source.REMOTE, target or "?")}), name=kind)
 
-    def _remember(self, path: Value, node: ast.expr, labels: frozenset[Label]) -> None:
+    def _remember(self, path: Value, node: ast.expr, labels: Labels) -> None:
         """Keep what was written where, so that running that file later is seen."""
         for key in (path.constant, f"name:{node.id}" if isinstance(node, ast.Name) else None):
             if key:
-                self.written[key] = _join(self.written.get(key, _NO_LABELS), labels)
+                self.written[key] = join(self.written.get(key, NO_LABELS), labels)
 
     def _path_text(self, holder: Value, first: Value, method: str) -> str:
         value = (
@@ -876,21 +868,21 @@ class _Reader:
         path_labels = holder.labels if method.startswith(("read_", "write_")) else first.labels
         if writing:
             self._written_to(path, node)
-            content = first.labels if method.startswith("write_") else _NO_LABELS
+            content = first.labels if method.startswith("write_") else NO_LABELS
             if path:
                 self._remember(Value(constant=path), node, content)
             if method.startswith("write_"):
                 self._steering(path, first, node)
-            return Value(name="file:write", constant=path or None, labels=_NO_LABELS)
+            return Value(name="file:write", constant=path or None, labels=NO_LABELS)
         secret = vocabulary.secret_file(path)
         if secret:
             self.can(Ability.SECRET_READ, secret, node)
             source = Source.FILE if secret.startswith(".env") else Source.SECRET_FILE
-            return Value(labels=_join(path_labels, frozenset({(source, secret)})), name="file:read")
+            return Value(labels=join(path_labels, frozenset({(source, secret)})), name="file:read")
         self.can(Ability.FILE_READ, path or "?", node)
-        kept = self.written.get(path, _NO_LABELS)
-        many = _worth(path_labels, Source.FILES, Source.SECRET_FILE)
-        return Value(labels=_join(many, kept, frozenset({(Source.FILE, path or "?")})), name="file:read")
+        kept = self.written.get(path, NO_LABELS)
+        many = only(path_labels, Source.FILES, Source.SECRET_FILE)
+        return Value(labels=join(many, kept, frozenset({(Source.FILE, path or "?")})), name="file:read")
 
     def _written_to(self, path: str, node: ast.AST) -> None:
         self.can(Ability.FILE_WRITE, path or "?", node)
@@ -917,11 +909,11 @@ class _Reader:
                 self._steering(holder.constant, content, node)
                 if vocabulary.autostart_place(holder.constant):
                     self.flow(
-                        _worth(content.labels, Source.REMOTE, Source.DECODED), Sink.AUTOSTART, holder.constant, node
+                        only(content.labels, Source.REMOTE, Source.DECODED), Sink.AUTOSTART, holder.constant, node
                     )
                 if vocabulary.agent_file(holder.constant):
                     self.flow(
-                        _worth(content.labels, Source.REMOTE, Source.DECODED), Sink.AGENT_FILE, holder.constant, node
+                        only(content.labels, Source.REMOTE, Source.DECODED), Sink.AGENT_FILE, holder.constant, node
                     )
             return UNKNOWN
         if method == "dump" and len(arguments) > 1 and arguments[1].name == "file:write" and arguments[1].constant:
@@ -934,7 +926,7 @@ class _Reader:
                 self.can(Ability.SECRET_READ, secret, node)
                 self._remember(target, node.args[1], frozenset({(Source.SECRET_FILE, secret)}))
             self._written_to(target.constant or "", node)
-        return Value(labels=_join(holder.labels, *(argument.labels for argument in arguments)))
+        return Value(labels=join(holder.labels, *(argument.labels for argument in arguments)))
 
     def _listing(self, first: Value, holder: Value, node: ast.Call) -> Value:
         path = first.constant or holder.constant or ""
@@ -943,7 +935,7 @@ class _Reader:
             return Value(labels=frozenset({(Source.SECRET_FILE, secret)}))
         broad = path.startswith(("~", "/home", "/Users", "/")) or "expanduser" in path or "Path.home" in holder.name
         return Value(
-            labels=_join(
+            labels=join(
                 first.labels,
                 holder.labels,
                 frozenset({(Source.FILES, path or "?")} if broad else {(Source.FILE, path or "?")}),
@@ -951,7 +943,7 @@ class _Reader:
         )
 
     def _pass(
-        self, name: str, method: str, holder: Value, arguments: list[Value], labels: frozenset[Label], node: ast.Call
+        self, name: str, method: str, holder: Value, arguments: list[Value], labels: Labels, node: ast.Call
     ) -> Value:
         first = arguments[0] if arguments else UNKNOWN
         if method in {"append", "extend", "update", "add", "insert", "setdefault"} and isinstance(
@@ -959,7 +951,7 @@ class _Reader:
         ):
             if labels:
                 self.bind(
-                    node.func.value, Value(labels=_join(holder.labels, labels), name=holder.name, parts=holder.parts)
+                    node.func.value, Value(labels=join(holder.labels, labels), name=holder.name, parts=holder.parts)
                 )
             return UNKNOWN
         if method == "join" and holder.constant is not None and first.parts:
@@ -1020,7 +1012,7 @@ class _Reader:
             )
             self._folded(value, node)
             return value
-        if method in {"decode", "encode", "strip", "lower", "rstrip", "lstrip", "format", "rstrip"}:
+        if method in {"decode", "encode", "strip", "lower", "rstrip", "lstrip", "format"}:
             if method == "decode" and first.constant in {"rot13", "rot_13", "hex", "base64"} and holder.constant:
                 return Value(
                     constant=_fold_decoder("codecs.decode", holder.constant, first.constant),
@@ -1029,7 +1021,7 @@ class _Reader:
                 )
             return Value(
                 constant=holder.constant,
-                labels=_join(holder.labels, labels),
+                labels=join(holder.labels, labels),
                 name=holder.name if holder.name != "file:write" else "",
                 folded=holder.folded,
             )
@@ -1040,10 +1032,10 @@ class _Reader:
         ):
             return Value(constant=first.constant, labels=first.labels, folded=first.folded)
         if holder.name in {"response", "file:read"} or method in _READ_RESPONSES:
-            return Value(labels=_join(holder.labels, labels), name=holder.name)
-        constructed = name if name.split(".")[0] in _TYPED_MODULES else ""
+            return Value(labels=join(holder.labels, labels), name=holder.name)
+        constructed = name if name.split(".", maxsplit=1)[0] in _TYPED_MODULES else ""
         return Value(
-            labels=_join(holder.labels if not holder.name.startswith(tuple(_TYPED_MODULES)) else _NO_LABELS, labels),
+            labels=join(holder.labels if not holder.name.startswith(tuple(_TYPED_MODULES)) else NO_LABELS, labels),
             name=constructed,
         )
 
@@ -1065,23 +1057,16 @@ _TYPED_MODULES = (
     "cloudscraper",
     "ssl",
 )
-_ASSUMED_MODULES = frozenset(
-    "os requests subprocess base64 socket urllib sys platform shutil json httpx glob pathlib Path zlib codecs binascii marshal".split()
+_ASSUMED_MODULES = name_set(
+    "os requests subprocess base64 socket urllib sys platform shutil json httpx glob pathlib Path zlib codecs binascii marshal"
 )
 """Names that a snippet without its imports means as these modules."""
-_POWERFUL_MODULES = frozenset("os subprocess socket ctypes pty marshal base64 builtins importlib codecs zlib shutil requests urllib".split())
-_BUILTINS = frozenset(
-    "exec eval compile open getattr __import__ globals locals vars print input str bytes bytearray dict list chr map reversed __builtins__ repr sorted type".split()
+_POWERFUL_MODULES = name_set(
+    "os subprocess socket ctypes pty marshal base64 builtins importlib codecs zlib shutil requests urllib"
 )
-
-
-def _join(*sets: frozenset[Label]) -> frozenset[Label]:
-    joined = frozenset().union(*sets) if sets else _NO_LABELS
-    return joined if len(joined) <= MAX_LABELS else frozenset(sorted(joined)[:MAX_LABELS])
-
-
-def _worth(labels: frozenset[Label], *sources: Source) -> frozenset[Label]:
-    return frozenset(label for label in labels if label[0] in sources)
+_BUILTINS = name_set(
+    "exec eval compile open getattr __import__ globals locals vars print input str bytes bytearray dict list chr map reversed __builtins__ repr sorted type"
+)
 
 
 def _looks_like_url(text: str | None) -> bool:
@@ -1097,7 +1082,19 @@ def _programs(text: str, words: tuple[str, ...]) -> set[str]:
     """The files that a command runs: the program, and the script of an interpreter."""
     words = words or tuple(text.split())
     runs = set(words[:1])
-    if words and words[0].rpartition("/")[2].rstrip("0123456789.") in {"python", "bash", "sh", "zsh", "node", "perl", "ruby", "php", "sudo", "nohup", "chmod"}:
+    if words and words[0].rpartition("/")[2].rstrip("0123456789.") in {
+        "python",
+        "bash",
+        "sh",
+        "zsh",
+        "node",
+        "perl",
+        "ruby",
+        "php",
+        "sudo",
+        "nohup",
+        "chmod",
+    }:
         runs |= {word for word in words[1:] if not word.startswith("-")}
     return runs
 
@@ -1114,7 +1111,7 @@ def _outside_package(path: str) -> bool:
     return path.startswith(("~", "/", "$HOME")) or "/." in path or path.startswith(".")
 
 
-def _command_labels(text: str) -> frozenset[Label]:
+def _command_labels(text: str) -> Labels:
     """What the output of a command carries."""
     secret = vocabulary.secret_file(text)
     if secret and not secret.startswith(".env"):
@@ -1126,7 +1123,7 @@ def _command_labels(text: str) -> frozenset[Label]:
         return frozenset({(Source.HOST_DATA, words[0])})
     if words[:1] in (["security"], ["pbpaste"], ["osascript"]):
         return frozenset({(Source.PERSONAL, words[0])})
-    return _NO_LABELS
+    return NO_LABELS
 
 
 def _parse(source: str) -> tuple[ast.Module, str]:

@@ -45,7 +45,7 @@ def assess(facts: Sequence[Mapping[str, Any]], rules: RuleBook, complete: bool) 
             errors.append(entry)
         elif rule.severity in {Severity.MEDIUM, Severity.LOW}:
             warnings.append(entry)
-    contributions = [
+    contributions: list[dict[str, Any]] = [
         {"ruleId": rule_id, "weight": rules[rule_id].weight, "count": min(len(paths), REPEATS)}
         for rule_id, paths in sorted(files.items())
         if rules[rule_id].weight

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ _ONE_LINE = bytes.maketrans(b"\n\r\t", b"   ")
 _GAP = re2.compile(r"(?:\.|\[\^\\n\])\{\d+,\d+\}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _part(text: str) -> Any:
     return re2.compile(text)
 

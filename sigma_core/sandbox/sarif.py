@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from sigma_core.canonical import sha256_of
 from sigma_core.sandbox.facts import FactKind, FactsDocument
@@ -112,6 +113,4 @@ def _result(
 
 
 def _uri(path: str) -> str:
-    from urllib.parse import quote
-
     return quote(path, safe="/")

@@ -66,7 +66,7 @@ def _github_checksum(token: str) -> bool:
 
 def _live(form: str, value: str) -> bool:
     if form == "pem":
-        body = "".join(value.split("-----")[-1].split())
+        body = "".join(value.rsplit("-----", maxsplit=1)[-1].split())
         return len(body) >= 100 and not _PLACEHOLDER.search(body[:60])
     if _PLACEHOLDER.search(value):
         return False

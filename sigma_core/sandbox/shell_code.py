@@ -15,24 +15,24 @@ import tree_sitter_bash
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.encodings import bounded_decompress, decode_base64, readable
-from sigma_core.sandbox.observations import Ability, Label, Observations, Sink, Source
+from sigma_core.sandbox.observations import NO_LABELS, SENDABLE, Ability, Labels, Observations, Sink, Source, join, only
+from sigma_core.sandbox.vocabulary import name_set
 
 MAX_DEPTH = 60
 MAX_TEXT = 65_536
 MAX_LINE = 8_192
-_NONE: frozenset[Label] = frozenset()
 
-_INTERPRETERS = frozenset(
-    "sh bash zsh ksh dash ash fish python python2 python3 node deno bun perl ruby php osascript pwsh powershell lua tclsh iex".split()
+_INTERPRETERS = name_set(
+    "sh bash zsh ksh dash ash fish python python2 python3 node deno bun perl ruby php osascript pwsh powershell lua tclsh iex"
 )
-_FETCHERS = frozenset(
-    "curl wget aria2c http https xh fetch lwp-request iwr irm invoke-webrequest invoke-restmethod lynx".split()
+_FETCHERS = name_set(
+    "curl wget aria2c http https xh fetch lwp-request iwr irm invoke-webrequest invoke-restmethod lynx"
 )
-_READERS = frozenset(
-    "cat head tail less more tac nl strings sed awk grep egrep rg cut sort uniq xxd od base64 openssl jq tee bat dd gzip".split()
+_READERS = name_set(
+    "cat head tail less more tac nl strings sed awk grep egrep rg cut sort uniq xxd od base64 openssl jq tee bat dd gzip"
 )
-_WRAPPERS = frozenset(
-    "sudo doas nohup env exec time command builtin nice setsid stdbuf timeout then do xargs busybox caffeinate".split()
+_WRAPPERS = name_set(
+    "sudo doas nohup env exec time command builtin nice setsid stdbuf timeout then do xargs busybox caffeinate"
 )
 _HOST_COMMANDS = frozenset({"hostname", "whoami", "id", "ifconfig", "ipconfig", "system_profiler", "systeminfo"})
 _SEND_DATA = ("-d", "--data", "--data-binary", "--data-raw", "--data-urlencode", "-F", "--form", "-T", "--upload-file", "--post-data", "--post-file", "--body-data", "--body-file", "--json", "-Body", "-InFile")  # fmt: skip
@@ -62,7 +62,7 @@ _FLAGGED = frozenset(
         "-ContentType",
     ]
 )
-_CODE_STREAM = frozenset("sh bash zsh ksh dash ash fish".split())
+_CODE_STREAM = name_set("sh bash zsh ksh dash ash fish")
 _DEVICE = re2.compile(r"/dev/(?:tcp|udp)/")
 _RC_WORD = re2.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _HOST_WORD = re2.compile(r"^(?:[\w-]+\.)+[a-z]{2,}(?:[:/]|$)|^\d+\.\d+\.\d+\.\d+(?:[:/]|$)")
@@ -78,7 +78,7 @@ class Word:
     """A resolved word: its text (unknown parts as they stand) and where its parts came from."""
 
     text: str
-    labels: frozenset[Label] = _NONE
+    labels: Labels = NO_LABELS
     built: bool = False
 
 
@@ -86,7 +86,7 @@ class Word:
 class Stream:
     """What a command writes to its output."""
 
-    labels: frozenset[Label] = _NONE
+    labels: Labels = NO_LABELS
     text: str | None = None
 
 
@@ -95,7 +95,7 @@ class _Script:
     out: Observations
     offsets: list[int] | None
     variables: dict[str, Word] = field(default_factory=dict)
-    written: dict[str, frozenset[Label]] = field(default_factory=dict)
+    written: dict[str, Labels] = field(default_factory=dict)
     depth: int = 0
 
     # -- places -------------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class _Script:
     def can(self, ability: Ability, subject: str, node: tree_sitter.Node) -> None:
         self.out.can(ability, subject, *self.span(node))
 
-    def flow(self, labels: frozenset[Label], sink: Sink, target: str, node: tree_sitter.Node) -> None:
+    def flow(self, labels: Labels, sink: Sink, target: str, node: tree_sitter.Node) -> None:
         self.out.flow(labels, sink, target, *self.span(node))
 
     def hit(self, rule_id: str, subject: str, node: tree_sitter.Node) -> None:
@@ -143,7 +143,7 @@ class _Script:
                 and all(child.type in {"raw_string", "string", "word"} for child in node.children)
                 and _splits_a_word(node)
             )
-            return Word(joined, _join(*(part.labels for part in parts)), built)
+            return Word(joined, join(*(part.labels for part in parts)), built)
         if kind in {"simple_expansion", "expansion"}:
             return self._expansion(node, text)
         if kind in {"command_substitution", "process_substitution"}:
@@ -188,7 +188,7 @@ class _Script:
                 if child.is_named:
                     out = self.statement(child, stdin)
                     if out.labels or out.text is not None:
-                        result = Stream(_join(result.labels, out.labels), out.text)
+                        result = Stream(join(result.labels, out.labels), out.text)
         finally:
             self.depth -= 1
         return result
@@ -226,7 +226,7 @@ class _Script:
             if variable is not None and values:
                 self.variables[_text(variable)] = Word(
                     values[0].text if len(values) == 1 else "$" + _text(variable),
-                    _join(*(_path_labels(value) for value in values), *(value.labels for value in values)),
+                    join(*(_path_labels(value) for value in values), *(value.labels for value in values)),
                 )
         return self.statements(node, stdin)
 
@@ -241,9 +241,9 @@ class _Script:
         word = self.word(value)
         before = self.variables.get(key)
         if b"+=" in (node.text or b"")[: len(key) + 3] and before is not None:
-            word = Word((before.text + word.text)[:MAX_TEXT], _join(before.labels, word.labels), True)
+            word = Word((before.text + word.text)[:MAX_TEXT], join(before.labels, word.labels), True)
         self.variables[key] = Word(word.text, word.labels, built=word.built)
-        if key == "LD_PRELOAD" or key == "PROMPT_COMMAND":
+        if key in {"LD_PRELOAD", "PROMPT_COMMAND"}:
             self.can(Ability.PERSISTENCE, key, node)
 
     def _redirected(self, node: tree_sitter.Node, stdin: Stream | None) -> Stream:
@@ -258,7 +258,7 @@ class _Script:
                 # `cat <<EOF | sh`: the grammar hangs the rest of the pipeline below the redirect.
                 tail = [part for part in child.children if part.type in {"pipeline", "command"}]
                 if here is not None and tail:
-                    rest = Stream(_NONE, _text(here))
+                    rest = Stream(NO_LABELS, _text(here))
                     for part in tail:
                         rest = self.statement(part, rest)
             elif child.type == "file_redirect":
@@ -273,19 +273,19 @@ class _Script:
             if operator.startswith("<") and redirect.named_children:
                 word = self.word(redirect.named_children[-1])
                 stream = Stream(
-                    _join(stream.labels, word.labels, _path_labels(word)), stream.text if word.text == "$()" else None
+                    join(stream.labels, word.labels, _path_labels(word)), stream.text if word.text == "$()" else None
                 )
         out = self.statement(body, stream) if body is not None else stream
         for redirect in redirects:
             target = redirect.named_children[-1] if redirect.named_children else None
             operator = next((_text(part) for part in redirect.children if _text(part)[:1] in "<>&"), "")
-            if target is None or not operator.startswith((">", "&>")):
+            if target is None or not (_is_output(redirect) or _DEVICE.search(_text(target))):
                 continue
             path = self.word(target)
             if _DEVICE.search(path.text):
                 self.hit("SIGMA-THREAT-004", path.text, node)
                 self.can(Ability.NETWORK, path.text, node)
-                self.flow(_worth_sending(out.labels), Sink.SEND, path.text, node)
+                self.flow(_sendable(out.labels), Sink.SEND, path.text, node)
             elif path.text not in {"/dev/null", "1", "2", "/dev/stderr", "/dev/stdout"}:
                 self.write(path.text, out, node)
         return Stream() if any(True for _ in redirects if _is_output(_)) else out
@@ -293,10 +293,10 @@ class _Script:
     def write(self, path: str, content: Stream, node: tree_sitter.Node) -> None:
         """A file at ``path`` gets ``content``."""
         self.can(Ability.FILE_WRITE, path, node)
-        self.written[path] = _join(
-            self.written.get(path, _NONE),
+        self.written[path] = join(
+            self.written.get(path, NO_LABELS),
             content.labels,
-            frozenset({(Source.FILE, "script text")}) if content.text and _looks_like_code(content.text) else _NONE,
+            frozenset({(Source.FILE, "script text")}) if content.text and _looks_like_code(content.text) else NO_LABELS,
         )
         agent = vocabulary.agent_file(path)
         if agent:
@@ -315,7 +315,13 @@ class _Script:
         place = vocabulary.autostart_place(path)
         if place:
             self.can(Ability.PERSISTENCE, place, node)
-            rule = "SIGMA-THREAT-044" if vocabulary.acts_unasked(place) else "SIGMA-THREAT-016" if _only_path_line(content.text) else "SIGMA-THREAT-006"
+            rule = (
+                "SIGMA-THREAT-044"
+                if vocabulary.acts_unasked(place)
+                else "SIGMA-THREAT-016"
+                if _only_path_line(content.text)
+                else "SIGMA-THREAT-006"
+            )
             self.hit(rule, place, node)
         if content.text and len(content.text) > 20 and _looks_like_code(content.text):
             self.out.embed("written-file", "guess", content.text, *self.span(node))
@@ -360,7 +366,7 @@ class _Script:
     def _run(self, name: str, words: list[Word], stdin: Stream, node: tree_sitter.Node) -> Stream:
         arguments = words[1:]
         texts = [word.text for word in arguments]
-        labels = _join(*(word.labels for word in arguments))
+        labels = join(*(word.labels for word in arguments))
         if name in _INTERPRETERS or name in {"eval", "source", "."}:
             return self._interpret(name, arguments, stdin, node)
         if name in _FETCHERS:
@@ -372,7 +378,7 @@ class _Script:
             self.can(Ability.NETWORK, remote or name, node)
             if remote:
                 self.flow(
-                    _worth_sending(_join(stdin.labels, labels, *(_path_labels(word) for word in arguments))),
+                    _sendable(join(stdin.labels, labels, *(_path_labels(word) for word in arguments))),
                     Sink.SEND,
                     remote,
                     node,
@@ -380,7 +386,7 @@ class _Script:
             return Stream()
         if name in {"dig", "nslookup", "host", "ping"}:
             self.can(Ability.NETWORK, texts[-1] if texts else name, node)
-            self.flow(_worth_sending(_join(labels, stdin.labels)), Sink.NAME_LOOKUP, " ".join(texts)[:120], node)
+            self.flow(_sendable(join(labels, stdin.labels)), Sink.NAME_LOOKUP, " ".join(texts)[:120], node)
             return Stream(frozenset({(Source.REMOTE, "dns")}))
         if name in {"echo", "printf"}:
             text = " ".join(text for text in texts if text not in {"-e", "-n", "-en", "-ne"})
@@ -430,24 +436,24 @@ class _Script:
             None,
         )
         if name in {"eval"}:
-            self.flow(_only(_join(*(word.labels for word in arguments)), *dangerous), Sink.EXECUTE, name, node)
+            self.flow(only(join(*(word.labels for word in arguments)), *dangerous), Sink.EXECUTE, name, node)
             text = " ".join(flags)
             if text and "$()" not in text:
                 self.out.embed("evaluated", "shell", text, *self.span(node))
             return Stream()
         if code_at is not None:
             word = arguments[code_at]
-            self.flow(_only(word.labels, *dangerous), Sink.EXECUTE, name, node)
+            self.flow(only(word.labels, *dangerous), Sink.EXECUTE, name, node)
             if word.text and word.text != "$()":
                 self.out.embed("command", language, word.text, *self.span(node))
             # Data piped into inline code is input, not code.
             return Stream(
-                _only(stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT, Source.REMOTE) if stdin.labels else _NONE
+                only(stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT, Source.REMOTE) if stdin.labels else NO_LABELS
             )
         script = next((word for word in arguments if not word.text.startswith("-")), None)
         if script is not None and script.text != "-":
-            labels = _join(script.labels, self.written.get(script.text, _NONE))
-            self.flow(_only(labels, *dangerous), Sink.EXECUTE, f"{name} {script.text}", node)
+            labels = join(script.labels, self.written.get(script.text, NO_LABELS))
+            self.flow(only(labels, *dangerous), Sink.EXECUTE, f"{name} {script.text}", node)
             return Stream()
         if (
             script is None
@@ -455,15 +461,15 @@ class _Script:
             and any(flag in {"--version", "-V", "-v", "-m"} for flag in flags)
         ):
             return Stream()
-        self.flow(_only(stdin.labels, *dangerous), Sink.EXECUTE, name, node)
+        self.flow(only(stdin.labels, *dangerous), Sink.EXECUTE, name, node)
         if stdin.text:
             step = "decoded" if any(source is Source.DECODED for source, _ in stdin.labels) else "piped"
             self.out.embed(step, language, stdin.text, *self.span(node))
         return Stream()
 
     def _fetch(self, name: str, arguments: list[Word], stdin: Stream, node: tree_sitter.Node) -> Stream:
-        url, body, headers, output = "", _NONE, _NONE, ""
-        url_labels = _NONE
+        url, body, headers, output = "", NO_LABELS, NO_LABELS, ""
+        url_labels = NO_LABELS
         at = 0
         sends = False
         while at < len(arguments):
@@ -477,20 +483,22 @@ class _Script:
                 if flag not in _SEND_DATA:
                     value, at = Word(flag[2:], word.labels), at - 1
                 sends = True
-                body = _join(body, value.labels)
+                body = join(body, value.labels)
                 if "@" in value.text or flag in {"-T", "--upload-file", "--post-file", "--body-file", "-InFile"}:
                     path = value.text.rpartition("@")[2].split(";")[0]
-                    body = _join(
+                    body = join(
                         body,
                         stdin.labels
                         if path == "-"
-                        else _join(
-                            _path_labels(Word(path)), self.written.get(path, _NONE), frozenset({(Source.FILE, path)})
+                        else join(
+                            _path_labels(Word(path)),
+                            self.written.get(path, NO_LABELS),
+                            frozenset({(Source.FILE, path)}),
                         ),
                     )
                 at += 2
             elif flag in _HEADERS:
-                headers = _join(headers, value.labels)
+                headers = join(headers, value.labels)
                 at += 2
             elif flag in _OUTPUT and not (flag == "-O" and name == "curl"):
                 output = value.text
@@ -523,11 +531,16 @@ class _Script:
         if not url and stdin.text and vocabulary.urls_in(stdin.text):
             url = vocabulary.urls_in(stdin.text)[0][2]
         self.can(Ability.NETWORK, url or "?", node)
-        self.flow(_worth_sending(_join(body, url_labels)), Sink.SEND, url, node)
-        self.flow(_worth_sending(headers - body), Sink.SEND_HEADER, url, node)
+        self.flow(_sendable(join(body, url_labels)), Sink.SEND, url, node)
+        self.flow(_sendable(headers - body), Sink.SEND_HEADER, url, node)
         if sends:
             self.flow(frozenset({(Source.INPUT, name)}), Sink.SEND, url, node)
-        self.flow(_only(_join(url_labels, *(word.labels for word in arguments if word.text == url)), Source.DECODED), Sink.SEND, url, node)
+        self.flow(
+            only(join(url_labels, *(word.labels for word in arguments if word.text == url)), Source.DECODED),
+            Sink.SEND,
+            url,
+            node,
+        )
         labels = frozenset({(Source.REMOTE, url or "?")})
         if output and output not in {"-", "/dev/stdout", "/dev/null"}:
             self.write(output, Stream(labels), node)
@@ -561,7 +574,7 @@ class _Script:
         if shell_given and any(word in joined for word in ("sh", "cmd", "powershell", "python")):
             self.hit("SIGMA-THREAT-004", f"{name} {joined}"[:120], node)
         target = next((text for text in texts if not text.startswith("-")), "")
-        self.flow(_worth_sending(stdin.labels), Sink.SEND, target, node)
+        self.flow(_sendable(stdin.labels), Sink.SEND, target, node)
         return Stream(frozenset({(Source.REMOTE, target or "?")}))
 
     def _decode(self, name: str, texts: list[str], stdin: Stream, node: tree_sitter.Node) -> Stream | None:
@@ -587,9 +600,9 @@ class _Script:
             decoded = unpacked[1] if unpacked else None
         elif not (name == "openssl" and {"-d", "-base64"} & flags):
             return None
-        labels = _join(stdin.labels, frozenset({(Source.DECODED, name)}))
+        labels = join(stdin.labels, frozenset({(Source.DECODED, name)}))
         if name == "tr" or (name == "rev" and decoded is None):
-            labels = _join(stdin.labels, frozenset({(Source.DECODED, name)}) if decoded else _NONE)
+            labels = join(stdin.labels, frozenset({(Source.DECODED, name)}) if decoded else NO_LABELS)
         if decoded is None:
             return Stream(labels)
         text = readable(decoded)
@@ -602,12 +615,12 @@ class _Script:
         name: str,
         arguments: list[Word],
         texts: list[str],
-        labels: frozenset[Label],
+        labels: Labels,
         stdin: Stream,
         node: tree_sitter.Node,
     ) -> Stream:
-        reading = _join(
-            labels, *(_path_labels(word) for word in arguments), *(self.written.get(text, _NONE) for text in texts)
+        reading = join(
+            labels, *(_path_labels(word) for word in arguments), *(self.written.get(text, NO_LABELS) for text in texts)
         )
         if name == "crontab":
             self.can(Ability.PERSISTENCE, "crontab", node)
@@ -627,7 +640,7 @@ class _Script:
                 if name in {"cp", "mv", "ln", "ditto"} and texts
                 else next((text for text in texts if text.endswith((".tar", ".tgz", ".gz", ".zip", ".7z"))), "")
             )
-            content = Stream(_only(reading, Source.SECRET_FILE, Source.REMOTE, Source.FILES))
+            content = Stream(only(reading, Source.SECRET_FILE, Source.REMOTE, Source.FILES))
             if any(source is Source.SECRET_FILE for source, _ in content.labels):
                 self.can(
                     Ability.SECRET_READ,
@@ -650,8 +663,8 @@ class _Script:
             broad = any(text in {"/", "~", "/home", "/Users"} or text.startswith("~/") for text in texts[:1])
             secret = vocabulary.secret_file(" ".join(texts))
             if secret and not secret.startswith(".env"):
-                reading = _join(reading, frozenset({(Source.SECRET_FILE, secret)}))
-            return Stream(_join(reading, frozenset({(Source.FILES, texts[0])}) if broad else _NONE))
+                reading = join(reading, frozenset({(Source.SECRET_FILE, secret)}))
+            return Stream(join(reading, frozenset({(Source.FILES, texts[0])}) if broad else NO_LABELS))
         elif name in {"git"} and texts[:2] == ["config", "--global"]:
             self.can(Ability.FILE_WRITE, "~/.gitconfig", node)
         elif name in {
@@ -671,28 +684,28 @@ class _Script:
         }:
             self.can(Ability.PROCESS, name, node)
         else:
-            command = arguments and self.written.get(_base(name)) or self.written.get(name)
-            ran = self.written.get(texts and name or name) or command
+            command = (arguments and self.written.get(_base(name))) or self.written.get(name)
+            ran = self.written.get((texts and name) or name) or command
             path_run = node.child_by_field_name("name")
             full = self.word(path_run).text if path_run is not None else name
             ran = self.written.get(full) or ran
             if ran:
-                self.flow(_only(ran, Source.REMOTE, Source.DECODED), Sink.EXECUTE, full, node)
+                self.flow(only(ran, Source.REMOTE, Source.DECODED), Sink.EXECUTE, full, node)
             self.can(Ability.PROCESS, name, node)
         if name in _READERS:
-            secret = [label for label in sorted(reading) if label[0] is Source.SECRET_FILE]
-            if secret:
-                self.can(Ability.SECRET_READ, secret[0][1], node)
+            secrets = [label for label in sorted(reading) if label[0] is Source.SECRET_FILE]
+            if secrets:
+                self.can(Ability.SECRET_READ, secrets[0][1], node)
             files = (
                 frozenset({(Source.FILE, texts[-1])})
-                if texts and not texts[-1].startswith("-") and name == "cat" and not secret
-                else _NONE
+                if texts and not texts[-1].startswith("-") and name == "cat" and not secrets
+                else NO_LABELS
             )
             return Stream(
-                _join(stdin.labels, reading, files), stdin.text if name in {"tee", "cat"} and not texts else None
+                join(stdin.labels, reading, files), stdin.text if name in {"tee", "cat"} and not texts else None
             )
         return Stream(
-            _join(_only(stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT), _only(reading, Source.SECRET_FILE))
+            join(only(stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT), only(reading, Source.SECRET_FILE))
         )
 
 
@@ -700,37 +713,19 @@ def _text(node: tree_sitter.Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
 
 
-def _join(*sets: frozenset[Label]) -> frozenset[Label]:
-    joined = frozenset().union(*sets) if sets else _NONE
-    return joined if len(joined) <= 8 else frozenset(sorted(joined)[:8])
+def _sendable(labels: Labels) -> Labels:
+    return only(labels, *SENDABLE)
 
 
-def _only(labels: frozenset[Label], *sources: Source) -> frozenset[Label]:
-    return frozenset(label for label in labels if label[0] in sources)
-
-
-def _worth_sending(labels: frozenset[Label]) -> frozenset[Label]:
-    return _only(
-        labels,
-        Source.SECRET_FILE,
-        Source.SECRET_VARIABLE,
-        Source.ENVIRONMENT,
-        Source.FILE,
-        Source.FILES,
-        Source.HOST_DATA,
-        Source.PERSONAL,
-    )
-
-
-def _path_labels(word: Word) -> frozenset[Label]:
+def _path_labels(word: Word) -> Labels:
     secret = vocabulary.secret_file(word.text)
     if not secret or secret.startswith("169.") or secret.startswith("metadata"):
-        return _NONE
+        return NO_LABELS
     return frozenset({(Source.FILE if secret.startswith(".env") else Source.SECRET_FILE, secret)})
 
 
-def _whole_environment(name: str, texts: list[str]) -> frozenset[Label]:
-    return _NONE if name in {"set", "export", "declare"} and texts else frozenset({(Source.ENVIRONMENT, name)})
+def _whole_environment(name: str, texts: list[str]) -> Labels:
+    return NO_LABELS if name in {"set", "export", "declare"} and texts else frozenset({(Source.ENVIRONMENT, name)})
 
 
 def _base(name: str) -> str:
@@ -738,7 +733,9 @@ def _base(name: str) -> str:
 
 
 def _is_output(node: tree_sitter.Node) -> bool:
-    return any(_text(child).startswith((">", "&>")) for child in node.children)
+    """Whether a redirect takes the standard output; ``2>`` takes only the messages."""
+    descriptor = next((_text(child) for child in node.children if child.type == "file_descriptor"), "1")
+    return descriptor == "1" and any(_text(child).startswith((">", "&>")) for child in node.children)
 
 
 def _splits_a_word(node: tree_sitter.Node) -> bool:

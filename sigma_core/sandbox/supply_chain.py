@@ -11,19 +11,19 @@ import re2
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.inspection import Finding, Reading
-from sigma_core.sandbox.vocabulary import HostClass
+from sigma_core.sandbox.vocabulary import HostClass, name_set
 
-_POPULAR = frozenset(
+_POPULAR = name_set(
     "requests numpy pandas flask django fastapi pydantic pytest setuptools urllib3 certifi boto3 botocore cryptography pyyaml jinja2 sqlalchemy openai anthropic langchain transformers torch tensorflow scikit-learn matplotlib "
     "pillow beautifulsoup4 selenium playwright httpx aiohttp click typer rich colorama websockets paramiko psycopg2 redis celery pymongo web3 python-dotenv lxml scrapy "
-    "react react-dom lodash express axios chalk commander typescript webpack eslint prettier vite next dotenv puppeteer cheerio ethers discord.js telegraf jsonwebtoken mongoose nodemon".split()
+    "react react-dom lodash express axios chalk commander typescript webpack eslint prettier vite next dotenv puppeteer cheerio ethers discord.js telegraf jsonwebtoken mongoose nodemon"
 )
 _POPULAR_SHAPES: dict[str, frozenset[str]] = {}
 for _name in sorted(_POPULAR):
     for _shape in {_name[:at] + _name[at + 1 :] for at in range(len(_name))} | {_name}:
         _POPULAR_SHAPES[_shape] = _POPULAR_SHAPES.get(_shape, frozenset()) | {_name}
-_HONEST_NEIGHBOURS = frozenset(
-    "request preact jinja flasks next.js nest vitest click-log clicks rich-click torchx redis-py reactive axio chalks redux".split()
+_HONEST_NEIGHBOURS = name_set(
+    "request preact jinja flasks next.js nest vitest click-log clicks rich-click torchx redis-py reactive axio chalks redux"
 )
 _HOOKS = ("preinstall", "install", "postinstall", "prepare", "prepublish", "preuninstall", "postuninstall")
 _RISKY_HOOK = re2.compile(

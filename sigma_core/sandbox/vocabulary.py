@@ -9,6 +9,11 @@ from functools import lru_cache
 import re2
 
 
+def name_set(names: str) -> frozenset[str]:
+    """The blank-separated ``names`` as a set: how the long tables of this package are written."""
+    return frozenset(names.split())
+
+
 class HostClass(StrEnum):
     """What is known about a host from its name alone."""
 
@@ -23,26 +28,26 @@ class HostClass(StrEnum):
 
 
 # Services whose point is to take or hand out anything anonymously: request bins, paste boards, tunnels, anonymous file drops, chat webhooks.
-_DROP = frozenset(
+_DROP = name_set(
     "webhook.site requestbin.com requestbin.net pipedream.net requestcatcher.com beeceptor.com hookbin.com oast.fun oast.pro oast.live oast.site oast.online oast.me "
     "interact.sh burpcollaborator.net dnslog.cn ceye.io canarytokens.com ngrok.io ngrok.app ngrok-free.app ngrok-free.dev ngrok.dev trycloudflare.com serveo.net localhost.run loca.lt "
     "localtunnel.me bore.pub pagekite.me pastebin.com paste.ee hastebin.com glot.io rentry.co rentry.org ghostbin.com dpaste.com dpaste.org controlc.com termbin.com ix.io sprunge.us 0x0.st "
     "transfer.sh file.io gofile.io anonfiles.com bashupload.com tmpfiles.org catbox.moe uguu.se temp.sh oshi.at ufile.io mega.nz mediafire.com free.beeceptor.com "
-    "typedwebhook.tools webhookrelay.com smee.io mockbin.org mockbin.io putsreq.com postb.in telegra.ph duckdns.org no-ip.org ddns.net hopto.org workers.dev.pw".split()
+    "typedwebhook.tools webhookrelay.com smee.io mockbin.org mockbin.io putsreq.com postb.in telegra.ph duckdns.org no-ip.org ddns.net hopto.org workers.dev.pw"
 )
 _DROP_PATHS = re2.compile(
     r"(?i)\b(?:discord(?:app)?\.com/api/(?:v\d+/)?webhooks/|hooks\.slack\.com/(?:services|workflows)/|api\.telegram\.org/bot|gist\.githubusercontent\.com/|gist\.github\.com/[\w-]+/[0-9a-f]{20})"
 )
 # Publishers whose "pipe this into a shell" is their documented way to install.
-_INSTALLERS = frozenset(
+_INSTALLERS = name_set(
     "sh.rustup.rs rustup.rs astral.sh bun.sh deno.land get.docker.com get.pnpm.io get.volta.sh fnm.vercel.app ollama.com ollama.ai get.sdkman.io get.helm.sh "
     "raw.githubusercontent.com/homebrew raw.githubusercontent.com/nvm-sh raw.githubusercontent.com/helm raw.githubusercontent.com/ohmyzsh raw.githubusercontent.com/pyenv raw.githubusercontent.com/rvm "
     "install.python-poetry.org pyenv.run bootstrap.pypa.io deb.nodesource.com rpm.nodesource.com tailscale.com sdk.cloud.google.com aka.ms cli.github.com cli.github.io claude.ai opencode.ai "
     "starship.rs foundry.paradigm.xyz get.k3s.io fly.io cursor.com install.determinate.systems nixos.org mise.run mise.jdx.dev get.jetpack.io zed.dev warp.dev openclaw.ai clawd.bot molt.bot "
-    "get.tuist.io dl.google.com cli.doppler.com getcomposer.org get.rvm.io just.systems git.io get.haskellup.org get-ghcup.haskell.org ghcup.haskell.org sh.brew.sh brew.sh apt.llvm.org dl.cloudsmith.io packagecloud.io cdn.jsdelivr.net install.duckdb.org get.sigstore.dev".split()
+    "get.tuist.io dl.google.com cli.doppler.com getcomposer.org get.rvm.io just.systems git.io get.haskellup.org get-ghcup.haskell.org ghcup.haskell.org sh.brew.sh brew.sh apt.llvm.org dl.cloudsmith.io packagecloud.io cdn.jsdelivr.net install.duckdb.org get.sigstore.dev"
 )
 # Hosts so common in honest work that naming them in code needs no mention in SKILL.md.
-_KNOWN = frozenset(
+_KNOWN = name_set(
     "github.com githubusercontent.com github.io gitlab.com bitbucket.org pypi.org pythonhosted.org npmjs.org npmjs.com yarnpkg.com crates.io rubygems.org golang.org go.dev docker.com docker.io "
     "googleapis.com google.com gstatic.com youtube.com microsoft.com microsoftonline.com azure.com windows.net office.com live.com apple.com icloud.com amazonaws.com amazon.com cloudflare.com openai.com anthropic.com "
     "huggingface.co hf.co mistral.ai groq.com openrouter.ai deepseek.com perplexity.ai cohere.ai cohere.com elevenlabs.io replicate.com together.ai x.ai telegram.org slack.com discord.com discordapp.com "
@@ -50,11 +55,11 @@ _KNOWN = frozenset(
     "wikipedia.org wikimedia.org w3.org schema.org ietf.org json-schema.org mozilla.org python.org nodejs.org npmjs.com jsdelivr.net unpkg.com cdnjs.com debian.org ubuntu.com archlinux.org "
     "apache.org opensource.org creativecommons.org spdx.org shields.io img.shields.io readthedocs.io stackoverflow.com docs.rs vercel.com netlify.com heroku.com supabase.co firebaseio.com "
     "coingecko.com binance.com coinbase.com etherscan.io infura.io alchemy.com solana.com openstreetmap.org open-meteo.com wttr.in ipify.org brave.com duckduckgo.com bing.com tavily.com exa.ai serpapi.com "
-    "clawhub.com clawhub.ai clawdhub.com openclaw.ai clawd.bot molt.bot agentskills.io modelcontextprotocol.io".split()
+    "clawhub.com clawhub.ai clawdhub.com openclaw.ai clawd.bot molt.bot agentskills.io modelcontextprotocol.io"
 )
-_RESERVED = frozenset("example.com example.org example.net".split())
-_RESERVED_LABELS = frozenset("example test invalid localhost".split())
-_SECOND_LEVEL = frozenset("co com org net gov edu ac github vercel netlify pages workers herokuapp".split())
+_RESERVED = name_set("example.com example.org example.net")
+_RESERVED_LABELS = name_set("example test invalid localhost")
+_SECOND_LEVEL = name_set("co com org net gov edu ac github vercel netlify pages workers herokuapp")
 
 _URL = re2.compile(
     r"(?i)\b(?:https?|wss?|ftps?|tcp|stratum\+tcp|smtps?)://(?:[^\s/@'\"<>`]{1,200}@)?(\[[0-9a-fA-F:.]{2,45}\]|[\w.*-]{1,253}|\$\{?\w+\}?[\w.-]*|\{[\w.]+\}[\w.-]*)(?::\d{1,5})?([/?#][^\s'\"<>`\\)\]}|*]*)?"
@@ -101,7 +106,7 @@ def classify_host(host: str, path: str = "") -> HostClass:
         or host.startswith(("$", "{", "<"))
         or host in {"localhost", "0.0.0.0", "host.docker.internal"}
         or host.endswith((".local", ".internal", ".localhost", ".svc", ".lan"))
-    ):  # noqa: S104
+    ):
         return HostClass.LOCAL
     if host.endswith(".onion"):
         return HostClass.HIDDEN_SERVICE
@@ -168,13 +173,13 @@ def secret_file(text: str) -> str:
     match = _SECRET_FILE.search(text)
     if match is None:
         return ".env" if _DOTENV.search(text) else ""
-    return match.group().strip(" '\"")
+    return str(match.group()).strip(" '\"")
 
 
 def agent_file(text: str) -> str:
     """The part of ``text`` that names a file which steers an agent (rules, memory, settings, servers), or empty."""
     match = _AGENT_FILE.search(text)
-    return match.group() if match else ""
+    return str(match.group()) if match else ""
 
 
 def autostart_place(text: str) -> str:

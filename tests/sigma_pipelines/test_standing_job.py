@@ -10,7 +10,7 @@ from audit_world import World, checks_of
 from sigma_core.lifecycle.standing import unbooked_rounds
 from sigma_core.storage.protocol import AccuracyEntryRow, RoundRow, WeightEpochRow
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ UPSTREAM = {
     "submissions": ["round_outcome"],
     "certificates": ["certificate"],
     "accuracy_ledger": ["accuracy_ledger"],
-    "reputation_ledger": ["sigma_reputation"],
+    "reputation_ledger": ["accuracy_ledger"],
     "call_attempts": ["phase_one_verdicts", "phase_two_verdicts"],
 }
 

@@ -76,14 +76,12 @@ def _split_strings(text: str) -> str:
     """Every URL and path literal in Python put together from halves."""
     out = []
     for line in text.split("\n"):
-        for quote in ("'",):
-            pieces = line.split(quote)
-            for at in range(1, len(pieces), 2):
-                if len(pieces[at]) > 8 and "\\" not in pieces[at] and "{" not in pieces[at]:
-                    half = len(pieces[at]) // 2
-                    pieces[at] = f"{pieces[at][:half]}{quote} + {quote}{pieces[at][half:]}"
-            line = quote.join(pieces)
-        out.append(line)
+        pieces = line.split("'")
+        for at in range(1, len(pieces), 2):
+            if len(pieces[at]) > 8 and "\\" not in pieces[at] and "{" not in pieces[at]:
+                half = len(pieces[at]) // 2
+                pieces[at] = f"{pieces[at][:half]}' + '{pieces[at][half:]}"
+        out.append("'".join(pieces))
     return "\n".join(out)
 
 
