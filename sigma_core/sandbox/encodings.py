@@ -190,7 +190,10 @@ def rot13_text(text: str) -> str | None:
 
 def mirrored_lines(text: str) -> Iterator[tuple[int, int, str]]:
     """Lines that read backwards, as ``(start, end, forwards)``."""
+    end = -1
     for match in _MIRROR_SIGN.finditer(text):
+        if match.start() < end:
+            continue
         start = text.rfind("\n", 0, match.start()) + 1
         end = text.find("\n", match.end())
         end = len(text) if end < 0 else end

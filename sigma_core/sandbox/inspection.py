@@ -87,7 +87,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A capability or flow with its place. ``declared_here`` is true where the text is SKILL.md's own."""
+    """A capability or flow with its place. ``in_prose`` is true for a command or listing inside a document."""
 
     what: Capability | Flow
     location: Location

@@ -25,13 +25,15 @@ MAX_CONSTANT = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """``constant`` where the text is known, ``labels`` of where it came from, the dotted ``name`` it stands for."""
+    """``constant`` where the text is known, ``labels`` of where it came from, the dotted ``name`` it stands for; ``headers`` are
+    the labels that an options object carries in its request headers."""
 
     constant: str | None = None
     labels: Labels = NO_LABELS
     name: str = ""
     parts: tuple[str, ...] = ()
     folded: bool = False
+    headers: Labels = NO_LABELS
 
 
 UNKNOWN = Value()
@@ -195,9 +197,9 @@ class _Reader:
             if child.type == "pair":
                 key = _text(child.child_by_field_name("key")).strip("'\"")  # type: ignore[arg-type]
                 value = self.read(child.child_by_field_name("value"))
-                (
-                    headers if key.lower() in {"headers", "authorization", "auth", "x-api-key", "cookie"} else labels
-                ).append(value.labels)
+                in_header = key.lower() in {"headers", "authorization", "auth", "x-api-key", "cookie"}
+                (headers if in_header else labels).append(value.labels)
+                headers.append(value.headers)
                 if key == "method" and (value.constant or "").upper() in {"POST", "PUT", "PATCH"}:
                     name = "object:post"
                 if key.lower() in {"hostname", "host", "url", "uri", "baseurl"} and value.constant:
@@ -208,7 +210,7 @@ class _Reader:
             constant=url,
             labels=join(*labels),
             name=name,
-            parts=tuple(f"{source}\0{origin}" for source, origin in sorted(join(*headers))),
+            headers=join(*headers),
         )
 
     def _member_expression(self, node: tree_sitter.Node) -> Value:
@@ -649,12 +651,7 @@ class _Reader:
         target = first.constant or next(
             (origin for source, origin in sorted(holder.labels) if source is Source.REMOTE), ""
         )
-        headers = frozenset(
-            (Source(part.split("\0")[0]), part.split("\0")[1])
-            for value in arguments
-            for part in value.parts
-            if value.name.startswith("object") and "\0" in part
-        )
+        headers = join(*(value.headers for value in arguments))
         self.can(Ability.NETWORK, target or "?", node)
         self.flow(only(first.labels, Source.DECODED), Sink.SEND, target, node)
         self.flow(_sendable(labels), Sink.SEND, target, node)

@@ -239,4 +239,4 @@ def _inline(segments: list[Segment]) -> None:
                 )
             )
     segments += found
-    segments.sort(key=lambda segment: (segment.start, segment.end, segment.part))
+    segments.sort(key=lambda segment: (segment.start, -segment.end, segment.part))

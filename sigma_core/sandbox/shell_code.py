@@ -278,7 +278,6 @@ class _Script:
         out = self.statement(body, stream) if body is not None else stream
         for redirect in redirects:
             target = redirect.named_children[-1] if redirect.named_children else None
-            operator = next((_text(part) for part in redirect.children if _text(part)[:1] in "<>&"), "")
             if target is None or not (_is_output(redirect) or _DEVICE.search(_text(target))):
                 continue
             path = self.word(target)

@@ -43,7 +43,7 @@ def wilson(hits: int, total: int) -> str:
     centre = rate + z * z / (2 * total)
     spread = z * math.sqrt(rate * (1 - rate) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    return f"{rate:.3f} [{(centre - spread) / scale:.3f}, {(centre + spread) / scale:.3f}] ({hits}/{total})"
+    return f"{rate:.3f} [{max(0.0, (centre - spread) / scale):.3f}, {(centre + spread) / scale:.3f}] ({hits}/{total})"
 
 
 def read_packages(name: str) -> list[tuple[str, str, str, Package]]:

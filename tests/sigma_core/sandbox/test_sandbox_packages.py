@@ -7,6 +7,7 @@ import base64
 import pytest
 from disguises import DISGUISES
 from packages_of_ours import HONEST, MALICIOUS, Files, package_of
+from payloads import CARRIERS, hidden_packages
 
 from sigma_core.policy import load_policy
 from sigma_core.sandbox.derive import derive_facts
@@ -40,6 +41,16 @@ def test_disguised_attacks_still_block(name: str) -> None:
     missed = [attack for attack, files in disguised.items() if not _blocks(files)]
     assert disguised
     assert missed == []
+
+
+@pytest.mark.parametrize("name", hidden_packages())
+def test_payload_hidden_in_an_honest_package_blocks(name: str) -> None:
+    assert _blocks(hidden_packages()[name])
+
+
+@pytest.mark.parametrize("name", CARRIERS)
+def test_the_carriers_themselves_pass(name: str) -> None:
+    assert _blocks(CARRIERS[name]) == []
 
 
 @pytest.mark.parametrize("name", HONEST)
