@@ -100,7 +100,9 @@ def _batches(home: Path) -> None:
             floor: list[float] = []
             with _timed(floor):
                 baseline_job.execute_in_process(
-                    instance=instance, tags=batch_tags(empties[0], empties[-1]), run_config={"loggers": {}}
+                    instance=instance,
+                    tags=batch_tags(empties[0], empties[-1]),
+                    run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
                 )
             wall, cpu = figures
             after = _store_size(home)
