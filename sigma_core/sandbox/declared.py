@@ -9,8 +9,8 @@ from typing import Any
 import re2
 
 from sigma_core.sandbox import vocabulary
-from sigma_core.sandbox.inspection import Reading
 from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.readings import Reading
 from sigma_core.sandbox.vocabulary import name_set
 from sigma_core.submissions.package import Package
 

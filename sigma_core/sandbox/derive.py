@@ -12,10 +12,11 @@ from sigma_core.sandbox.budget import WorkMeter
 from sigma_core.sandbox.declared import DeclaredSurface, read_declared
 from sigma_core.sandbox.endpoints import endpoint_review, source_facts
 from sigma_core.sandbox.facts import SCHEMA, Fact, FactsDocument, Location, Severity
-from sigma_core.sandbox.inspection import FileInspector, Finding, Reading
+from sigma_core.sandbox.inspection import FileInspector
 from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.kinds import guess_text_kind
 from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.risk import assess
 from sigma_core.sandbox.rules import RuleBook, load_rules
 from sigma_core.sandbox.secrets import redact

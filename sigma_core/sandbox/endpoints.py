@@ -7,8 +7,8 @@ from typing import Any
 
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.facts import FactKind, Severity
-from sigma_core.sandbox.inspection import Reading
 from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.readings import Reading
 from sigma_core.sandbox.vocabulary import HostClass, classify_host
 from sigma_core.submissions.package import Package, ProductType
 

@@ -10,7 +10,6 @@ import io
 import json
 import textwrap
 import zipfile
-from dataclasses import dataclass, field
 
 import re2
 
@@ -21,12 +20,14 @@ from sigma_core.sandbox.facts import FactKind, Location, Severity
 from sigma_core.sandbox.javascript_code import read_javascript
 from sigma_core.sandbox.kinds import guess_text_kind, kind_by_magic, kind_by_name, kind_of_language, kind_of_text_file
 from sigma_core.sandbox.layers import FileKind, Layer
-from sigma_core.sandbox.markdown import CAUTION, Part, Segment, split_markdown
+from sigma_core.sandbox.markdown import Part, Segment, split_markdown
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Observations
 from sigma_core.sandbox.python_code import read_python
+from sigma_core.sandbox.readings import Finding, Reading, Seen
 from sigma_core.sandbox.rules import Possible, RuleBook
 from sigma_core.sandbox.secrets import find_secrets
 from sigma_core.sandbox.shell_code import read_shell
+from sigma_core.sandbox.use_or_mention import code_context, command_context, prose_context
 from sigma_core.sandbox.vocabulary import HostClass
 from sigma_core.submissions.package import PackageFile
 
@@ -55,62 +56,12 @@ _SPREADABLE = frozenset(
 )
 _WHITE = re2.compile(r"\n[ \t>]*(?:[-*+]\s|\d+[.)]\s|\||$)")
 _PLAIN_FENCES = frozenset({"text", "txt", "plain", "plaintext", "markdown", "md", "dockerfile", "makefile"})
-_LIST_ITEM = re2.compile(r"^[ \t>]*(?:[-*+]|\d+[.)])\s")
-_SENTENCE_END = re2.compile(r"[.!?。！？](?:\s|$)")
-_NEGATION = re2.compile(
-    r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|avoid\w*|refus\w+|reject\w*|blocks?|prevent\w*|detect\w*|flag\w*|looks? (?:like|for)|such as|e\.g\.|examples?|attempt\w*|attacks?|attackers?|malicious|suspicious|originally|removed|markers?|classif\w+|tells? the (?:model|agent)|asks? (?:it|the model) to|"
-    r"phishing|red flags?|beware|watch(?:ing)? for|says?|claims?|patterns?|phrases?|contain\w*|trying to|tries to|rather than|injections?|jailbreaks?|scan\w*|checks? for|treat|untrusted|threats?|protect\w*|against|hostile|payloads?)\b|❌|🚫|⚠"
-)
-_TURN = re2.compile(r"(?i)(?:\b(?:but|however|instead|otherwise|then|except|afterwards)\b|;| — )")
-_CODE_MENTION = re2.compile(
-    r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|^\s*(?:#|//|\*|\"\"\"))"
-)
 _SCRIPT_TAG = re2.compile(r"(?is)<script\b[^>]{0,300}>(.*?)</script>")
 _HTML_COMMENT = re2.compile(r"(?s)<!--(.*?)-->")
 _COMMAND_LINE = re2.compile(
     r"(?m)^[ \t]*(?:[-*+]\s+|\d+[.)]\s+)?`{0,2}(?:\$\s+|>\s+)?(\(?(?:sudo\s+)?(?:curl|wget|bash|sh|python3?|node|eval|nc|base64|echo|cat|chmod|printf|dig|tar|export|env|crontab|iex|powershell|rm)\s+\S[^\n`]*)"
 )
 _SPACED = str.maketrans("\n\r\t", "   ")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A rule's match: where, on what, shown or meant, and whether a decoding was needed to see it."""
-
-    rule_id: str
-    subject: str
-    location: Location
-    line_text: str
-    context: str
-    hidden: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A capability or flow with its place. ``in_prose`` is true for a command or listing inside a document."""
-
-    what: Capability | Flow
-    location: Location
-    line_text: str
-    context: str
-    hidden: bool
-    in_prose: bool
-
-
-@dataclass
-class Reading:
-    """Everything that one file gave."""
-
-    path: str
-    kind: FileKind = FileKind.EMPTY
-    findings: list[Finding] = field(default_factory=list)
-    seen: list[Seen] = field(default_factory=list)
-    urls: list[tuple[str, str, Location, bool]] = field(default_factory=list)
-    text: str = ""
-    layers: int = 0
-    partial: str = ""
-    incidents: list[tuple[str, str]] = field(default_factory=list)
-    fragments: list[tuple[str, Location]] = field(default_factory=list)
 
 
 class FileInspector:
@@ -470,7 +421,7 @@ class FileInspector:
                             FileKind.SHELL,
                             match.group(1),
                             segment.start + match.start(1),
-                            self._line_context(layer, segment.start + match.start(1), segment.cautionary),
+                            command_context(layer, segment.start + match.start(1), segment.cautionary),
                             in_prose=True,
                         )
                     if guess_text_kind(segment.text) is FileKind.PYTHON and not segment.cautionary:
@@ -536,7 +487,7 @@ class FileInspector:
             joined[at] = "\n"
         flat = "".join(joined)
         for rule, start, end in self._possible(layer).matches(surface, flat):
-            context = "use" if layer.hidden else self._prose_context(flat, start, end, cautionary and not directed)
+            context = "use" if layer.hidden else prose_context(flat, start, end, cautionary and not directed)
             self._report(rule.id, flat[start:end][:120], layer, offset + start, offset + end, context)
         if len(breaks) > 1 and surface == "prose":
             self._joined_prose(layer, offset, text, cautionary)
@@ -546,55 +497,15 @@ class FileInspector:
         whole = text.translate(_SPACED)
         for rule, start, end in self._possible(layer).matches("prose", whole):
             if rule.id in _SPREADABLE and "\n" in text[start:end]:
-                context = "use" if layer.hidden else self._prose_context(whole, start, end, cautionary)
+                context = "use" if layer.hidden else prose_context(whole, start, end, cautionary)
                 self._report(rule.id, whole[start:end][:120], layer, offset + start, offset + end, context)
-
-    @staticmethod
-    def _prose_context(text: str, start: int, end: int, cautionary: bool) -> str:
-        if cautionary:
-            return "mention"
-        head = text[max(0, start - 160) : start]
-        sentence = _last_sentence(head)
-        if _NEGATION.search(sentence):
-            return "mention"
-        line_head = text[text.rfind("\n", 0, start) + 1 : start][-400:]
-        # In YAML and JSON every value stands in quotes; in prose they set what is quoted apart.
-        in_data = ":" in line_head[: line_head.find('"')] if '"' in line_head else False
-        if (not in_data and line_head.count('"') % 2 == 1) or line_head.count("“") > line_head.count("”"):
-            return "mention"
-        if _LIST_ITEM.search(line_head):
-            lead = next(
-                (
-                    line
-                    for line in reversed(text[max(0, start - 1_500) : start].split("\n")[:-1])
-                    if line.strip() and not _LIST_ITEM.search(line)
-                ),
-                "",
-            )
-            if CAUTION.search(lead[-240:]):
-                return "mention"
-        opening = head.rstrip(" ")[-1:]
-        if opening and opening in "\"'“‘`«" and not head.endswith(" "):
-            return "mention"
-        line_end = text[end : end + 60].split("\n", 1)[0]
-        return (
-            "mention"
-            if CAUTION.search(line_end) and ("|" in line_end or "→" in line_end or "->" in line_end)
-            else "use"
-        )
-
-    @staticmethod
-    def _line_context(layer: Layer, offset: int, cautionary: bool) -> str:
-        return "mention" if cautionary or CAUTION.search(layer.before(offset)) else "use"
 
     def _patterns(self, surface: str, layer: Layer, offset: int, text: str, cautionary: bool) -> None:
         self.meter.spend(len(text))
         for rule, start, end in self._possible(layer).matches(surface, text):
             line_start = max(text.rfind("\n", 0, start) + 1, start - 300)
-            mention = not layer.hidden and (cautionary or bool(_CODE_MENTION.search(text[line_start:start])))
-            self._report(
-                rule.id, text[start:end][:120], layer, offset + start, offset + end, "mention" if mention else "use"
-            )
+            context = "use" if layer.hidden else code_context(text[line_start:start], cautionary)
+            self._report(rule.id, text[start:end][:120], layer, offset + start, offset + end, context)
 
     def _script(
         self, layer: Layer, kind: FileKind, text: str, offset: int, context: str, *, in_prose: bool = False
@@ -638,7 +549,7 @@ class FileInspector:
                             layer,
                             start,
                             end,
-                            self._prose_context(flat, hit_start, hit_end, False),
+                            prose_context(flat, hit_start, hit_end, False),
                         )
                 continue
             if embedded.text == layer.text or context == "mention":
@@ -725,13 +636,3 @@ class FileInspector:
 
     def _find(self, rule_id: str, subject: str, at: Location, line: str) -> None:
         self.reading.findings.append(Finding(rule_id, subject, at, line, "use", False))
-
-
-def _last_sentence(head: str) -> str:
-    """What stands before the match in its own sentence."""
-    head = head.rsplit("\n", 1)[-1]
-    ends = [match.end() for match in _SENTENCE_END.finditer(head)]
-    sentence = head[ends[-1] :] if ends else head
-    # "Never do this, but always do that": what stands before the turn does not govern what follows it.
-    turns = [match.end() for match in _TURN.finditer(sentence)]
-    return sentence[turns[-1] :] if turns else sentence

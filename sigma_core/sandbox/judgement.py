@@ -12,10 +12,10 @@ import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.declared import DeclaredSurface
-from sigma_core.sandbox.inspection import Finding, Reading, Seen
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import CAUTION
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
+from sigma_core.sandbox.readings import Finding, Reading, Seen
 from sigma_core.sandbox.vocabulary import HostClass, name_set
 
 _OWN_SERVICE: tuple[tuple[str, tuple[str, ...]], ...] = (

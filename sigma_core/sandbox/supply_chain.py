@@ -10,7 +10,7 @@ import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.facts import Location
-from sigma_core.sandbox.inspection import Finding, Reading
+from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.vocabulary import HostClass, name_set
 
 _POPULAR = name_set(

@@ -1,0 +1,49 @@
+"""What the reading of one file gave, as plain data: findings of rules, and capabilities and flows with their place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sigma_core.sandbox.facts import Location
+from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.observations import Capability, Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule's match: where, on what, shown or meant, and whether a decoding was needed to see it."""
+
+    rule_id: str
+    subject: str
+    location: Location
+    line_text: str
+    context: str
+    hidden: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A capability or flow with its place. ``in_prose`` is true for a command or listing inside a document."""
+
+    what: Capability | Flow
+    location: Location
+    line_text: str
+    context: str
+    hidden: bool
+    in_prose: bool
+
+
+@dataclass
+class Reading:
+    """Everything that one file gave."""
+
+    path: str
+    kind: FileKind = FileKind.EMPTY
+    findings: list[Finding] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    urls: list[tuple[str, str, Location, bool]] = field(default_factory=list)
+    text: str = ""
+    layers: int = 0
+    partial: str = ""
+    incidents: list[tuple[str, str]] = field(default_factory=list)
+    fragments: list[tuple[str, Location]] = field(default_factory=list)

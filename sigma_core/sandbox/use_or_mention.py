@@ -1,0 +1,70 @@
+"""Whether a matched text asks and does (``use``) or is quoted, warned of, tested for (``mention``), decided from what stands around it."""
+
+from __future__ import annotations
+
+import re2
+
+from sigma_core.sandbox.layers import Layer
+from sigma_core.sandbox.markdown import CAUTION
+
+_LIST_ITEM = re2.compile(r"^[ \t>]*(?:[-*+]|\d+[.)])\s")
+_SENTENCE_END = re2.compile(r"[.!?。！？](?:\s|$)")
+_NEGATION = re2.compile(
+    r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|avoid\w*|refus\w+|reject\w*|blocks?|prevent\w*|detect\w*|flag\w*|looks? (?:like|for)|such as|e\.g\.|examples?|attempt\w*|attacks?|attackers?|malicious|suspicious|originally|removed|markers?|classif\w+|tells? the (?:model|agent)|asks? (?:it|the model) to|"
+    r"phishing|red flags?|beware|watch(?:ing)? for|says?|claims?|patterns?|phrases?|contain\w*|trying to|tries to|rather than|injections?|jailbreaks?|scan\w*|checks? for|treat|untrusted|threats?|protect\w*|against|hostile|payloads?)\b|❌|🚫|⚠"
+)
+_TURN = re2.compile(r"(?i)(?:\b(?:but|however|instead|otherwise|then|except|afterwards)\b|;| — )")
+_CODE_MENTION = re2.compile(
+    r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|^\s*(?:#|//|\*|\"\"\"))"
+)
+
+
+def prose_context(text: str, start: int, end: int, cautionary: bool) -> str:
+    """``use`` or ``mention`` of the match ``start:end`` in prose. ``cautionary`` says that headings or the lead-in already announce a danger."""
+    if cautionary:
+        return "mention"
+    head = text[max(0, start - 160) : start]
+    sentence = _last_sentence(head)
+    if _NEGATION.search(sentence):
+        return "mention"
+    line_head = text[text.rfind("\n", 0, start) + 1 : start][-400:]
+    # In YAML and JSON every value stands in quotes; in prose they set what is quoted apart.
+    in_data = ":" in line_head[: line_head.find('"')] if '"' in line_head else False
+    if (not in_data and line_head.count('"') % 2 == 1) or line_head.count("“") > line_head.count("”"):
+        return "mention"
+    if _LIST_ITEM.search(line_head):
+        lead = next(
+            (
+                line
+                for line in reversed(text[max(0, start - 1_500) : start].split("\n")[:-1])
+                if line.strip() and not _LIST_ITEM.search(line)
+            ),
+            "",
+        )
+        if CAUTION.search(lead[-240:]):
+            return "mention"
+    opening = head.rstrip(" ")[-1:]
+    if opening and opening in "\"'“‘`«" and not head.endswith(" "):
+        return "mention"
+    line_end = text[end : end + 60].split("\n", 1)[0]
+    return "mention" if CAUTION.search(line_end) and ("|" in line_end or "→" in line_end or "->" in line_end) else "use"
+
+
+def command_context(layer: Layer, offset: int, cautionary: bool) -> str:
+    """``use`` or ``mention`` of a command line at ``offset`` of a document."""
+    return "mention" if cautionary or CAUTION.search(layer.before(offset)) else "use"
+
+
+def code_context(before: str, cautionary: bool) -> str:
+    """``use`` or ``mention`` of a match in code or configuration; ``before`` is what stands before it in its line."""
+    return "mention" if cautionary or _CODE_MENTION.search(before) else "use"
+
+
+def _last_sentence(head: str) -> str:
+    """What stands before the match in its own sentence."""
+    head = head.rsplit("\n", 1)[-1]
+    ends = [match.end() for match in _SENTENCE_END.finditer(head)]
+    sentence = head[ends[-1] :] if ends else head
+    # "Never do this, but always do that": what stands before the turn does not govern what follows it.
+    turns = [match.end() for match in _TURN.finditer(sentence)]
+    return sentence[turns[-1] :] if turns else sentence
