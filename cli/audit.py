@@ -1,21 +1,19 @@
-"""``sigma audit``, ``validate`` and ``submit``: a package from disk into the deployment, and one round of it run in this process."""
+"""``sigma audit`` and ``submit``: a package from disk into the deployment, and one round of it run in this process."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from cli.output import stderr
-from sigma_core import __version__
+from cli.validate import write_sarif
 from sigma_core.config import Settings
 from sigma_core.deployment import Deployment
 from sigma_core.errors import ExitCode, SigmaError, Unavailable
 from sigma_core.lifecycle.intake import Provenance, submit
 from sigma_core.lifecycle.opening import open_deployment
 from sigma_core.policy import load_policy
-from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.storage.files import write_whole
 from sigma_core.submissions.intake import read_package
 from sigma_core.submissions.package import Package, SourceType
@@ -49,44 +47,6 @@ def _provenance(package: Package, submitter: str, notes: str = "") -> Provenance
         submitter=submitter,
         dev_notes=notes,
     )
-
-
-def dry_run(settings: Settings, path: Path, *, sarif: Path | None) -> dict[str, Any]:
-    """Intake and sandbox alone; opens no database. Raises Refusal for a package that intake does not take."""
-    from sigma_core.sandbox.derive import derive_facts
-
-    policy = load_policy(settings.policy_file)
-    package = read_package(path, policy)
-    facts = derive_facts(package, policy)
-    if sarif is not None:
-        write_sarif(facts, package.source_name, sarif)
-    risk = facts.document["risk"]
-    if facts.blocking_signals:
-        decision = "block"
-    elif not facts.complete or risk["retainedErrors"] or risk["retainedWarnings"]:
-        decision = "warn"
-    else:
-        decision = "allow"
-    return {
-        "name": package.manifest.get("name") or package.source_name,
-        "decision": decision,
-        "securityLevel": facts.security_level.value,
-        "sandboxRiskLevel": facts.risk_level.value,
-        "coverageComplete": facts.complete,
-        "blockingSignals": facts.blocking_signals,
-        "findings": [fact for fact in facts.facts if fact["severity"] not in ("INFO", "LOW")],
-        "factsSha256": facts.sha256,
-        "treeHash": package.tree_hash,
-        "skillHash": package.skill_hash,
-    }
-
-
-def write_sarif(facts: FactsDocument, package_name: str, out: Path) -> None:
-    """The facts as SARIF 2.1.0 in ``out``."""
-    from sigma_core.sandbox.sarif import to_sarif
-
-    document = to_sarif(facts, package_name, __version__)
-    write_whole(out, json.dumps(document, indent=2, ensure_ascii=False).encode())
 
 
 def submit_package(settings: Settings, path: Path, notes: str) -> str:
@@ -189,7 +149,7 @@ def _report(deployment: Deployment, submission_id: str, *, out: Path | None, sar
     report = round_report(deployment, row.id)
     certificate = certificate_of(deployment, row.id)
     if certificate is not None:
-        bundle_path = out or deployment.settings.home / "certificates" / f"{certificate.id}.sigma.json"
+        bundle_path = out or deployment.settings.certificates / f"{certificate.id}.sigma.json"
         write_whole(bundle_path, deployment.blobs.get(certificate.bundle_sha256))
         report["bundlePath"] = str(bundle_path)
     else:

@@ -24,8 +24,13 @@ def print_json(document: Any) -> None:
 
 
 def printable(text: str) -> str:
-    """Text from a package, safe for a terminal: no control, no bidirectional and no invisible character, no markup."""
-    return escape("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text))
+    """`shown` text for `stdout` and `stderr`, which would read markup in it."""
+    return escape(shown(text))
+
+
+def shown(text: str) -> str:
+    """Text from a package, safe for a terminal: no control, no bidirectional and no invisible character."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def fail(error: SigmaError, *, as_json: bool) -> NoReturn:

@@ -79,22 +79,6 @@ def print_findings(findings: list[dict[str, Any]]) -> None:
         stdout.print(f"  … and {len(findings) - MAX_FINDINGS} more (--json or --sarif has all)")
 
 
-def print_dry_run(result: dict[str, Any]) -> None:
-    """Intake and facts alone."""
-    style = {"allow": "bold green", "warn": "bold yellow", "block": "bold red"}[result["decision"]]
-    stdout.print(f"[{style}]{result['decision']}[/]  {printable(str(result['name']))}")
-    stdout.print(
-        f"  risk {result['sandboxRiskLevel']}, security {result['securityLevel']}, "
-        f"coverage {'complete' if result['coverageComplete'] else 'INCOMPLETE'}"
-    )
-    for signal in result["blockingSignals"]:
-        stdout.print(
-            f"  [red]{signal['kind']}[/] {printable(signal['file'])}:{signal['line']}  {printable(signal['reason'])}"
-        )
-    print_findings(result["findings"])
-    stdout.print(f"\n[dim]A dry run: no panel has looked at it and nothing was recorded. {LIMITS}[/]")
-
-
 def print_status(result: dict[str, Any]) -> None:
     """A submission and its rounds."""
     stdout.print(f"[bold]{result['state']}[/]  {printable(result['name'])}  [dim]submitted {result['submittedAt']}[/]")
@@ -135,6 +119,7 @@ def print_verified(verified: dict[str, Any]) -> None:
         stdout.print(f"  [green]✓[/] {printable(check)}")
     stdout.print()
     print_payload(verified["payload"], verified["payloadHash"])
-    stdout.print(
-        f"\n[dim]Offline: suspension and revocation after issue show in the status list, not here. {LIMITS}[/]"
+    known = (
+        f"Status as of {verified['statusAsOf']}." if verified["statusAsOf"] else "Status after issue was not checked."
     )
+    stdout.print(f"\n[dim]{known} {LIMITS}[/]")

@@ -12,14 +12,19 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from dbt_like_sql.documents import ModelDocument, ModelError
 
-_FUNCTIONS = {"ref": 1, "source": 2, "config": 0}  # with their number of positional arguments
+_FUNCTIONS = {"ref": 1, "source": 2, "config": 0, "is_incremental": 0}  # with their number of positional arguments
+_NAMES = {*_FUNCTIONS, "this"}
 
 SourceName = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model. ``sql`` is what DuckDB runs; ``columns`` are name → description in order; ``layer`` is its folder."""
+    """One model. ``sql`` is what DuckDB runs; ``columns`` are name → description in order; ``layer`` is its folder.
+
+    An incremental model has a ``unique_key`` and ``incremental_sql``: the rows that replace those of their keys, or join them, where
+    the model was built before by the same SQL. It may read what was built as ``this``.
+    """
 
     name: str
     layer: str
@@ -29,6 +34,8 @@ class Model:
     columns: dict[str, str]
     refs: tuple[str, ...]
     sources: tuple[SourceName, ...]
+    unique_key: str | None = None
+    incremental_sql: str = ""
 
 
 def compile_model(
@@ -36,7 +43,7 @@ def compile_model(
 ) -> Model:
     """The model in ``file``, called ``path`` in errors, which may refer to ``models`` and ``sources``.
 
-    Raises ModelError, with the line, for Jinja that is wrong, anything but ref, source and config, and unknown names.
+    Raises ModelError, with the line, for Jinja that is wrong, anything but those functions, and unknown names.
     """
     environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 
@@ -45,17 +52,29 @@ def compile_model(
 
     refs: list[str] = []
     used: list[SourceName] = []
+    unique_key: str | None = None
     try:
         template = environment.parse(file.read_text(encoding="utf-8"))
-        undeclared = meta.find_undeclared_variables(template) - _FUNCTIONS.keys()
+        undeclared = meta.find_undeclared_variables(template) - _NAMES
         for name in template.find_all(nodes.Name):
             if name.name in undeclared:
                 raise refuse(name.lineno, f"{name.name!r} is not defined; there are {', '.join(_FUNCTIONS)}")
         for function, arguments, options, line in _calls(template):
             if len(arguments) != _FUNCTIONS[function] or not all(isinstance(argument, str) for argument in arguments):
                 raise refuse(line, f"{function}() takes {_FUNCTIONS[function]} literal names")
+            if function == "config" and options.get("materialized") == "incremental":
+                unique_key = options.pop("unique_key", None)
+                if unique_key not in {column.name for column in document.columns}:
+                    raise refuse(
+                        line, f"config() with unique_key {unique_key!r}: it is a described column of the model"
+                    )
+                options["materialized"] = "table"
             if options != ({"materialized": "table"} if function == "config" else {}):
-                raise refuse(line, f"{function}() with {options}: the only option is config(materialized='table')")
+                raise refuse(
+                    line,
+                    f"{function}() with {options}: the options are config(materialized='table') and "
+                    "config(materialized='incremental', unique_key='…')",
+                )
             if function == "ref":
                 if arguments[0] not in models:
                     raise refuse(line, f"ref('{arguments[0]}'): there is no such model")
@@ -64,11 +83,18 @@ def compile_model(
                 if (arguments[0], arguments[1]) not in sources:
                     raise refuse(line, f"source('{arguments[0]}', '{arguments[1]}') is described in no YAML file")
                 used.append((arguments[0], arguments[1]))
-        sql = environment.from_string(template).render(
-            ref=lambda name: f'"models"."{name}"',
-            source=lambda source, table: f'"{source}"."{table}"',
-            config=lambda **_: "",
+        sql, incremental_sql = (
+            environment.from_string(template).render(
+                ref=lambda name: f'"models"."{name}"',
+                source=lambda source, table: f'"{source}"."{table}"',
+                config=lambda **_: "",
+                is_incremental=lambda increment=increment: increment,
+                this=f'"built"."{document.name}"',
+            )
+            for increment in (False, True)
         )
+        if unique_key is None and incremental_sql != sql:
+            raise refuse(1, "is_incremental() is for config(materialized='incremental', unique_key='…')")
     except TemplateSyntaxError as error:
         raise refuse(error.lineno, f"not Jinja: {error.message}") from None
     except (TemplateError, OSError, UnicodeDecodeError) as error:
@@ -82,6 +108,8 @@ def compile_model(
         columns={column.name: column.description for column in document.columns},
         refs=tuple(dict.fromkeys(refs)),
         sources=tuple(dict.fromkeys(used)),
+        unique_key=unique_key,
+        incremental_sql=incremental_sql if unique_key else "",
     )
 
 

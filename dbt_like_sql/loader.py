@@ -1,14 +1,18 @@
-"""SQL models in dbt's dialect on DuckDB and Parquet: ``ref()``, ``source()``, ``config()``, and the four standard tests.
+"""SQL models in dbt's dialect on DuckDB and Parquet: ``ref()``, ``source()``, ``config()``, ``is_incremental()``, and the standard tests.
 
 A model is ``models/<layer>/<name>.sql`` and its entry in a YAML file. Its SQL does not depend on the lake, so Jinja runs once, when
 the project is loaded: ``ref('x')`` becomes ``"models"."x"`` and ``source('a', 'b')`` ``"a"."b"``. Building puts views over the
 lake's Parquet files under these names, in an in-memory DuckDB, and writes ``<lake>/models/<name>.parquet``, whole or not at all.
+
+An incremental model is built whole the first time, and again when its SQL is another than the one its file was built by (a hash
+in the file's metadata says so); else its new rows replace those of the same key. Its file is in the order of that key.
 """
 
 # ruff: noqa: S608 — every name in a query is from the project's own files and matches `documents.Name`; paths are quoted.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 import uuid
@@ -27,6 +31,7 @@ from sigma_core.errors import Unavailable
 
 __all__ = ["BuildResult", "Model", "ModelError", "ModelTest", "ModelTestResult", "Project"]
 
+_SQL_HASH = "sigma_sql_sha256"
 _ERROR_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 
 
@@ -116,7 +121,13 @@ class Project:
         try:
             if len(connection.extract_statements(model.sql)) != 1:
                 raise ModelError(f"{model.path}: model {model.name}: a model is one SELECT statement")
-            connection.execute(f"CREATE OR REPLACE VIEW {view} AS {model.sql}")
+            sql_hash = hashlib.sha256(model.sql.encode()).hexdigest()
+            increment = model.unique_key is not None and _built_by(connection, target) == sql_hash
+            if increment:
+                connection.execute('CREATE SCHEMA IF NOT EXISTS "built"')
+                this = f'"built"."{model.name}"'
+                connection.execute(f"CREATE OR REPLACE VIEW {this} AS FROM read_parquet({sql_text(target)})")
+            connection.execute(f"CREATE OR REPLACE VIEW {view} AS {model.incremental_sql if increment else model.sql}")
             columns = _columns(connection, view)
             if [name for name, _ in columns] != list(model.columns):
                 raise ModelError(
@@ -124,8 +135,17 @@ class Project:
                     f"described are {', '.join(model.columns)}"
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
+            rows = f"FROM {view}"
+            if increment:
+                connection.execute(f'CREATE OR REPLACE TEMP TABLE "new rows" AS FROM {view}')
+                rows = (
+                    f'FROM {this} WHERE "{model.unique_key}" NOT IN (SELECT "{model.unique_key}" FROM "new rows") '
+                    'UNION ALL BY NAME FROM "new rows"'
+                )
+            if model.unique_key is not None:
+                rows = f'SELECT * FROM ({rows}) ORDER BY "{model.unique_key}"'
             ((row_count,),) = connection.execute(
-                f"COPY (FROM {view}) TO {sql_text(written)} (FORMAT parquet)"
+                f"COPY ({rows}) TO {sql_text(written)} (FORMAT parquet, KV_METADATA {{{_SQL_HASH}: {sql_text(sql_hash)}}})"
             ).fetchall()
             written.replace(target)
         except (duckdb.IOException, OSError) as error:
@@ -138,6 +158,16 @@ class Project:
             if written.exists():
                 written.unlink()
         return BuildResult(model.name, row_count, columns, time.monotonic() - start)
+
+
+def _built_by(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
+    """The hash of the SQL that the model's file was built by; None where there is no such file."""
+    if not path.is_file():
+        return None
+    found = connection.execute(
+        f"SELECT decode(value) FROM parquet_kv_metadata({sql_text(path)}) WHERE decode(key) = '{_SQL_HASH}'"
+    ).fetchone()
+    return str(found[0]) if found else None
 
 
 def _tests(file: DocumentFile, models: dict[str, Model]) -> Iterator[ModelTest]:

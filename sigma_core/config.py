@@ -59,6 +59,10 @@ class Settings(BaseSettings):
         default=None, description="Content-addressed blobs: file:///… or s3://bucket/prefix. Default: a folder in home."
     )
     policy_file: AbsolutePath = Field(default=DEFAULT_POLICY_FILE, description="Deployment policy (TOML).")
+    suppressions: AbsolutePath | None = Field(
+        default=None,
+        description="Findings that this deployment accepts (TOML), for `sigma validate`; no round reads it.",
+    )
     signing_key_file: AbsolutePath | None = Field(
         default=None, description="Ed25519 key that signs certificates; made on first use (0600). Default: in home."
     )
@@ -77,6 +81,28 @@ class Settings(BaseSettings):
     )
     batch_size: int = Field(
         default=100, ge=1, le=500, description="Submissions that the intake sensor puts into one Dagster run at most."
+    )
+
+    # Names of our own and not the providers' usual ones: a key that lies in a shell for another purpose is never spent here.
+    openai_api_key: SecretStr | None = Field(default=None, description="Key for OpenAI, or what speaks its API.")
+    openai_base_url: str = Field(
+        default="https://api.openai.com/v1", description="Any OpenAI-compatible API; `/chat/completions` is appended."
+    )
+    anthropic_api_key: SecretStr | None = Field(default=None, description="Key for Anthropic.")
+    anthropic_base_url: str = Field(
+        default="https://api.anthropic.com/v1", description="Any Anthropic-compatible API; `/messages` is appended."
+    )
+    openrouter_api_key: SecretStr | None = Field(default=None, description="Key for OpenRouter.")
+    openrouter_base_url: str = Field(default="https://openrouter.ai/api/v1", description="OpenRouter's API.")
+    vllm_api_key: SecretStr | None = Field(default=None, description="Key for vLLM, where it asks for one.")
+    vllm_base_url: str | None = Field(
+        default=None, description="vLLM's OpenAI-compatible API, as in http://host:8000/v1."
+    )
+    ollama_base_url: str | None = Field(
+        default=None, description="Ollama's OpenAI-compatible API, as in http://127.0.0.1:11434/v1."
+    )
+    price_file: AbsolutePath | None = Field(
+        default=None, description="Prices of language models (TOML). Default: the table that comes with SIGMA."
     )
 
     @cached_property
@@ -106,6 +132,26 @@ class Settings(BaseSettings):
     def key_set(self) -> Path:
         """File of the published key set, beside the signing key."""
         return self.signing_key.with_name("trusted-keys.json")
+
+    @cached_property
+    def log_key(self) -> Path:
+        """File of the key that signs the log's checkpoints, beside the signing key."""
+        return self.signing_key.with_name("log.pem")
+
+    @cached_property
+    def transparency_log(self) -> Path:
+        """Folder of the transparency log's static files."""
+        return self.home / "transparency-log"
+
+    @cached_property
+    def status_lists(self) -> Path:
+        """Folder of the published status lists."""
+        return self.home / "status-lists"
+
+    @cached_property
+    def certificates(self) -> Path:
+        """Folder of the bundles that `sigma audit` writes."""
+        return self.home / "certificates"
 
     @cached_property
     def beacon_key(self) -> Path:

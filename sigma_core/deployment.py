@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from functools import cached_property
+from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from sigma_core.assembly.beacon import HashChainBeacon
+from sigma_core.certificates.issuer_keys import IssuerKeys
 from sigma_core.certificates.keyset import KeySet, TrustedKey
-from sigma_core.certificates.signing_key import SigningKey, load_or_create_signing_key
+from sigma_core.certificates.log.folder import LogFolder
+from sigma_core.certificates.signing_key import SigningKey
 from sigma_core.config import Settings
 from sigma_core.policy import Policy, load_policy
 from sigma_core.storage.beacon_secret import load_or_create_secret
 from sigma_core.storage.blobs import Blobs
 from sigma_core.storage.engine import open_engine, session_factory
-from sigma_core.storage.files import write_whole
+from sigma_core.timestamps import utc_now
 
 BEACON_ROUNDS = 65_536
 """Length of the deployment's own beacon chain."""
@@ -37,26 +41,49 @@ class Deployment:
         self.read_sessions: sessionmaker[Session] = session_factory(self.protocol, read_only=True)
         self.usage_sessions: sessionmaker[Session] = session_factory(self.usage)
         self.blobs = Blobs(settings.blobs)
+        self._to_close: list[Callable[[], None]] = []
 
-    @cached_property
+    @property
     def signing_key(self) -> SigningKey:
-        """The key that seals certificates; made on first use."""
-        return load_or_create_signing_key(self.settings.signing_key)
+        """The key that seals certificates now; the first is made on first use."""
+        return self.signing_key_at(utc_now())
+
+    def signing_key_at(self, moment: datetime) -> SigningKey:
+        """The key that may sign what is dated ``moment``. Raises KeyFileError when this deployment does not hold it."""
+        return self._issuer_keys.signing_key_at(moment)
+
+    def rotate_signing_key(self, now: datetime) -> TrustedKey:
+        """Publish a new certificate key that takes over soon after ``now``; see `IssuerKeys.rotate`."""
+        return self._issuer_keys.rotate(now)
+
+    @property
+    def log_key(self) -> SigningKey:
+        """The key that signs the log's checkpoints; made on first use."""
+        return self._issuer_keys.log_key
+
+    @property
+    def trusted_keys(self) -> KeySet:
+        """The published key set: what this deployment's certificates are verified against. Read again when its file changes.
+
+        Raises KeySetError, or OSError when it cannot be read or written.
+        """
+        return self._issuer_keys.published()
+
+    @property
+    def log_origin(self) -> str:
+        """The name of this deployment's log: fixed when its key is first published, wherever the log is served from later."""
+        return self._issuer_keys.log_origin
 
     @cached_property
-    def trusted_keys(self) -> KeySet:
-        """The published key set: what this deployment's certificates are verified against.
+    def _issuer_keys(self) -> IssuerKeys:
+        return IssuerKeys(
+            self.settings.signing_key, self.settings.log_key, self.settings.key_set, log_origin(self.settings)
+        )
 
-        The file beside the signing key is written once, with the key in force since its own file was made; an operator who
-        rotates keys edits it. Raises KeySetError, or OSError when it cannot be read or written.
-        """
-        path = self.settings.key_set
-        if not path.exists():
-            key = self.signing_key
-            made = datetime.fromtimestamp(int(self.settings.signing_key.stat().st_mtime), UTC)
-            first = KeySet([TrustedKey(key.public_key, valid_from=made)])
-            write_whole(path, first.to_bytes())
-        return KeySet.parse(path.read_bytes())
+    @cached_property
+    def log_folder(self) -> LogFolder:
+        """The transparency log's static files."""
+        return LogFolder(self.settings.transparency_log)
 
     @cached_property
     def beacon(self) -> HashChainBeacon:
@@ -64,7 +91,24 @@ class Deployment:
         stands in the database (`sigma_core.lifecycle.beacon`)."""
         return HashChainBeacon.create(load_or_create_secret(self.settings.beacon_key, BEACON_ROUNDS), BEACON_ROUNDS)
 
+    def on_close(self, release: Callable[[], None]) -> None:
+        """Have ``release`` called before the databases close."""
+        self._to_close.append(release)
+
     def close(self) -> None:
-        """Release database connections."""
+        """Release what was opened for this deployment, then its database connections."""
+        while self._to_close:
+            self._to_close.pop()()
         self.protocol.dispose()
         self.usage.dispose()
+
+
+def public_base(settings: Settings) -> str:
+    """Where clients reach the public plane, without a slash at the end."""
+    return f"{settings.public_url.rstrip('/')}/api/v1/public"
+
+
+def log_origin(settings: Settings) -> str:
+    """The origin of a log that is served under the public address: that address without its scheme (c2sp.org/tlog-tiles)."""
+    address = urlsplit(public_base(settings))
+    return f"{address.netloc}{address.path}/log"

@@ -139,6 +139,11 @@ class StandingRules(_Section):
     operator_cap_ppm: Ppm
     operator_cap_small_pool_multiple: Positive
     protocol_token_micro_usd: Count
+    # Off by default, so that a policy written before them means what it meant (docs/simulation says what they do).
+    missed_unsafe_q10: Annotated[int, Field(ge=Q10, le=16 * Q10)] = (
+        Q10  # factor on points against a SAFE vote on UNSAFE
+    )
+    joint_error_q10: Annotated[int, Field(ge=0, le=Q10)] = 0  # for each other seat that was wrong in the same way
 
     @model_validator(mode="after")
     def _multipliers_in_order(self) -> Self:
@@ -173,10 +178,20 @@ class MonitoringRules(_Section):
         return self
 
 
+class PayoutRules(_Section):
+    """What a resolved round pays (micro-USD). Every value has a default, so that a policy written before payouts means no money."""
+
+    round_budget_micro_usd: Count = 0
+    micro_usd_per_point: Count = 0
+    seat_bond_micro_usd: Count = 0
+
+
 class CertificateRules(_Section):
-    """How long a certificate is good for."""
+    """How long a certificate is good for, and how long what is said about its status may be relied on."""
 
     validity_days: Positive
+    status_list_validity_hours: Positive
+    status_list_ttl_seconds: Annotated[int, Field(ge=1, le=7 * 86_400)]
 
 
 class PopulationRules(_Section):
@@ -185,6 +200,89 @@ class PopulationRules(_Section):
     seed: str
     operators: Positive
     validators_per_operator: Positive
+
+
+Provider = Literal["openai", "anthropic", "openrouter", "vllm", "ollama"]
+ModelTier = Annotated[int, Field(ge=1, le=9)]
+
+
+class Rung(_Section):
+    """One step of the model ladder: which model a family's validators of a tier ask, and through which provider."""
+
+    family: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
+    tier: ModelTier
+    provider: Provider
+    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,79}$")]
+
+
+class TierBar(_Section):
+    """What a model must be measured to do on the canaries before it counts as one of this tier, and what that tier weighs
+    (ppm; 1,000,000 = the ordinary tier). The bars are held against the lower end of the 95 % Wilson interval."""
+
+    tier: ModelTier
+    min_sensitivity_ppm: Ppm
+    min_specificity_ppm: Ppm
+    weight_ppm: Positive
+
+
+class LanguageModelRules(_Section):
+    """Language-model families: the ladder, what a prompt holds, how calls are made, what they may cost (micro-USD).
+
+    Every value has a default, and the default ladder is empty, so that a policy written before there were such families means
+    what it meant.
+    """
+
+    chunk_characters: Annotated[int, Field(ge=16_000, le=4_000_000)] = 120_000
+    overlap_lines: Count = 40
+    max_chunks: Positive = 24
+    max_facts: Count = 200
+    max_output_tokens: Positive = 8_000
+    max_response_bytes: Positive = 1_048_576
+    repairs: Annotated[int, Field(ge=0, le=1)] = 1
+    plugin_characters: Positive = 2_000
+    plugins_characters: Positive = 6_000
+    attempts_per_call: Annotated[int, Field(ge=1, le=16)] = 4
+    attempt_deadline_ms: Positive = 90_000
+    call_deadline_ms: Positive = 240_000
+    backoff_base_ms: Positive = 500
+    backoff_cap_ms: Positive = 20_000
+    retry_after_cap_ms: Positive = 60_000
+    breaker_failures: Positive = 5
+    breaker_open_ms: Positive = 30_000
+    hedge_after_calls: Count = 20
+    calls_at_once: Positive = 16
+    requests_per_minute: Positive = 600
+    tokens_per_minute: Positive = 2_000_000
+    round_budget_micro_usd: Count = 3_000_000
+    day_budget_micro_usd: Count = 100_000_000
+    unpriced_call_micro_usd: Count = 250_000
+    validators_per_family: Positive = 24
+    tiers: tuple[TierBar, ...] = ()
+    ladder: tuple[Rung, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_model_a_step(self) -> Self:
+        steps = [(rung.family, rung.tier) for rung in self.ladder]
+        if len(set(steps)) != len(steps):
+            raise ValueError("ladder has two models of one family and tier")
+        bars = {bar.tier for bar in self.tiers}
+        if len(bars) != len(self.tiers):
+            raise ValueError("tiers names a tier twice")
+        for rung in self.ladder:
+            if rung.tier not in bars:
+                raise ValueError(f"ladder: {rung.model} is of tier {rung.tier}, which tiers does not describe")
+        return self
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families of the ladder, sorted."""
+        return tuple(sorted({rung.family for rung in self.ladder}))
+
+    def rung(self, family: str, tier: int) -> Rung | None:
+        """The model of a family at ``tier``; where the ladder has no such step, the nearest one below, else the lowest."""
+        steps = sorted((rung for rung in self.ladder if rung.family == family), key=lambda rung: rung.tier)
+        below = [rung for rung in steps if rung.tier <= tier]
+        return below[-1] if below else steps[0] if steps else None
 
 
 class Policy(_Section):
@@ -199,6 +297,8 @@ class Policy(_Section):
     monitoring: MonitoringRules
     certificate: CertificateRules
     population: PopulationRules
+    language_models: LanguageModelRules = LanguageModelRules()
+    payouts: PayoutRules = PayoutRules()
 
     @cached_property
     def canonical_bytes(self) -> bytes:

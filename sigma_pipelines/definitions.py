@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from sigma_pipelines.defs.language_models.jobs import model_ladder
 from sigma_pipelines.defs.models.assets import LAKE_ASSETS, MODEL_ASSETS, MODEL_CHECKS
 from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
 from sigma_pipelines.defs.rounds.checks import ROUND_CHECKS
@@ -12,15 +13,18 @@ from sigma_pipelines.defs.rounds.sensors import failed_submission_sensor, intake
 from sigma_pipelines.defs.standing.assets import STANDING_ASSETS
 from sigma_pipelines.defs.standing.checks import STANDING_CHECKS
 from sigma_pipelines.defs.standing.jobs import daily_standing, standing, standing_sensor
+from sigma_pipelines.defs.transparency.assets import TRANSPARENCY_ASSETS
+from sigma_pipelines.defs.transparency.checks import TRANSPARENCY_CHECKS
+from sigma_pipelines.defs.transparency.jobs import hourly_transparency, transparency
 from sigma_pipelines.progress import progress_logger
 from sigma_pipelines.resources.deployment import SigmaDeployment
 
 defs = dg.Definitions(
-    assets=[*ROUND_ASSETS, *STANDING_ASSETS, *LAKE_ASSETS, *MODEL_ASSETS],
-    asset_checks=[*ROUND_CHECKS, *STANDING_CHECKS, *MODEL_CHECKS],
-    jobs=[audit_round, standing],
+    assets=[*ROUND_ASSETS, *TRANSPARENCY_ASSETS, *STANDING_ASSETS, *LAKE_ASSETS, *MODEL_ASSETS],
+    asset_checks=[*ROUND_CHECKS, *TRANSPARENCY_CHECKS, *STANDING_CHECKS, *MODEL_CHECKS],
+    jobs=[audit_round, transparency, standing, model_ladder],
     sensors=[intake_sensor, failed_submission_sensor, standing_sensor],
-    schedules=[daily_standing],
+    schedules=[hourly_transparency, daily_standing],
     resources={"sigma": SigmaDeployment()},
     loggers={"console": dg.colored_console_logger, "progress": progress_logger},
     # One warm process per run: a process per step costs seconds a step and isolates nothing that we run.

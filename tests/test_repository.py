@@ -152,7 +152,7 @@ def test_the_launcher_and_ci_can_be_run() -> None:
 
 # Text and data
 
-ATTACKS = ("tests/", "examples/malicious/", "sigma_core/sandbox/rules/", "sigma_core/audit/families/")
+ATTACKS = ("tests/", "examples/malicious/", "sigma_core/sandbox/rules/", "docs/rules.md", "sigma_core/audit/families/")
 
 
 def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:

@@ -17,8 +17,10 @@ from sigma_api.paging import Cursor
 from sigma_core.certificates.answer import LiveState, status_at, verify_answer
 from sigma_core.certificates.bundle import Bundle
 from sigma_core.certificates.payload import Payload
+from sigma_core.certificates.verify import open_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.certificate_status import last_change
 from sigma_core.storage.protocol import CertificateRow, RoundRow, SeatRow, SubmissionRow
 from sigma_core.storage.types import UtcDateTime
 from sigma_core.submissions.package import ProductType
@@ -78,13 +80,16 @@ def certificate_page(
 
 
 def find_certificate(deployment: Deployment, certificate_id: str) -> KeptCertificate | None:
-    """The certificate of this id. Raises BlobMissing or BlobCorrupt when its bundle is not what was kept."""
+    """The certificate of this id, when a key that this deployment has published signed it.
+
+    Raises BlobMissing or BlobCorrupt when its bundle is not what was kept, VerificationError when it is not genuine: nothing is
+    said about such a certificate, least of all that it is valid.
+    """
     row = _certificate_row(deployment, certificate_id)
     if row is None:
         return None
-    bundle = Bundle.parse(deployment.blobs.get(row.bundle_sha256))
-    statement = orjson.loads(bundle.envelope.body)
-    return KeptCertificate(row, bundle, Payload.of(statement["predicate"]["sigmaCertificate"]))
+    opened = open_bundle(deployment.blobs.get(row.bundle_sha256), deployment.trusted_keys)
+    return KeptCertificate(row, opened.bundle, opened.payload)
 
 
 def attestation(deployment: Deployment, certificate_id: str) -> bytes | None:
@@ -98,9 +103,10 @@ def verification(certificate: KeptCertificate, at: datetime) -> dict[str, Any]:
     return verify_answer(certificate.payload, certificate.bundle, certificate.live, at=at)
 
 
-def live_status(certificate: KeptCertificate, at: datetime) -> dict[str, Any]:
+def live_status(deployment: Deployment, certificate: KeptCertificate, at: datetime) -> dict[str, Any]:
     """What may have changed since issue."""
     answer = verification(certificate, at)
+    change = last_change(deployment, certificate.row.id)
     is_skill = certificate.payload.document["productType"] == ProductType.SKILL
     return {
         "certificateId": certificate.row.id,
@@ -110,6 +116,7 @@ def live_status(certificate: KeptCertificate, at: datetime) -> dict[str, Any]:
         "monitoring": "NOT_APPLICABLE" if is_skill else None,
         "views": None,
         "expiresAt": answer["expiresAt"],
+        "statusChange": None if change is None else change.as_json(),
     }
 
 

@@ -95,8 +95,8 @@ def verify_certificate(request: Request, deployment: OpenDeployment, certificate
     responses=OF_ONE,
 )
 def get_live_status(request: Request, deployment: OpenDeployment, certificate_id: CertificateId) -> Response:
-    """Status now, open flags, monitoring, views."""
-    return _json(request, records.live_status(_certificate(deployment, certificate_id), utc_now()))
+    """Status now, who changed it last and why, open flags, monitoring, views."""
+    return _json(request, records.live_status(deployment, _certificate(deployment, certificate_id), utc_now()))
 
 
 @router.get(

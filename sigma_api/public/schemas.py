@@ -9,6 +9,7 @@ from pydantic import Field
 from sigma_api.wire import OpenWireModel, Sha256, UtcTime, WireModel
 from sigma_core.assembly.commit_reveal import SeatStatus
 from sigma_core.assembly.consensus import RoundOutcome, Vote
+from sigma_core.certificates.log.entry import StatusRole
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
 from sigma_core.sandbox.facts import RiskLevel, SecurityLevel, Severity
 from sigma_core.submissions.package import ProductType, SourceType
@@ -190,6 +191,8 @@ class SealedPayload(WireModel):
     """1: deterministic engines only; 2: mixed; 3: two or more families of language models."""
     n_eff_ppm: int
     """Effective number of independent votes, in millionths."""
+    transparency_log: str | None = None
+    """Origin of the public log that the certificate is in; absent from those from before there was a log."""
 
 
 class OnChain(WireModel):
@@ -228,6 +231,19 @@ class VerifyAnswer(SealedPayload):
     payload_hash_label: str
 
 
+class StatusChange(WireModel):
+    """A change of a certificate's status, as the public log has it at entry `logIndex`."""
+
+    certificate_id: str
+    before: CertificateStatus
+    after: CertificateStatus
+    role: StatusRole
+    actor: str
+    reason: str
+    at: UtcTime
+    log_index: int
+
+
 class LiveStatus(WireModel):
     """What may change after issue."""
 
@@ -240,6 +256,8 @@ class LiveStatus(WireModel):
     views: int | None
     """How often the certificate was read; null while nobody counts."""
     expires_at: UtcTime
+    status_change: StatusChange | None
+    """The newest change after issue; null when there was none."""
 
 
 class SeatFinding(WireModel):
@@ -356,6 +374,8 @@ class Attestation(WireModel):
     payload_hash: str
     payload_hash_label: str
     replay: AttestationReplay
+    log_proof: str | None = None
+    """Inclusion proof with signed checkpoint (c2sp.org/tlog-proof@v1); absent when the certificate names no log."""
 
 
 class ReplayDocument(OpenWireModel):

@@ -18,10 +18,11 @@ _MICRO_USD = 1_000_000
 
 
 class ValidatorStatus(StrEnum):
-    """Whether a validator may be drawn."""
+    """Whether a validator may be drawn. RESTING: its language model cannot be asked, or is below every tier."""
 
     ACTIVE = "ACTIVE"
     SUSPENDED = "SUSPENDED"
+    RESTING = "RESTING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,31 @@ def embedded_population(policy: Policy, ranges: ParameterRanges) -> tuple[Valida
                     status=ValidatorStatus.ACTIVE,
                 )
             )
+    return tuple(sorted(validators, key=lambda validator: validator.id))
+
+
+def language_model_population(policy: Policy, family: str) -> tuple[Validator, ...]:
+    """``validators_per_family`` active validators of a language-model family, each of an operator of its own, sorted by id: the
+    same for the same policy seed. The ladder's tiers go round; a tier weighs nothing extra before it was measured."""
+    rules, seed = policy.language_models, policy.population.seed
+    tiers = sorted(rung.tier for rung in rules.ladder if rung.family == family)
+    if not tiers:
+        raise PopulationError(f"the policy's ladder has no family {family!r}")
+    validators = []
+    for number in range(rules.validators_per_family):
+        operator = "op_" + transcript_hash("sigma-model-operator-v1", seed, family, number)[:12]
+        identity = "val_" + transcript_hash("sigma-model-validator-v1", seed, operator)[:16]
+        validators.append(
+            Validator(
+                id=identity,
+                operator=operator,
+                family=family,
+                parameters={"tier": tiers[number % len(tiers)]},
+                stake_micro_usd=_drawn(seed, identity, "stake", *_STAKE_USD) * _MICRO_USD,
+                tier_ppm=PPM,
+                status=ValidatorStatus.ACTIVE,
+            )
+        )
     return tuple(sorted(validators, key=lambda validator: validator.id))
 
 

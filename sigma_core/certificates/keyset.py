@@ -3,6 +3,9 @@
 File form (JSON): ``{"schema": "sigma-key-set-v1", "keys": [{keyId, algorithm: "ed25519", publicKey, validFrom,
 validUntil}]}`` with ``publicKey`` the 32 raw bytes in base64 and ``validUntil`` null while the key is in use. A key
 id is the SHA-256 of the DER SubjectPublicKeyInfo: ``openssl pkey -in key.pem -pubout -outform DER | sha256sum``.
+
+Optional, beside ``keys``: ``logs``, the note verifier keys of the issuer's transparency log, and ``witnesses``, those of the
+witnesses whose cosignatures count.
 """
 
 from __future__ import annotations
@@ -12,13 +15,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sigma_core.canonical import NotCanonical, canonical_json, parse_strict_json, sha256_hex
+from sigma_core.certificates.ed25519 import signed, strict_public_key
+from sigma_core.certificates.log.cosignature import WitnessKey
+from sigma_core.certificates.log.note import NoteKey
+from sigma_core.certificates.log.refusals import NoteError
 from sigma_core.certificates.refusals import shown
 from sigma_core.errors import SigmaError
 from sigma_core.timestamps import iso_utc, parse_iso_utc
@@ -26,7 +32,10 @@ from sigma_core.timestamps import iso_utc, parse_iso_utc
 SCHEMA = "sigma-key-set-v1"
 ALGORITHM = "ed25519"
 MAX_KEYS = 64
+"""Of each kind."""
 MAX_KEY_SET_BYTES = 64 * 1024
+
+Key = TypeVar("Key", bound=NoteKey)
 
 
 class KeySetError(SigmaError):
@@ -56,11 +65,11 @@ class TrustedKey:
 
     def signed(self, signature: bytes, message: bytes) -> bool:
         """Whether ``signature`` is this key's over ``message``."""
-        try:
-            self.public_key.verify(signature, message)
-        except InvalidSignature:
-            return False
-        return True
+        return signed(self.public_key, signature, message)
+
+    def in_use_at(self, moment: datetime) -> bool:
+        """Whether this key may sign what is dated ``moment``."""
+        return self.valid_from <= moment and (self.valid_until is None or moment < self.valid_until)
 
     def as_json(self) -> dict[str, Any]:
         """The key as it stands in a key set file."""
@@ -74,17 +83,25 @@ class TrustedKey:
 
 
 class KeySet:
-    """Trusted keys by id. Raises KeySetError for more than `MAX_KEYS` or for one key twice."""
+    """Trusted keys by id, log keys, witness keys. Raises KeySetError for more than `MAX_KEYS` of a kind or for one key twice."""
 
-    def __init__(self, keys: Iterable[TrustedKey]) -> None:
+    def __init__(
+        self, keys: Iterable[TrustedKey], *, logs: Iterable[NoteKey] = (), witnesses: Iterable[WitnessKey] = ()
+    ) -> None:
         by_id: dict[str, TrustedKey] = {}
         for key in keys:
             if key.key_id in by_id:
                 raise KeySetError(f"key {key.key_id} is in the set twice")
             by_id[key.key_id] = key
-        if len(by_id) > MAX_KEYS:
-            raise KeySetError(f"{len(by_id)} keys, more than {MAX_KEYS}")
         self.by_id: Mapping[str, TrustedKey] = MappingProxyType(dict(sorted(by_id.items())))
+        self.logs = _distinct(logs, "log")
+        self.witnesses = _distinct(witnesses, "witness")
+        if max(len(by_id), len(self.logs), len(self.witnesses)) > MAX_KEYS:
+            raise KeySetError(f"more than {MAX_KEYS} keys of a kind")
+
+    def log_keys(self, origin: str) -> tuple[NoteKey, ...]:
+        """The keys of the log of this name."""
+        return tuple(key for key in self.logs if key.name == origin)
 
     @classmethod
     def parse(cls, data: bytes) -> KeySet:
@@ -95,16 +112,56 @@ class KeySet:
             document = parse_strict_json(data)
         except NotCanonical as error:
             raise KeySetError(f"key set: {error.message}") from None
-        if not isinstance(document, dict) or document.keys() != {"schema", "keys"} or document["schema"] != SCHEMA:
-            raise KeySetError(f'key set: expected {{"schema": "{SCHEMA}", "keys": […]}}')
-        keys = document["keys"]
-        if not isinstance(keys, list) or not 1 <= len(keys) <= MAX_KEYS:
+        if (
+            not isinstance(document, dict)
+            or not {"schema", "keys"} <= document.keys() <= {"schema", "keys", "logs", "witnesses"}
+            or document["schema"] != SCHEMA
+        ):
+            raise KeySetError(
+                f'key set: expected {{"schema": "{SCHEMA}", "keys": […]}}, "logs" and "witnesses" optional'
+            )
+        keys = _listed(document, "keys")
+        if not keys:
             raise KeySetError(f"key set: keys must be a list of 1 to {MAX_KEYS}")
-        return cls(_parse_key(key, f"keys[{index}]") for index, key in enumerate(keys))
+        return cls(
+            [_parse_key(key, f"keys[{index}]") for index, key in enumerate(keys)],
+            logs=[_parse_note_key(NoteKey, key, f"logs[{at}]") for at, key in enumerate(_listed(document, "logs"))],
+            witnesses=[
+                _parse_note_key(WitnessKey, key, f"witnesses[{at}]")
+                for at, key in enumerate(_listed(document, "witnesses"))
+            ],
+        )
 
     def to_bytes(self) -> bytes:
-        """The file, canonical and sorted by key id."""
-        return canonical_json({"schema": SCHEMA, "keys": [key.as_json() for key in self.by_id.values()]})
+        """The file, canonical, keys sorted by id; a kind that has none is left out."""
+        document: dict[str, Any] = {"schema": SCHEMA, "keys": [key.as_json() for key in self.by_id.values()]}
+        for kind, keys in (("logs", self.logs), ("witnesses", self.witnesses)):
+            if keys:
+                document[kind] = [key.encode() for key in keys]
+        return canonical_json(document)
+
+
+def _distinct(keys: Iterable[Key], kind: str) -> tuple[Key, ...]:
+    found = {key.encode(): key for key in keys}
+    if len({(key.name, key.key_id) for key in found.values()}) != len(found):
+        raise KeySetError(f"two {kind} keys of one name and id")
+    return tuple(found[text] for text in sorted(found))
+
+
+def _listed(document: dict[str, Any], kind: str) -> list[Any]:
+    keys = document.get(kind, [])
+    if not isinstance(keys, list) or len(keys) > MAX_KEYS:
+        raise KeySetError(f"key set: {kind} must be a list of 1 to {MAX_KEYS}")
+    return keys
+
+
+def _parse_note_key(kind: type[Key], text: Any, place: str) -> Key:
+    if not isinstance(text, str):
+        raise KeySetError(f"{place}: expected a note verifier key, found {shown(text)}")
+    try:
+        return kind.parse(text)
+    except NoteError as error:
+        raise KeySetError(f"{place}: {error.message}") from None
 
 
 def _parse_key(entry: Any, place: str) -> TrustedKey:
@@ -125,9 +182,9 @@ def _parse_key(entry: Any, place: str) -> TrustedKey:
 
 def _parse_public_key(text: Any, place: str) -> Ed25519PublicKey:
     try:
-        return Ed25519PublicKey.from_public_bytes(b64decode(text, validate=True))
-    except (TypeError, ValueError):
-        raise KeySetError(f"{place}: expected 32 bytes in base64, found {shown(text)}") from None
+        return strict_public_key(b64decode(text, validate=True))
+    except (TypeError, ValueError) as error:
+        raise KeySetError(f"{place}: expected 32 bytes in base64, found {shown(text)} ({error})") from None
 
 
 def _parse_time(text: Any, place: str) -> datetime:

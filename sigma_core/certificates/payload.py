@@ -78,7 +78,7 @@ class RoundSeal:
 
 @dataclass(frozen=True, slots=True)
 class StatusListEntry:
-    """Where suspension and revocation of this certificate will show: bit ``index`` of the list at ``uri``."""
+    """Where suspension and revocation of this certificate will show: bit ``index`` of the two lists under ``uri``."""
 
     uri: str
     index: int
@@ -120,6 +120,18 @@ class Payload:
         """The status at issue; what became of it since is not in here."""
         return CertificateStatus(self.document["status"])
 
+    @property
+    def transparency_log(self) -> str | None:
+        """The origin of the log that this certificate is in; None for one from before there was a log."""
+        origin = self.document.get("transparencyLog")
+        return None if origin is None else str(origin)
+
+    @property
+    def status_list(self) -> StatusListEntry | None:
+        """Where its status shows, if anywhere."""
+        entry = self.document["statusList"]
+        return None if entry is None else StatusListEntry(entry["uri"], entry["index"])
+
     @cached_property
     def issued_at(self) -> datetime:
         """First instant at which the certificate is good."""
@@ -148,6 +160,7 @@ def build_payload(
     issued_at: datetime,
     expires_at: datetime,
     status_list: StatusListEntry | None = None,
+    transparency_log: str | None = None,
 ) -> Payload:
     """Seal one round's result.
 
@@ -220,5 +233,6 @@ def build_payload(
             "diversityDegraded": round_seal.diversity_degraded,
             "assuranceLevel": round_seal.assurance_level,
             "nEffPpm": round_seal.n_eff_ppm,
+            **({} if transparency_log is None else {"transparencyLog": transparency_log}),
         }
     )

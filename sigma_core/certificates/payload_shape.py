@@ -107,17 +107,20 @@ def _list_of(rule: Rule, least: int = 0) -> Rule:
     return check
 
 
-def _record(fields: Mapping[str, Rule], *, more: bool = False) -> Rule:
-    """An object with these fields; others too if ``more``."""
+def _record(fields: Mapping[str, Rule], *, optional: Mapping[str, Rule] | None = None, more: bool = False) -> Rule:
+    """An object with these fields; ``optional`` ones where they are; others too if ``more``."""
+    optional = optional or {}
 
     def check(value: Any) -> None:
         if type(value) is not dict:
             raise _Broken("an object", shown(value))
         if missing := fields.keys() - value.keys():
             raise _Broken(f"the field {min(missing)}", "none")
-        if not more and len(value) > len(fields):
-            raise _Broken("fields of this schema only", shown(min(map(str, value.keys() - fields.keys()))))
-        for name, rule in fields.items():
+        present = [(name, rule) for name, rule in optional.items() if name in value]
+        if not more and len(value) > len(fields) + len(present):
+            odd = value.keys() - fields.keys() - optional.keys()
+            raise _Broken("fields of this schema only", shown(min(map(str, odd))))
+        for name, rule in (*fields.items(), *present):
             try:
                 rule(value[name])
             except _Broken as fault:
@@ -225,7 +228,9 @@ _PAYLOAD = _record(
         "diversityDegraded": _BOOLEAN,
         "assuranceLevel": _integer(1, 3),
         "nEffPpm": _COUNT,
-    }
+    },
+    # Absent from what was issued before there was a log.
+    optional={"transparencyLog": _NAME},
 )
 
 

@@ -24,7 +24,16 @@ class Refusal(StrEnum):
     KEY_EXPIRED = "KEY_EXPIRED"
     NOT_YET_VALID = "NOT_YET_VALID"
     EXPIRED = "EXPIRED"
+    PROOF_MISSING = "PROOF_MISSING"
+    LOG_UNKNOWN = "LOG_UNKNOWN"
+    CHECKPOINT_INVALID = "CHECKPOINT_INVALID"
+    PROOF_INVALID = "PROOF_INVALID"
+    SPLIT_VIEW = "SPLIT_VIEW"
     STATUS_NOT_APPROVED = "STATUS_NOT_APPROVED"
+    STATUS_LIST_INVALID = "STATUS_LIST_INVALID"
+    STATUS_LIST_STALE = "STATUS_LIST_STALE"
+    REVOKED = "REVOKED"
+    SUSPENDED = "SUSPENDED"
     DRIFT = "DRIFT"
 
 
@@ -43,7 +52,16 @@ MEANING: dict[Refusal, str] = {
     Refusal.KEY_EXPIRED: "it is dated after its key went out of use; whoever holds the old key may have made it",
     Refusal.NOT_YET_VALID: "the certificate is dated in the future; check the clock of this machine",
     Refusal.EXPIRED: "the certificate was good, but for a limited time that is over; ask for a renewal",
+    Refusal.PROOF_MISSING: "it says that it is in a public log and shows no proof; ask the issuer for the whole bundle",
+    Refusal.LOG_UNKNOWN: "your key set has no key of the log that this is in; fetch the issuer's newest key set",
+    Refusal.CHECKPOINT_INVALID: "the log's checkpoint was changed, or the log did not sign it; do not rely on it",
+    Refusal.PROOF_INVALID: "the log's proof is about something else: this certificate may never have been published",
+    Refusal.SPLIT_VIEW: "the log shows different people different histories; keep both checkpoints as evidence",
     Refusal.STATUS_NOT_APPROVED: "a genuine record of a package that was not approved; do not rely on it",
+    Refusal.STATUS_LIST_INVALID: "this is no status list for this certificate, or it was changed; fetch it again",
+    Refusal.STATUS_LIST_STALE: "the status list is not for this time; fetch the newest one",
+    Refusal.REVOKED: "the issuer has withdrawn the certificate for good; do not rely on it",
+    Refusal.SUSPENDED: "the issuer has suspended the certificate while something is looked into; wait",
     Refusal.DRIFT: "what is at hand is not what was certified; nothing was verified about the files named here",
 }
 

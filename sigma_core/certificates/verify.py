@@ -1,11 +1,12 @@
-"""Verify a certificate bundle offline, with nothing but the bundle and trusted public keys.
+"""Verify a certificate bundle offline, with nothing but the bundle, trusted public keys and, for its status, status lists.
 
-Importable alone: no database, no network, no policy file. Nothing about status after issue (suspended, revoked) can
-be known here; that takes the status list or the live answer.
+Importable alone: no database, no network, no policy file. What became of a certificate after issue (suspended, revoked) is
+known as of the status lists that one brings, and not at all without them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,37 +16,83 @@ import orjson
 from sigma_core.canonical import NotCanonical, parse_canonical_json
 from sigma_core.certificates.bundle import Bundle
 from sigma_core.certificates.keyset import KeySet, TrustedKey
+from sigma_core.certificates.log.checkpoint import Checkpoint
+from sigma_core.certificates.log.cosignature import cosignatures_of
+from sigma_core.certificates.log.entry import certificate_entry
+from sigma_core.certificates.log.proof import LogProof
+from sigma_core.certificates.log.refusals import NoteError
 from sigma_core.certificates.payload import Payload, tree_hash_of
 from sigma_core.certificates.payload_shape import PayloadError
 from sigma_core.certificates.refusals import DriftError, Refusal, VerificationError, shown
 from sigma_core.certificates.statement import PAYLOAD_TYPE, statement_bytes, subject_of
+from sigma_core.certificates.status_list import ENTRIES, PURPOSES, StatusList, list_uri
+from sigma_core.certificates.trust import check_in_use, signer_of
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.submissions.package import Package
 from sigma_core.timestamps import iso_utc
 
+MAX_STATUS_LISTS = 16
+MAX_CHECKPOINTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A bundle that a trusted key signed, with its payload: genuine, which says nothing about its time or status."""
+
+    bundle: Bundle
+    payload: Payload
+    key: TrustedKey
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A certificate that passed. ``checks`` are sentences about what was checked, in order, for printing."""
+    """A certificate that passed.
+
+    ``checks`` are sentences about what was checked, in order, for printing. ``checkpoint`` is the log's, None for a certificate
+    from before there was a log. ``status_as_of`` is the time of the status lists that cleared it, None where none was at hand.
+    """
 
     payload: Payload
     key_id: str
     checks: tuple[str, ...]
+    checkpoint: Checkpoint | None = None
+    status_as_of: datetime | None = None
 
 
-def verify_bundle(
-    bundle_bytes: bytes, trusted_keys: KeySet, *, at: datetime, package: Package | None = None
-) -> Verified:
-    """Check a bundle against ``trusted_keys`` as of the instant ``at`` (aware) and, if given, against a package at hand.
+def open_bundle(bundle_bytes: bytes, trusted_keys: KeySet) -> Opened:
+    """The payload of a bundle: the one way to it. Every byte is accounted for, and a trusted key signed it in its time.
 
     Raises VerificationError, whose code names the first check that does not hold.
     """
     bundle = Bundle.parse(bundle_bytes)
-    key = _trusted_key(bundle, trusted_keys)
+    key = signer_of(bundle.envelope, PAYLOAD_TYPE, trusted_keys)
     payload = _signed_payload(bundle)
     _check_agreement(bundle, payload)
-    _check_time(payload, key, at)
+    check_in_use(key, payload.issued_at, "issuedAt")
+    return Opened(bundle, payload, key)
+
+
+def verify_bundle(
+    bundle_bytes: bytes,
+    trusted_keys: KeySet,
+    *,
+    at: datetime,
+    package: Package | None = None,
+    status_lists: Sequence[bytes] = (),
+    known_checkpoints: Sequence[bytes] = (),
+) -> Verified:
+    """Check a bundle against ``trusted_keys`` as of the instant ``at`` (aware).
+
+    ``package`` is held against the certificate file by file; ``status_lists`` are files of which those that are about this
+    certificate count; ``known_checkpoints`` are notes of the log seen elsewhere, which must tell the same history where they
+    are of the same size. Raises VerificationError, whose code names the first check that does not hold.
+    """
+    opened = open_bundle(bundle_bytes, trusted_keys)
+    payload, key = opened.payload, opened.key
+    _check_time(payload, at)
+    checkpoint, logged = _check_log(opened, trusted_keys, known_checkpoints)
     _check_status(payload)
+    as_of, status = _check_status_lists(payload, trusted_keys, status_lists, at)
     checks = [
         f"the bundle is canonical and well-formed ({len(bundle_bytes)} bytes)",
         f"the trusted key {key.key_id[:16]}… signed it",
@@ -54,40 +101,14 @@ def verify_bundle(
         f"its round {payload.round_id} is the one that its replay reference names",
         f"the key was in use when it was issued, at {iso_utc(payload.issued_at)}",
         f"it is good at {iso_utc(at)} and until {iso_utc(payload.expires_at)}",
+        logged,
         "it was approved",
+        status,
     ]
     if package is not None:
         _check_package(payload, package)
         checks.append(f"the {len(package.files)} files at hand are exactly the certified ones")
-    return Verified(payload, key.key_id, tuple(checks))
-
-
-def _trusted_key(bundle: Bundle, trusted_keys: KeySet) -> TrustedKey:
-    """The trusted key that signed the envelope."""
-    envelope = bundle.envelope
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise VerificationError(
-            Refusal.MEDIA_TYPE_UNKNOWN,
-            "envelope.payloadType",
-            expected=PAYLOAD_TYPE,
-            found=shown(envelope.payload_type),
-        )
-    key = trusted_keys.by_id.get(envelope.key_id)
-    if key is None:
-        raise VerificationError(
-            Refusal.KEY_UNKNOWN,
-            "envelope.signatures[0].keyid",
-            expected=f"one of {len(trusted_keys.by_id)} trusted keys",
-            found=shown(envelope.key_id),
-        )
-    if not key.signed(envelope.signature, envelope.signed_bytes):
-        raise VerificationError(
-            Refusal.SIGNATURE_INVALID,
-            "envelope.signatures[0].sig",
-            expected=f"the signature of key {key.key_id[:16]}… over the payload",
-            found="one that does not match",
-        )
-    return key
+    return Verified(payload, key.key_id, tuple(checks), checkpoint, as_of)
 
 
 def _signed_payload(bundle: Bundle) -> Payload:
@@ -139,24 +160,139 @@ def _check_agreement(bundle: Bundle, payload: Payload) -> None:
             raise VerificationError(refusal, place, expected=expected, found=shown(found))
 
 
-def _check_time(payload: Payload, key: TrustedKey, at: datetime) -> None:
-    """Issued while its key was in use, and good at ``at``: both times half-open, the end excluded."""
+def _check_time(payload: Payload, at: datetime) -> None:
+    """Good at ``at``: the time is half-open, the end excluded."""
     issued, expires = payload.document["issuedAt"], payload.document["expiresAt"]
-    if payload.issued_at < key.valid_from:
-        in_use = f"a date from {iso_utc(key.valid_from)}, when its key came into use"
-        raise VerificationError(Refusal.KEY_NOT_YET_VALID, "issuedAt", expected=in_use, found=issued)
-    if key.valid_until is not None and payload.issued_at >= key.valid_until:
-        in_use = f"a date before {iso_utc(key.valid_until)}, when its key went out of use"
-        raise VerificationError(Refusal.KEY_EXPIRED, "issuedAt", expected=in_use, found=issued)
     if at < payload.issued_at:
         raise VerificationError(Refusal.NOT_YET_VALID, "issuedAt", expected=f"at most {iso_utc(at)}", found=issued)
     if at >= payload.expires_at:
         raise VerificationError(Refusal.EXPIRED, "expiresAt", expected=f"later than {iso_utc(at)}", found=expires)
 
 
+def _check_log(
+    opened: Opened, trusted_keys: KeySet, known_checkpoints: Sequence[bytes]
+) -> tuple[Checkpoint | None, str]:
+    """The checkpoint under which the log holds this certificate, and a sentence about it."""
+    origin, proof = opened.payload.transparency_log, opened.bundle.log_proof
+    if origin is None:
+        if proof is not None:
+            raise VerificationError(
+                Refusal.PROOF_INVALID, "logProof", expected="none: the certificate names no log", found="a proof"
+            )
+        return None, "it carries no log proof: it was issued before its issuer kept a public log"
+    if proof is None:
+        raise VerificationError(
+            Refusal.PROOF_MISSING, "logProof", expected=f"a proof of the log {shown(origin)}", found="none"
+        )
+    checkpoint = _trusted_checkpoint(proof, origin, trusted_keys)
+    if not proof.proves(certificate_entry(opened.payload, opened.key.key_id)):
+        raise VerificationError(
+            Refusal.PROOF_INVALID,
+            "logProof",
+            expected=f"a proof that this certificate is entry {proof.index} of {checkpoint.size}",
+            found="hashes that lead elsewhere",
+        )
+    _check_same_view(checkpoint, trusted_keys, known_checkpoints)
+    witnesses = _witnesses(proof, trusted_keys)
+    seen = f", cosigned by {', '.join(map(shown, witnesses))}" if witnesses else ""
+    return checkpoint, f"it is entry {proof.index} of {checkpoint.size} in the log {shown(origin)}{seen}"
+
+
+def _trusted_checkpoint(proof: LogProof, origin: str, trusted_keys: KeySet) -> Checkpoint:
+    keys = trusted_keys.log_keys(origin)
+    if not keys:
+        raise VerificationError(
+            Refusal.LOG_UNKNOWN,
+            "transparencyLog",
+            expected=f"one of {len(trusted_keys.logs)} trusted logs",
+            found=shown(origin),
+        )
+    try:
+        return Checkpoint.open(proof.note, *keys)
+    except NoteError as error:
+        raise _bad_checkpoint(origin, error) from None
+
+
+def _witnesses(proof: LogProof, trusted_keys: KeySet) -> list[str]:
+    try:
+        return sorted({each.witness for each in cosignatures_of(proof.note, trusted_keys.witnesses)})
+    except NoteError as error:
+        raise _bad_checkpoint("a witness", error) from None
+
+
+def _bad_checkpoint(signer: str, error: NoteError) -> VerificationError:
+    return VerificationError(
+        Refusal.CHECKPOINT_INVALID, "logProof", expected=f"a checkpoint signed by {shown(signer)}", found=error.message
+    )
+
+
+def _check_same_view(checkpoint: Checkpoint, trusted_keys: KeySet, known_checkpoints: Sequence[bytes]) -> None:
+    if len(known_checkpoints) > MAX_CHECKPOINTS:
+        raise VerificationError(
+            Refusal.CHECKPOINT_INVALID,
+            "checkpoints",
+            expected=f"at most {MAX_CHECKPOINTS}",
+            found=str(len(known_checkpoints)),
+        )
+    for note in known_checkpoints:
+        try:
+            known = Checkpoint.open(note, *trusted_keys.log_keys(checkpoint.origin))
+        except NoteError as error:
+            raise _bad_checkpoint(checkpoint.origin, error) from None
+        if known.size == checkpoint.size and known.root != checkpoint.root:
+            raise VerificationError(
+                Refusal.SPLIT_VIEW,
+                "logProof",
+                expected=f"the root {known.root.hex()} of {known.size} entries that you have seen",
+                found=checkpoint.root.hex(),
+            )
+
+
 def _check_status(payload: Payload) -> None:
     if payload.status is not CertificateStatus.APPROVED:
         raise VerificationError(Refusal.STATUS_NOT_APPROVED, "status", expected="APPROVED", found=payload.status.value)
+
+
+def _check_status_lists(
+    payload: Payload, trusted_keys: KeySet, files: Sequence[bytes], at: datetime
+) -> tuple[datetime | None, str]:
+    """As of when every status list clears the certificate, and a sentence about it."""
+    entry = payload.status_list
+    if entry is None:
+        return None, "it names no status list: whether it was suspended or revoked since only its issuer can say"
+    if len(files) > MAX_STATUS_LISTS:
+        raise VerificationError(
+            Refusal.STATUS_LIST_INVALID, "statusList", expected=f"at most {MAX_STATUS_LISTS}", found=str(len(files))
+        )
+    wanted = {list_uri(entry.uri, status): status for status in PURPOSES}
+    lists: dict[CertificateStatus, StatusList] = {}
+    for data in files:
+        listed = StatusList.open(data, trusted_keys)
+        if wanted.get(listed.uri) is not listed.status:
+            continue
+        listed.check_current(at)
+        if entry.index >= ENTRIES:
+            raise VerificationError(
+                Refusal.STATUS_LIST_INVALID, "statusList.index", expected=f"below {ENTRIES}", found=str(entry.index)
+            )
+        newest = max(listed, lists.get(listed.status, listed), key=lambda each: each.valid_from)
+        lists[listed.status] = newest
+    for status in PURPOSES:
+        if status in lists and lists[status].holds(entry.index):
+            raise VerificationError(
+                Refusal(status.value),
+                "status",
+                expected=f"no {PURPOSES[status]} at entry {entry.index}",
+                found=f"one, in the list of {iso_utc(lists[status].valid_from)}",
+            )
+    if not files:
+        return None, f"no status list is at hand: whether it was suspended or revoked since is at {shown(entry.uri)}"
+    if missing := [uri for uri, status in wanted.items() if status not in lists]:
+        raise VerificationError(
+            Refusal.STATUS_LIST_INVALID, "statusList", expected=f"the list {shown(missing[0])}", found="others only"
+        )
+    as_of = min(listed.valid_from for listed in lists.values())
+    return as_of, f"it is neither suspended nor revoked in the status lists of {iso_utc(as_of)}"
 
 
 def _check_package(payload: Payload, package: Package) -> None:

@@ -1,21 +1,28 @@
-"""One seat's audit: the validator's engine on the panel's view, held against the bytes, with a usage row for the attempt."""
+"""A seat's audit: the validator's engine on the panel's view, held against the bytes, with a usage row for each attempt."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from sqlalchemy import select
 
+from sigma_core.assembly.selection import Seat
 from sigma_core.audit.families import embedded_families
 from sigma_core.audit.grounding import ground
+from sigma_core.audit.language_models.families import SeatPlace
 from sigma_core.audit.model import AuditModel, AuditRequest, AuditResult, Verdict, View
 from sigma_core.canonical import sha256_of
 from sigma_core.deployment import Deployment
+from sigma_core.errors import Unavailable
+from sigma_core.lifecycle.language_models import judges_of
+from sigma_core.lifecycle.plugins import Advice, advice_for
 from sigma_core.policy import AuditRules
 from sigma_core.sandbox.facts import FactsDocument
+from sigma_core.storage.protocol import RoundRow
 from sigma_core.storage.usage import CallAttemptRow
 from sigma_core.submissions.package import Package
 from sigma_core.timestamps import utc_now
@@ -25,7 +32,8 @@ EMBEDDED = "embedded"
 
 @dataclass(frozen=True, slots=True)
 class SeatAudit:
-    """What one seat's engine said, and what the attempt took."""
+    """What one seat's engine said, and what that took. ``accounted`` where the engine's attempts are rows already;
+    ``advice`` is what the validator's plugins put into its prompt."""
 
     seat_number: int
     validator_id: str
@@ -33,6 +41,8 @@ class SeatAudit:
     request_sha256: str
     latency_us: int
     failed: bool
+    accounted: bool = False
+    advice: Advice | None = None
 
 
 @lru_cache(maxsize=1)
@@ -41,39 +51,74 @@ def engines() -> Mapping[str, AuditModel]:
     return {engine.family: engine for engine in embedded_families()}
 
 
-def audit_seat(
+def audit_seats(
+    deployment: Deployment,
+    row: RoundRow,
+    seats: Sequence[Seat],
     *,
-    seat_number: int,
-    validator_id: str,
-    family: str,
-    parameters: Mapping[str, int | str],
+    parameters: Mapping[str, Mapping[str, int | str]],
     package: Package,
     facts: FactsDocument,
     view: View,
-    rules: AuditRules,
-) -> SeatAudit:
-    """Audit ``package`` (already the view) for one seat. An engine that raises or is missing makes the seat ABSTAIN."""
+) -> dict[int, SeatAudit]:
+    """Audit ``package`` (already the view) for every seat; audits by seat number.
+
+    Language models are asked at once, while the embedded engines work. An engine that raises or is missing makes its seat
+    ABSTAIN. Raises Unavailable when attempts cannot be recorded.
+    """
+    models = judges_of(deployment)
+    asking = [seat for seat in seats if seat.family in models.statuses]
+    advice = advice_for(deployment, [seat.validator_id for seat in asking], package.product_type) if asking else {}
+
+    def audit(seat: Seat) -> SeatAudit:
+        own = parameters[seat.validator_id]
+        advised = advice.get(seat.validator_id)
+        engine: AuditModel | str
+        if advised is None:
+            engine = engines().get(seat.family, f"no engine of family {seat.family!r} in this deployment")
+        else:
+            engine = models.judge(seat.family, own, _place(row, seat), advised.xml)
+        done = _audit_seat(seat, engine, AuditRequest(package, facts, view, own), deployment.policy.audit)
+        asked = advised if not isinstance(engine, str) else None
+        return replace(done, accounted=advised is not None, advice=asked)
+
+    embedded = [seat for seat in seats if seat not in asking]
+    if not asking:
+        return {seat.number: audit(seat) for seat in embedded}
+    with ThreadPoolExecutor(len(asking), thread_name_prefix="sigma-seat") as pool:
+        asked = pool.map(audit, asking)
+        audits = [*map(audit, embedded), *asked]
+    return {audit.seat_number: audit for audit in audits}
+
+
+def _place(row: RoundRow, seat: Seat) -> SeatPlace:
+    return SeatPlace(row.id, row.submission_id, seat.phase, seat.number, seat.validator_id, row.seed)
+
+
+def _audit_seat(seat: Seat, engine: AuditModel | str, request: AuditRequest, rules: AuditRules) -> SeatAudit:
+    """One seat's audit by its engine, or, where ``engine`` is the reason why there is none, its ABSTAIN."""
+    package = request.package
     request_sha256 = sha256_of(
         {
             "treeHash": package.tree_hash,
-            "factsSha256": facts.sha256,
-            "view": view.value,
-            "family": family,
-            "parameters": dict(parameters),
+            "factsSha256": request.facts.sha256,
+            "view": request.view.value,
+            "family": seat.family,
+            "parameters": dict(request.parameters),
         }
     )
     started = time.perf_counter_ns()
-    engine = engines().get(family)
-    if engine is None:
-        result, failed = _abstained(family, package, f"no engine of family {family!r} in this deployment"), True
+    if isinstance(engine, str):
+        result, failed = _abstained(seat.family, package, engine), True
     else:
         try:
-            said = engine.audit(AuditRequest(package=package, facts=facts, view=view, parameters=parameters))
-            result, failed = ground(said, package, rules), False
+            result, failed = ground(engine.audit(request), package, rules), False
+        except Unavailable:
+            raise  # the deployment's own trouble, which says nothing about the package
         except Exception as error:  # a hostile package may break an engine; that is an abstention, never a vote
-            result, failed = _abstained(family, package, f"the engine raised {type(error).__name__}"), True
+            result, failed = _abstained(seat.family, package, f"the engine raised {type(error).__name__}"), True
     latency_us = (time.perf_counter_ns() - started) // 1_000
-    return SeatAudit(seat_number, validator_id, result, request_sha256, latency_us, failed)
+    return SeatAudit(seat.number, seat.validator_id, result, request_sha256, latency_us, failed)
 
 
 def _abstained(family: str, package: Package, reason: str) -> AuditResult:
@@ -91,8 +136,10 @@ def _abstained(family: str, package: Package, reason: str) -> AuditResult:
 def keep_usage(
     deployment: Deployment, *, round_id: str, submission_id: str, phase: int, audits: Sequence[SeatAudit]
 ) -> None:
-    """One row for each attempt, in the usage database. Writing the same attempts again adds nothing."""
-    by_key = {f"{round_id}/{phase}/{audit.seat_number}/{audit.validator_id}": audit for audit in audits}
+    """One row for each audit by an embedded engine, in the usage database. Writing the same ones again adds nothing."""
+    by_key = {
+        f"{round_id}/{phase}/{audit.seat_number}/{audit.validator_id}": audit for audit in audits if not audit.accounted
+    }
     with deployment.usage_sessions.begin() as session:
         known = set(session.scalars(select(CallAttemptRow.call_key).where(CallAttemptRow.call_key.in_(by_key))))
         for call_key, audit in by_key.items():
@@ -123,6 +170,7 @@ def keep_usage(
                     usage_source="none",
                     cost_micro_usd=0,
                     cost_source="zero",
+                    budget_micro_usd=0,
                     price_snapshot=None,
                     request_sha256=audit.request_sha256,
                     response_sha256=audit.result.sha256,

@@ -1,20 +1,30 @@
-"""The certificate stage: seal, sign and keep the certificate of an approved round."""
+"""The certificate stage: decide the payload of an approved round, log it, and keep the bundle with the log's proof.
+
+In this order, so that no certificate is out that the log does not hold: the signed bundle is kept and its entry committed, once and for
+ever; the log is published; the bundle gets its proof; the certificate's row is written. A stage that was killed goes on with what
+was decided, and never signs a second payload for a round.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from sigma_core.assembly.consensus import Vote
-from sigma_core.certificates.bundle import issue
+from sigma_core.certificates.bundle import Bundle, issue
+from sigma_core.certificates.log.entry import EntryKind, certificate_entry
 from sigma_core.certificates.payload import (
     BeaconValue,
+    Payload,
     PhaseVotes,
     RoundSeal,
+    StatusListEntry,
     SubmissionSeal,
     build_payload,
 )
+from sigma_core.certificates.status_list import ENTRIES
+from sigma_core.certificates.verify import open_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
 from sigma_core.deployment import Deployment
 from sigma_core.identifiers import certificate_id
@@ -22,29 +32,111 @@ from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package
 from sigma_core.lifecycle.outcome import standing_seats
 from sigma_core.lifecycle.panels import RoundNotReady, phase_seats
-from sigma_core.storage.protocol import CertificateRow, FactsRow, RoundRow, SeatRow, SubmissionRow, WeightEpochRow
+from sigma_core.lifecycle.status_lists import list_base
+from sigma_core.lifecycle.transparency import (
+    NewEntry,
+    append_entries,
+    appending,
+    is_published,
+    prove,
+    publish_log,
+)
+from sigma_core.storage.protocol import (
+    CertificateRow,
+    FactsRow,
+    LogEntryRow,
+    RoundRow,
+    SeatRow,
+    StatusPositionRow,
+    SubmissionRow,
+    WeightEpochRow,
+)
 from sigma_core.submissions.package import Package, SourceType
 from sigma_core.timestamps import utc_now
 
 
 def issue_certificate(deployment: Deployment, round_identifier: str) -> CertificateRow | None:
     """The certificate of the round if it was approved (made once), else None. Raises RoundNotReady before the outcome."""
-    with deployment.read_sessions() as session:
-        row = session.get_one(RoundRow, round_identifier)
-        known = session.scalar(select(CertificateRow).where(CertificateRow.round_id == round_identifier))
-        submission = session.get_one(SubmissionRow, row.submission_id)
-        facts_row = session.get_one(FactsRow, (row.submission_id, row.facts_sha256))
-        epoch = session.get_one(WeightEpochRow, row.weights_epoch)
-        seats = phase_seats(session, round_identifier)
+    row, known = _round_and_certificate(deployment, round_identifier)
     if row.state != "DECIDED":
         raise RoundNotReady(f"{round_identifier} is not decided yet", hint="materialise round_outcome first")
     if row.outcome != CertificateStatus.APPROVED or known is not None:
         return known
+    entry = _logged(deployment, row)
+    if not is_published(deployment, entry.index):
+        publish_log(deployment)
+    assert entry.sealed_sha256 is not None
+    opened = open_bundle(deployment.blobs.get(entry.sealed_sha256), deployment.trusted_keys)
+    bundle, payload = opened.bundle.with_proof(prove(deployment, entry.index)), opened.payload
+    bundle_sha256 = deployment.blobs.put(bundle.to_bytes())
+    with deployment.sessions.begin() as session:
+        # Another worker may have issued it since: one round yields one certificate.
+        known = session.scalar(select(CertificateRow).where(CertificateRow.round_id == round_identifier))
+        if known is not None:
+            return known
+        submission = session.get_one(SubmissionRow, row.submission_id)
+        issued = CertificateRow(
+            id=payload.certificate_id,
+            submission_id=submission.id,
+            round_id=row.id,
+            status=CertificateStatus.APPROVED.value,
+            skill_name=submission.name,
+            description=submission.description,
+            payload_hash=payload.hash,
+            bundle_sha256=bundle_sha256,
+            issued_at=payload.issued_at,
+            expires_at=payload.expires_at,
+        )
+        session.add(issued)
+    return issued
+
+
+def log_certificate(deployment: Deployment, round_identifier: str) -> None:
+    """Decide and log the round's certificate if it was approved and has none, and leave the rest to `issue_certificate`.
+
+    A batch that does this for all its rounds, and then publishes the log, pays for one checkpoint instead of one each.
+    """
+    row, known = _round_and_certificate(deployment, round_identifier)
+    if row.state == "DECIDED" and row.outcome == CertificateStatus.APPROVED and known is None:
+        _logged(deployment, row)
+
+
+def _round_and_certificate(deployment: Deployment, identifier: str) -> tuple[RoundRow, CertificateRow | None]:
+    with deployment.read_sessions() as session:
+        known = session.scalar(select(CertificateRow).where(CertificateRow.round_id == identifier))
+        return session.get_one(RoundRow, identifier), known
+
+
+def _logged(deployment: Deployment, row: RoundRow) -> LogEntryRow:
+    """The log entry of the round's certificate, whose signed bundle is decided here, once."""
+    identifier = certificate_id(row.id)
+    key = f"certificate/{identifier}"
+    with deployment.read_sessions() as session:
+        known = session.scalar(select(LogEntryRow).where(LogEntryRow.entry_key == key))
+    if known is not None:
+        return known
+    bundle, payload = _decide(deployment, row, identifier)
+    entry = NewEntry(
+        key,
+        EntryKind.CERTIFICATE,
+        identifier,
+        certificate_entry(payload, bundle.envelope.key_id),
+        sealed_sha256=deployment.blobs.put(bundle.to_bytes()),
+    )
+    with appending(deployment) as session:
+        return append_entries(session, [entry])[0]
+
+
+def _decide(deployment: Deployment, row: RoundRow, identifier: str) -> tuple[Bundle, Payload]:
+    with deployment.read_sessions() as session:
+        submission = session.get_one(SubmissionRow, row.submission_id)
+        facts_row = session.get_one(FactsRow, (row.submission_id, row.facts_sha256))
+        epoch = session.get_one(WeightEpochRow, row.weights_epoch)
+        seats = phase_seats(session, row.id)
     package = load_package(deployment, row.submission_id)
     issued_at = utc_now()
-    expires_at = issued_at + timedelta(days=deployment.policy.certificate.validity_days)
     payload = build_payload(
-        certificate_id=certificate_id(row.id),
+        certificate_id=identifier,
         package=package,
         facts=load_facts(deployment, row.facts_sha256),
         submission=_submission_seal(submission, package),
@@ -52,28 +144,23 @@ def issue_certificate(deployment: Deployment, round_identifier: str) -> Certific
         status=CertificateStatus.APPROVED,
         sandbox_analyzed_at=facts_row.derived_at,
         issued_at=issued_at,
-        expires_at=expires_at,
+        expires_at=issued_at + timedelta(days=deployment.policy.certificate.validity_days),
+        status_list=_status_list_entry(deployment, identifier),
+        transparency_log=deployment.log_origin,
     )
-    bundle = issue(payload, deployment.signing_key)
-    issued = CertificateRow(
-        id=payload.certificate_id,
-        submission_id=submission.id,
-        round_id=row.id,
-        status=CertificateStatus.APPROVED.value,
-        skill_name=submission.name,
-        description=submission.description,
-        payload_hash=payload.hash,
-        bundle_sha256=deployment.blobs.put(bundle.to_bytes()),
-        issued_at=issued_at,
-        expires_at=expires_at,
-    )
-    with deployment.sessions.begin() as session:
-        # Another worker may have issued it since: one round yields one certificate.
-        known = session.scalar(select(CertificateRow).where(CertificateRow.round_id == round_identifier))
-        if known is not None:
-            return known
-        session.add(issued)
-    return issued
+    return issue(payload, deployment.signing_key_at(issued_at)), payload
+
+
+def _status_list_entry(deployment: Deployment, identifier: str) -> StatusListEntry:
+    """The certificate's place in the status lists, given once."""
+    with appending(deployment) as session:
+        position = session.scalar(
+            select(StatusPositionRow.position).where(StatusPositionRow.certificate_id == identifier)
+        )
+        if position is None:
+            position = session.scalar(select(func.coalesce(func.max(StatusPositionRow.position) + 1, 0))) or 0
+            session.add(StatusPositionRow(position=position, certificate_id=identifier))
+    return StatusListEntry(list_base(deployment, position // ENTRIES), position % ENTRIES)
 
 
 def _submission_seal(submission: SubmissionRow, package: Package) -> SubmissionSeal:

@@ -21,6 +21,7 @@ from sigma_core.errors import Unavailable
 from sigma_core.storage.protocol import (
     AccuracyEntryRow,
     CertificateRow,
+    PayoutEntryRow,
     ReputationEntryRow,
     RoundRow,
     SeatRow,
@@ -88,6 +89,8 @@ LAKE_TABLES: tuple[LakeTable, ...] = (
             "outcome": (TEXT, RoundRow.outcome),
             "with_rejection": (BOOLEAN, RoundRow.with_rejection),
             "scored": (BOOLEAN, RoundRow.scored),
+            "truth": (TEXT, RoundRow.truth),
+            "truth_source": (TEXT, RoundRow.truth_source),
             "weights_epoch": (INTEGER, RoundRow.weights_epoch),
             "policy_hash": (TEXT, RoundRow.policy_hash),
             "facts_sha256": (TEXT, RoundRow.facts_sha256),
@@ -162,6 +165,20 @@ LAKE_TABLES: tuple[LakeTable, ...] = (
             "detail": (TEXT, ReputationEntryRow.round_id),
         },
         order=(ReputationEntryRow.id,),
+    ),
+    LakeTable(
+        "protocol",
+        "payout_ledger",
+        {
+            "entry_key": (TEXT, PayoutEntryRow.entry_key),
+            "round_id": (TEXT, PayoutEntryRow.round_id),
+            "validator_id": (TEXT, PayoutEntryRow.validator_id),
+            "day": (INTEGER, PayoutEntryRow.day),
+            "kind": (TEXT, PayoutEntryRow.kind),
+            "amount_micro_usd": (INTEGER, PayoutEntryRow.amount_micro_usd),
+            "policy_hash": (TEXT, PayoutEntryRow.policy_hash),
+        },
+        order=(PayoutEntryRow.id,),
     ),
     LakeTable(
         "protocol",

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sigma_core.config import Settings, load_settings
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.beacon import settle_beacon
-from sigma_core.lifecycle.population import settle_population
+from sigma_core.lifecycle.population import seat_language_models, settle_population
 from sigma_core.storage.engine import one_at_a_time
 from sigma_core.storage.migrations import upgrade
 from sigma_core.storage.protocol import PolicyRow
@@ -31,6 +31,7 @@ def open_deployment(settings: Settings | None = None) -> Deployment:
             record_policy(deployment)
             settle_beacon(deployment)
             settle_population(deployment)
+            seat_language_models(deployment)
     except BaseException:
         deployment.close()
         raise

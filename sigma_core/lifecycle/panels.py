@@ -23,10 +23,11 @@ from sigma_core.canonical import canonical_json
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.identifiers import round_id
-from sigma_core.lifecycle.audits import SeatAudit, audit_seat, keep_usage
+from sigma_core.lifecycle.audits import SeatAudit, audit_seats, keep_usage
 from sigma_core.lifecycle.beacon import next_beacon_round, reveal
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package, load_submission
+from sigma_core.lifecycle.plugins import usage_log
 from sigma_core.storage.protocol import (
     CertificateRow,
     FactsRow,
@@ -213,6 +214,10 @@ def run_phase(deployment: Deployment, round_identifier: str, phase: int) -> Pane
     with deployment.sessions.begin() as session:
         current = session.get_one(RoundRow, round_identifier)
         session.add_all(rows)
+        session.flush()
+        for seat in rows:
+            if (advice := audits[seat.number].advice) is not None:
+                session.add_all(usage_log(seat, row.submission_id, advice))
         current.state = f"PHASE_{phase}"
     return PanelRecord(current, phase, tuple(rows), sum(audit.latency_us for audit in audits.values()))
 
@@ -275,17 +280,9 @@ def _engines_of(deployment: Deployment, row: RoundRow, phase: int, audits: dict[
     def audit(panel: Panel, numbers: Collection[int]) -> Mapping[int, AuditResult]:
         seats = [seat for seat in panel.seats if seat.number in numbers]
         parameters = _parameters(deployment, [seat.validator_id for seat in seats])
-        for seat in seats:
-            audits[seat.number] = audit_seat(
-                seat_number=seat.number,
-                validator_id=seat.validator_id,
-                family=seat.family,
-                parameters=parameters[seat.validator_id],
-                package=package,
-                facts=facts,
-                view=view,
-                rules=deployment.policy.audit,
-            )
+        audits.update(
+            audit_seats(deployment, row, seats, parameters=parameters, package=package, facts=facts, view=view)
+        )
         return {seat.number: audits[seat.number].result for seat in seats}
 
     return audit

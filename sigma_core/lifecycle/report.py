@@ -71,6 +71,7 @@ def round_report(deployment: Deployment, round_id: str) -> dict[str, Any]:
         "votes": _votes(seats),
         "assuranceLevel": row.assurance_level,
         "nEffPpm": row.n_eff_ppm,
+        "disabledFamilies": row.disabled_families or [],
         "findings": _findings(deployment, facts.facts, seats),
         "factsSha256": row.facts_sha256,
         "policyHash": row.policy_hash,

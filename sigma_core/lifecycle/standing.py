@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from sqlalchemy import exists, func, select, true
+from sqlalchemy import exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -18,9 +18,11 @@ from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.lake import write_parquet
 from sigma_core.lifecycle.panels import load_snapshot
-from sigma_core.standing import accuracy, accuracy_duckdb, reputation, weights, weights_duckdb
+from sigma_core.lifecycle.standing_state import accuracy_today, check_booked_lines, reputation_today
+from sigma_core.standing import weights, weights_duckdb
 from sigma_core.standing.epoch import WeightsEpoch
-from sigma_core.standing.ledger import ACCURACY_COLUMNS
+from sigma_core.standing.ledger import LedgerInvalid
+from sigma_core.standing.payouts import round_payouts
 from sigma_core.standing.points import (
     BaseRates,
     ResolvedRound,
@@ -32,6 +34,7 @@ from sigma_core.standing.points import (
 )
 from sigma_core.storage.protocol import (
     AccuracyEntryRow,
+    PayoutEntryRow,
     ReputationEntryRow,
     RoundRow,
     SeatRow,
@@ -44,6 +47,7 @@ ROUNDS_PER_TRANSACTION = 200
 
 WEIGHTS_TABLE = {
     "epoch": pl.Int64,
+    "day": pl.Int64,
     "validator_id": pl.String,
     "stake_micro_usd": pl.Int64,
     "accuracy_ppm": pl.Int64,
@@ -66,6 +70,7 @@ class Booked:
     rounds: int
     accuracy_entries: int
     reputation_events: int
+    payout_lines: int
 
 
 def unbooked_rounds(deployment: Deployment) -> list[str]:
@@ -87,27 +92,28 @@ def book_decided_rounds(deployment: Deployment) -> Booked:
     """Append the entries of every unbooked round. A killed booking is taken up where it was; nothing is booked twice."""
     waiting = unbooked_rounds(deployment)
     rates_by_day: dict[int, BaseRates] = {}
-    entries = events = 0
+    entries = events = payouts = 0
     for start in range(0, len(waiting), ROUNDS_PER_TRANSACTION):
         with deployment.sessions.begin() as session:
             for round_id in waiting[start : start + ROUNDS_PER_TRANSACTION]:
                 added = _book(deployment, session, round_id, rates_by_day)
-                entries, events = entries + added[0], events + added[1]
-    return Booked(len(waiting), entries, events)
+                entries, events, payouts = entries + added[0], events + added[1], payouts + added[2]
+    return Booked(len(waiting), entries, events, payouts)
 
 
 def _book(
     deployment: Deployment, session: Session, round_id: str, rates_by_day: dict[int, BaseRates]
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     row = session.get_one(RoundRow, round_id, with_for_update=True)
     if session.scalar(select(AccuracyEntryRow.id).where(AccuracyEntryRow.round_id == round_id).limit(1)) is not None:
-        return 0, 0
+        return 0, 0, 0
     resolved = _resolved(session, row)
     if resolved.day not in rates_by_day:
         rates_by_day[resolved.day] = _rates_of_epoch(session, deployment, resolved.day)
     rates = rates_by_day[resolved.day]
     scores = score_round(resolved, rates, deployment.policy)
     conduct = reputation_events(resolved, deployment.policy)
+    payouts = round_payouts(scores, deployment.policy)
     session.add_all(
         AccuracyEntryRow(
             entry_key=entry.entry_key,
@@ -135,7 +141,19 @@ def _book(
         )
         for event in conduct
     )
-    return len(scores), len(conduct)
+    session.add_all(
+        PayoutEntryRow(
+            entry_key=line.entry_key,
+            round_id=line.round_id,
+            validator_id=line.validator_id,
+            day=line.day,
+            kind=line.kind.value,
+            amount_micro_usd=line.amount_micro_usd,
+            policy_hash=line.policy_hash,
+        )
+        for line in payouts
+    )
+    return len(scores), len(conduct), len(payouts)
 
 
 def _decided_at(row: RoundRow) -> datetime:
@@ -169,68 +187,11 @@ def _rates_of_epoch(session: Session, deployment: Deployment, day: int) -> BaseR
     return base_rates(frame, day, deployment.policy.standing)
 
 
-def _ledger(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
-    """The accuracy ledger, up to the line with the serial number ``up_to``."""
-    with deployment.read_sessions() as session:
-        rows = session.execute(
-            select(
-                AccuracyEntryRow.validator_id,
-                AccuracyEntryRow.day,
-                AccuracyEntryRow.aligned_q10,
-                AccuracyEntryRow.misaligned_q10,
-            )
-            .where(AccuracyEntryRow.id <= up_to if up_to is not None else true())
-            .order_by(AccuracyEntryRow.id)
-        )
-        return pl.DataFrame([tuple(row) for row in rows], schema=ACCURACY_COLUMNS, orient="row")
-
-
-def _events(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
-    """The reputation ledger, up to the line with the serial number ``up_to``."""
-    with deployment.read_sessions() as session:
-        rows = session.execute(
-            select(
-                ReputationEntryRow.validator_id,
-                ReputationEntryRow.day,
-                ReputationEntryRow.kind,
-                ReputationEntryRow.detail,
-            )
-            .where(ReputationEntryRow.id <= up_to if up_to is not None else true())
-            .order_by(ReputationEntryRow.id)
-        )
-        return pl.DataFrame(
-            [(row.validator_id, row.day, row.kind, row.detail.get("ceiling_ppm")) for row in rows],
-            schema=reputation.EVENT_COLUMNS,
-            orient="row",
-        )
-
-
-def accuracy_today(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
-    """validator_id, aligned_q10, misaligned_q10, accuracy_ppm of every validator with entries, by Polars."""
-    rules = deployment.policy.standing
-    return accuracy.accuracy(accuracy.replay(_ledger(deployment, up_to), day_number(utc_now()), rules), rules)
-
-
-def engine_disagreements(deployment: Deployment) -> list[str]:
-    """Validators whose accuracy DuckDB computes to other integers than Polars: must be empty."""
-    rules, day, ledger = deployment.policy.standing, day_number(utc_now()), _ledger(deployment)
-    by_polars = accuracy.accuracy(accuracy.replay(ledger, day, rules), rules)
-    by_duckdb = accuracy_duckdb.accuracy(accuracy_duckdb.replay(ledger, day, rules), rules)
-    if by_polars.equals(by_duckdb):
-        return []
-    differing = set(by_polars.rows()) ^ set(by_duckdb.rows())
-    return sorted({row[0] for row in differing})
-
-
-def reputation_today(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
-    """validator_id, reputation_ppm, ceiling_ppm of every validator with events."""
-    return reputation.replay(_events(deployment, up_to), day_number(utc_now()), deployment.policy.standing).frame
-
-
 def publish_weights(deployment: Deployment) -> WeightEpochRow:
     """Publish the next epoch, or return the newest when nothing that shapes the weights has changed since.
 
-    Raises EnginesDisagree when the two engines differ: the previous epoch then stays in force.
+    Raises LedgerInvalid for a ledger line or a validator that breaks a rule, for a day before that of the newest epoch and when nobody
+    has weight, and EnginesDisagree when the two engines differ: the previous epoch then stays in force.
     """
     policy = deployment.policy
     day = day_number(utc_now())
@@ -241,6 +202,7 @@ def publish_weights(deployment: Deployment) -> WeightEpochRow:
         )
         validators = _validators(session)
         newest = session.scalar(select(WeightEpochRow).order_by(WeightEpochRow.epoch.desc()).limit(1))
+    weights.check_validators(validators, policy.standing)
     inputs_sha256 = sha256_of(
         {
             "day": day,
@@ -252,12 +214,20 @@ def publish_weights(deployment: Deployment) -> WeightEpochRow:
     )
     if newest is not None and newest.inputs_sha256 == inputs_sha256:
         return newest
+    before = (newest.accuracy_high_water, newest.reputation_high_water) if newest is not None else (0, 0)
+    if newest is not None and day < newest.day:
+        raise LedgerInvalid(
+            f"weights: today is day {day}, before day {newest.day} of epoch {newest.epoch}: check the clock"
+        )
+    check_booked_lines(deployment, before, high_water)
     accuracies = accuracy_today(deployment, high_water[0]).select("validator_id", "accuracy_ppm")
     reputations = reputation_today(deployment, high_water[1]).select("validator_id", "reputation_ppm")
     table = weights.governance_weights(validators, accuracies, reputations, policy.standing)
     second = weights_duckdb.governance_weights(validators, accuracies, reputations, policy.standing)
     if not table.frame.equals(second.frame) or table.operator_cap_ppm != second.operator_cap_ppm:
         raise EnginesDisagree("Polars and DuckDB disagree on the weights; the epoch is not published")
+    if table.total_weight == 0:
+        raise LedgerInvalid("weights: nobody has weight, so that no panel could be drawn; the epoch is not published")
     previous = WeightsEpoch.parse(deployment.blobs.get(newest.snapshot_sha256)) if newest is not None else None
     return _publish(deployment, previous, day, inputs_sha256, high_water, table)
 
@@ -332,16 +302,24 @@ def newest_snapshot(deployment: Deployment) -> WeightsSnapshot:
 
 
 def write_weights_table(deployment: Deployment) -> int:
-    """Export the weights of every epoch to the lake; returns the number of rows."""
+    """Export the weights of every epoch to the lake; returns the number of rows. A published epoch never changes, so only those that
+    the file does not have yet are read. Raises Unavailable when the lake cannot be written."""
+    path = deployment.settings.lake / "protocol" / "weights.parquet"
+    kept = pl.DataFrame(schema=WEIGHTS_TABLE)
+    if path.is_file() and dict(pl.read_parquet_schema(path)) == WEIGHTS_TABLE:
+        kept = pl.read_parquet(path)
     with deployment.read_sessions() as session:
         epochs = session.execute(
-            select(WeightEpochRow.epoch, WeightEpochRow.snapshot_sha256).order_by(WeightEpochRow.epoch)
+            select(WeightEpochRow.epoch, WeightEpochRow.day, WeightEpochRow.snapshot_sha256)
+            .where(WeightEpochRow.epoch > (kept["epoch"].max() or 0))
+            .order_by(WeightEpochRow.epoch)
         ).all()
     frames = [
         pl.DataFrame(
             [
                 (
                     epoch,
+                    day,
                     row.validator_id,
                     row.stake_micro_usd,
                     row.accuracy_ppm,
@@ -354,8 +332,9 @@ def write_weights_table(deployment: Deployment) -> int:
             schema=WEIGHTS_TABLE,
             orient="row",
         )
-        for epoch, sha256 in epochs
+        for epoch, day, sha256 in epochs
     ]
-    frame = pl.concat(frames) if frames else pl.DataFrame(schema=WEIGHTS_TABLE)
-    write_parquet(frame, deployment.settings.lake / "protocol" / "weights.parquet")
+    frame = pl.concat([kept, *frames])
+    if frames or not path.is_file():
+        write_parquet(frame, path)
     return frame.height

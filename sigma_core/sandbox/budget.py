@@ -25,11 +25,15 @@ class WorkMeter:
         """Begin the next file."""
         self.file_units = 0
 
-    def spend(self, units: int) -> None:
-        """Account for ``units``; raises BudgetExhausted before the bound would be passed."""
+    def require(self, units: int) -> None:
+        """Raises BudgetExhausted where ``units`` would pass a bound; counts nothing."""
         if self.file_units + units > self._budgets.work_units_per_file:
             raise BudgetExhausted("work_units_per_file")
         if self.package_units + units > self._budgets.work_units_per_package:
             raise BudgetExhausted("work_units_per_package")
+
+    def spend(self, units: int) -> None:
+        """Account for ``units``; raises BudgetExhausted before the bound would be passed."""
+        self.require(units)
         self.file_units += units
         self.package_units += units

@@ -9,18 +9,17 @@ from typing import Any
 import re2
 
 from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.declared_endpoints import read_endpoints
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.readings import Reading
-from sigma_core.sandbox.vocabulary import name_set
+from sigma_core.sandbox.vocabulary import HostClass, name_set
 from sigma_core.submissions.package import Package
 
-_ENDPOINT_ROW = re2.compile(
-    r"(?m)^[ \t|*`-]*\b(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b[`* |:]{0,6}[ \t]*((?:https?://[^\s|`)]+|/)[^\s|`)]*)"
-)
 _LOCAL_CLAIM = re2.compile(
     r"(?i)\b(?:no (?:network|internet) (?:access|calls?|requests?|connections?)|(?:works?|runs?|operates?) (?:entirely |fully |completely |100% )?(?:offline|locally)|never (?:leaves?|sends? (?:anything|data)|uploads?)|no data (?:is sent|leaves|ever leaves)|nothing (?:leaves|is sent)|without (?:any )?network|network: (?:none|false)|local[- ]only|everything stays (?:on|local))\b"
 )
 _TITLE = re2.compile(r"(?m)^(?:name:|#)\s*(\S[^\n]{0,120})")
+_PROSE_ENDINGS = (".txt", ".rst", ".adoc", ".text", ".example", ".sample", ".tmpl", ".template", ".org")
 _WORD = re2.compile(r"[a-z0-9][a-z0-9-]{2,}")
 _GENERIC_LABELS = name_set(
     "api www app get dev docs cdn raw com org net github githubusercontent example test data cloud server host service services web mail blob storage static files download downloads install"
@@ -40,6 +39,8 @@ class DeclaredSurface:
     local_claim: str
     endpoints: tuple[Mapping[str, Any], ...]
     network_denied: bool
+    unread_documents: tuple[tuple[str, str], ...] = ()
+    """OpenAPI documents that could not be read, with the code of the refusal."""
 
     def names_host(self, host: str, besides: str = "") -> bool:
         """Whether a document other than ``besides`` (or the manifest) names the host or its owner."""
@@ -63,6 +64,13 @@ class DeclaredSurface:
         }
         return any(label.replace("-", "") in words or (not title_only and label in self.words) for label in labels)
 
+    def trusts(self, host: str, besides: str = "") -> bool:
+        """Whether code may talk to ``host`` without surprising anyone: known everywhere, on this machine, or spoken of by a document other than ``besides``."""
+        known = vocabulary.classify_host(host)
+        if known in {HostClass.UNKNOWN, HostClass.RESERVED}:
+            return self.names_host(host, besides) or self.names_owner(host, title_only=besides in self.document_hosts)
+        return known in {HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER}
+
 
 def _text_values(value: Any, depth: int = 0) -> Iterable[str]:
     if isinstance(value, str):
@@ -73,6 +81,18 @@ def _text_values(value: Any, depth: int = 0) -> Iterable[str]:
     elif depth < 6 and isinstance(value, list | tuple):
         for item in value:
             yield from _text_values(item, depth + 1)
+
+
+def _is_document(reading: Reading) -> bool:
+    """Whether people read the file: Markdown, and plain text that is not some program's own file."""
+    name = reading.path.rpartition("/")[2].lower()
+    prose = reading.kind is FileKind.MARKDOWN or (
+        reading.kind is FileKind.TEXT
+        and name.endswith(_PROSE_ENDINGS if "." in name else "")
+        and not name.startswith((".", "requirements", "constraints"))
+        and "hooks/" not in reading.path
+    )
+    return prose and bool(reading.text)
 
 
 def read_declared(package: Package, readings: Sequence[Reading]) -> DeclaredSurface:
@@ -87,30 +107,30 @@ def read_declared(package: Package, readings: Sequence[Reading]) -> DeclaredSurf
             for reading in readings
             if reading.path.lower() == "skill.md" and (match := _TITLE.search(reading.text))
         ]
-    texts, document_hosts, endpoints = [], {}, []
+    texts: list[str] = []
+    document_hosts: dict[str, frozenset[str]] = {}
     manifest_text = " ".join(_text_values({key: value for key, value in manifest.items() if key != "metadata"}))
     document_hosts["(manifest)"] = frozenset(host for _, _, _, host in vocabulary.urls_in(manifest_text)) | frozenset(
         vocabulary.bare_hosts_in(manifest_text)
     )
     for reading in readings:
-        if reading.kind not in {FileKind.MARKDOWN, FileKind.TEXT} or not reading.text:
+        if not _is_document(reading):
             continue
         text = reading.text
         texts.append(text.lower())
         document_hosts[reading.path] = frozenset(
             host for _, host, at, hidden in reading.urls if not hidden and not at.layer
         ) | frozenset(vocabulary.bare_hosts_in(text))
-        for match in _ENDPOINT_ROW.finditer(text):
-            endpoints.append({"method": match.group(1).upper(), "path": match.group(2)[:300], "auth": "unknown"})
-    for endpoint in manifest.get("endpoints") or ():
-        if isinstance(endpoint, Mapping):
-            endpoints.append({key: str(endpoint.get(key, ""))[:300] for key in ("method", "path", "auth")})
+    endpoints, servers, unread = read_endpoints(
+        package, [reading for reading in readings if _is_document(reading)], readings
+    )
+    for file, urls in servers.items():
+        document_hosts[file] = frozenset(host for url in urls for _, _, _, host in vocabulary.urls_in(url))
     text = "\n".join(texts)
     skill = next((reading.text for reading in readings if reading.path == "SKILL.md"), "")
     claim = _LOCAL_CLAIM.search(skill)
     safety = manifest.get("safety")
     network = safety.get("network") if isinstance(safety, Mapping) else None
-    unique = {(entry["method"], entry["path"]): entry for entry in reversed(endpoints)}
     return DeclaredSurface(
         manifest=manifest,
         hosts=frozenset().union(*document_hosts.values()),
@@ -119,7 +139,8 @@ def read_declared(package: Package, readings: Sequence[Reading]) -> DeclaredSurf
         title=" ".join(title_parts).lower(),
         text=text,
         local_claim=claim.group()[:120] if claim else "",
-        endpoints=tuple(unique[key] for key in sorted(unique)),
+        endpoints=tuple(endpoint.as_json() for endpoint in endpoints),
+        unread_documents=tuple(sorted(unread.items())),
         network_denied=network is False
         or (isinstance(network, str) and network.lower() in {"none", "false", "no", "denied", "deny"}),
     )

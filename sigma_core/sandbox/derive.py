@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from sigma_core.policy import Policy, SandboxBudgets
-from sigma_core.sandbox import encodings
 from sigma_core.sandbox.budget import WorkMeter
+from sigma_core.sandbox.bytecode import bytecode_without_its_source
 from sigma_core.sandbox.declared import DeclaredSurface, read_declared
-from sigma_core.sandbox.endpoints import endpoint_review, source_facts
+from sigma_core.sandbox.endpoints import endpoint_findings, endpoint_review, source_facts
 from sigma_core.sandbox.facts import SCHEMA, Fact, FactsDocument, Location, Severity
+from sigma_core.sandbox.fragments import text_across_files
 from sigma_core.sandbox.inspection import FileInspector
 from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.kinds import guess_text_kind
@@ -19,14 +20,13 @@ from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.risk import assess
 from sigma_core.sandbox.rules import RuleBook, load_rules
-from sigma_core.sandbox.secrets import redact
+from sigma_core.sandbox.secrets import Redactor
 from sigma_core.sandbox.supply_chain import supply_chain
 from sigma_core.submissions.package import Package, PackageFile
 
 SANDBOX_VERSION = "1"
 """Raised with every change that can change facts."""
 
-_MAX_JOINED = 4_096
 
 
 def derive_facts(package: Package, policy: Policy) -> FactsDocument:
@@ -43,11 +43,6 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
         units = meter.package_units
         reading, failure = _inspect(file, rules, budgets, meter)
         readings.append(reading)
-        if failure is None:
-            try:
-                findings += supply_chain(reading, package.manifest)
-            except Exception as error:
-                failure = ("supply_chain", type(error).__name__)
         causes = reading.incidents + ([failure] if failure else [])
         incidents += [
             {"file": file.path, "analyser": analyser, "reason": reason} for analyser, reason in dict.fromkeys(causes)
@@ -57,11 +52,18 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
         declared = read_declared(package, readings)
         findings += Judgement(declared, readings).judge()
         findings += _joined_fragments(readings, rules, budgets, meter)
+        findings += bytecode_without_its_source(readings)
+        findings += endpoint_findings(package, declared, readings)
     except Exception as error:
         incidents.append({"file": "", "analyser": "judgement", "reason": type(error).__name__})
         declared = read_declared(Package((), {}, package.product_type, package.source_name), [])
+    try:
+        findings += supply_chain(package, declared, readings, rules)
+    except Exception as error:
+        incidents.append({"file": "", "analyser": "supply_chain", "reason": type(error).__name__})
     complete = not incidents
-    facts = _facts(findings, declared, rules, budgets, incidents)
+    redactor = Redactor(value for reading in readings for value in reading.secrets)
+    facts = _facts(findings, declared, rules, budgets, incidents, redactor)
     risk = assess(facts, rules, complete)
     return FactsDocument(
         {
@@ -76,7 +78,7 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
                 "fileCount": len(package.files),
                 "totalBytes": package.total_bytes,
             },
-            "declared": _declared_json(declared),
+            "declared": redactor.data(_declared_json(declared)),
             "facts": facts,
             "coverage": {
                 "complete": complete,
@@ -84,8 +86,8 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
                 "incidents": incidents,
                 "workUnits": meter.package_units,
             },
-            "sourceFacts": source_facts(facts, readings, bool(risk["blockingSignals"])),
-            "endpointReview": endpoint_review(package, declared, readings),
+            "sourceFacts": redactor.data(source_facts(facts, readings, bool(risk["blockingSignals"]))),
+            "endpointReview": redactor.data(endpoint_review(package, declared, readings)),
             "risk": risk,
         }
     )
@@ -132,15 +134,13 @@ def _joined_fragments(
     pieces = [(token, at) for reading in readings for token, at in reading.fragments]
     if len({at.file for _, at in pieces}) < 2 or len(pieces) > 64:
         return []
-    joined = "".join(token for token, _ in pieces)[:_MAX_JOINED]
-    data = encodings.decode_base64(joined)
-    text = encodings.readable(data) if data else None
-    if text is None or not encodings.speaks(text):
+    text = text_across_files(pieces)
+    if text is None:
         return []
     first = pieces[0][1]
     file = PackageFile.of(first.file, text.encode())
     inspector = FileInspector(file, rules, budgets, meter)
-    inspector._read_bytes(file.content, "joined-base64", first, 1)
+    inspector.read_bytes(file.content, "joined-base64", first, 1)
     if (
         not any(finding.rule_id == "SIGMA-OBF-006" for finding in inspector.reading.findings)
         and not inspector.reading.seen
@@ -161,7 +161,7 @@ def _declared_json(declared: DeclaredSurface) -> dict[str, Any]:
     return {
         "name": str(manifest.get("name", ""))[:200],
         "version": str(manifest.get("version", ""))[:80],
-        "description": redact(str(manifest.get("description", ""))[:1_000]),
+        "description": str(manifest.get("description", ""))[:1_000],
         "safety": {key: _plain(safety.get(key)) for key in ("network", "filesystem")}
         if isinstance(safety, dict)
         else {"network": None, "filesystem": None},
@@ -188,6 +188,7 @@ def _facts(
     rules: RuleBook,
     budgets: SandboxBudgets,
     incidents: Iterable[dict[str, str]],
+    redactor: Redactor,
 ) -> list[dict[str, Any]]:
     gathered = list(findings)
     for path, hosts in sorted(declared.document_hosts.items()):
@@ -214,7 +215,7 @@ def _facts(
         finding = unique[key]
         counts[(finding.rule_id, finding.location.file)] += 1
         if counts[(finding.rule_id, finding.location.file)] <= budgets.max_findings_per_rule_and_file:
-            facts.append(_fact(finding, rules, budgets).as_json())
+            facts.append(_fact(finding, rules, budgets, redactor).as_json())
     return sorted(
         facts,
         key=lambda fact: (
@@ -234,7 +235,7 @@ def _order(finding: Finding) -> tuple[str, int, str, str, str, int, str]:
     return at.file, at.byte_start, finding.rule_id, at.layer, finding.subject, at.byte_end, finding.context
 
 
-def _fact(finding: Finding, rules: RuleBook, budgets: SandboxBudgets) -> Fact:
+def _fact(finding: Finding, rules: RuleBook, budgets: SandboxBudgets, redactor: Redactor) -> Fact:
     rule = rules[finding.rule_id]
     mention = finding.context == "mention"
     return Fact(
@@ -244,8 +245,8 @@ def _fact(finding: Finding, rules: RuleBook, budgets: SandboxBudgets) -> Fact:
         category=rule.category,
         severity=Severity.INFO if mention else rule.severity,
         location=finding.location,
-        subject=_clean(redact(finding.subject))[: budgets.max_excerpt_characters],
-        excerpt=_clean(redact(finding.line_text[:600].strip()))[: budgets.max_excerpt_characters],
+        subject=_clean(redactor.text(finding.subject))[: budgets.max_excerpt_characters],
+        excerpt=_clean(redactor.text(finding.line_text[:600].strip()))[: budgets.max_excerpt_characters],
         confidence_ppm=rule.confidence_ppm // 2 if mention else rule.confidence_ppm,
         context=finding.context,
     )

@@ -1,6 +1,8 @@
-"""Encoded text inside text: candidates for base64, base32, hex, percent, escape, character-code, rot13 and reversed forms, decoded within bounds.
+"""Encoded text inside text: every usual way to write bytes as characters, found by one linear scan and decoded within bounds.
 
-Decoding never executes anything; what comes out is a text to be read again or nothing.
+Decoding never executes anything; what comes out is bytes to be read again or nothing. Forms: base64 and base64url (wrapped, spaced, quoted in pieces, padded in the middle, reversed), base32,
+base58, base85 and Ascii85, hexadecimal and binary digits, character codes, percent and quoted-printable escapes, HTML entities, string escapes of Python, JavaScript, JSON and C, UTF-7; each
+also over gzip, zlib, bzip2 or xz, and over a XOR with one byte or with a key that the same text holds.
 """
 
 from __future__ import annotations
@@ -8,11 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 import bz2
-import codecs
 import contextlib
 import gzip
+import html
 import io
 import lzma
+import quopri
+import unicodedata
 import urllib.parse
 import zlib
 from collections.abc import Iterator
@@ -22,39 +26,60 @@ import re2
 
 MAX_DECODED = 262_144
 """Bytes that one encoded piece may unfold to; what is beyond is not read."""
+_MIN_XOR, _MAX_XOR = 16, 4_096
+_XOR_TABLES = tuple(bytes(value ^ key for value in range(256)) for key in range(256))
+_MAX_KEYS = 16
+_SAMPLE = 200
+_RULER_CHARACTERS = 4
+_DIGITS = frozenset("0123456789")
+_MAX_BASE58 = 1_024
+_MAX_WORDS_BEFORE = 4
+"""Words of four letters that may stand before groups of four and look like one of them."""
+_LZMA_MEMORY = 33_554_432
 
 _CANDIDATE = re2.compile(
-    r"(?P<base64>(?:[A-Za-z0-9+/_-]{20,}(?:[\r\n]+[ \t]*[A-Za-z0-9+/_-]{20,})*(?:[\r\n]+[ \t]*[A-Za-z0-9+/_-]{4,})?={0,2}))"
-    r"|(?P<escapes>(?:\\x[0-9a-fA-F]{2}){4,}|(?:\\u00[0-9a-fA-F]{2}){4,}|(?:\\[0-3][0-7]{2}){4,})"
-    r"|(?P<percent>(?:[A-Za-z0-9._~/-]{0,3}%[0-9a-fA-F]{2}){6,}[A-Za-z0-9._~/-]{0,64})"
-    r"|(?P<entities>(?:&#x?[0-9a-fA-F]{2,4};){6,})"
-    r"|(?P<codes>(?:\b(?:0x[0-9a-fA-F]{2}|[0-9]{2,3})\s{0,2},\s{0,2}){7,}(?:0x[0-9a-fA-F]{2}|[0-9]{2,3}))"
-    r"|(?P<pairs>(?:\b[0-9a-fA-F]{2}[ :]){11,}[0-9a-fA-F]{2}\b)"
+    r"(?P<escapes>(?:\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}|U[0-9a-fA-F]{8}|[0-3]?[0-7]{2}|N\{[A-Z][A-Z -]{2,60}\})[^\\\n'\"]{0,3}){4,})"
+    r"|(?P<utf7>\+[A-Za-z0-9/]{16,}-)"
+    r"|(?P<binary>(?:\b(?:0b)?[01]{8}\b[ ,_|\r\n-]{0,3}){6,}|\b(?:[01]{8}){6,}\b)"
+    r"|(?P<dump>(?:(?:^|\n)[0-9a-fA-F]{4,8}:?[ \t]+(?:[0-9a-fA-F]{2,4} ){2,16}[^\n]{0,24}){1,}|(?:\b[0-9a-fA-F]{4} ){5,}[0-9a-fA-F]{2,4}\b)"
+    r"|(?P<pairs>(?:\b(?:0x|\\x|x)?[0-9a-fA-F]{2}[ :,;|_-]{1,2}){9,}(?:0x)?[0-9a-fA-F]{2}\b)"
+    r"|(?P<codes>(?:\b[0-9]{2,3}[ ,;|-]{1,3}){7,}[0-9]{2,3}\b)"
+    r"|(?P<chunks>(?:[A-Za-z0-9+/_-]{6,}={1,2}){2,})"
+    r"|(?P<spaced>(?:[A-Za-z0-9+/]{4} ){5,}[A-Za-z0-9+/]{1,4}={0,2}|(?:[A-Za-z0-9+/]{8} ){3,}[A-Za-z0-9+/]{1,8}={0,2}|(?:[A-Za-z0-9+/]{10,76} ){2,}[A-Za-z0-9+/]{1,76}={0,2})"
+    r"|(?P<base64>(?:[A-Za-z0-9+/_-]{20,}(?:[\r\n]+[ \t]*[A-Za-z0-9+/_-]{20,})*(?:[\r\n]+[ \t]*[A-Za-z0-9+/_-]{4,})?={0,2}))"
+    r"|(?P<percent>(?:[A-Za-z0-9._~/-]{0,12}%[0-9a-fA-F]{2}){5,}[A-Za-z0-9._~/-]{0,64})"
+    r"|(?P<entities>(?:[A-Za-z0-9 ./:-]{0,4}&(?:#x?[0-9a-fA-F]{2,7}|[a-zA-Z]{2,8});){6,}[A-Za-z0-9 ./:-]{0,16})"
+    r"|(?P<printable>(?:[^=\r\n]{0,24}=(?:[0-9A-F]{2}|\r?\n)){6,}[^=\r\n]{0,40})"
+    r"|(?P<ascii85><~[!-u\sz]{16,}~>)"
 )
+_GROUPS = ("", *sorted(_CANDIDATE.groupindex, key=_CANDIDATE.groupindex.__getitem__))
+_SYMBOLS = re2.compile(r"(?:^|[\s\"'`(=,])([0-9A-Za-z!#$%&()*+\-;<=>?@^_`{|}~]{24,})(?:$|[\s\"'`),])")
+_ASCII85 = re2.compile(r"[\"'`]((?:[!#-&(-\[\]-_a-uz]|\\.){24,})[\"'`]")
 _HEX = re2.compile(r"^(?:0x)?(?:[0-9a-fA-F]{2}){10,}$")
-_BASE32 = re2.compile(r"^[A-Z2-7]{24,}={0,6}$")
+_BASE32 = re2.compile(r"^(?:[A-Z2-7]{24,}|[a-z2-7]{24,})={0,6}$")
+_BASE58 = re2.compile(r"^[1-9A-HJ-NP-Za-km-z]{24,}$")
+_HEX_RUN = re2.compile(r"[0-9a-fA-F]{2,}")
+_DUMP_LINE = re2.compile(r"(?m)^[0-9a-fA-F]{4,8}:?[ \t]+((?:[0-9a-fA-F]{2,4} ){2,16})")
+_NUMBER = re2.compile(r"[0-9]{2,3}")
+_PADDED = re2.compile(r"[A-Za-z0-9+/_-]+={1,2}")
+_ESCAPE = re2.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|U([0-9a-fA-F]{8})|([0-3]?[0-7]{2})|N\{([A-Z][A-Z -]{2,60})\})"
+)
+_QUOTED = re2.compile(r"[\"'`]([^\"'`\s]{1,32})[\"'`]")
 _SPACE = {ord(c): None for c in "\r\n\t "}
 _URLSAFE = str.maketrans("-_", "+/")
-_ROT13 = str.maketrans(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "NOPQRSTUVWXYZABCDEFGHIJKLMnopqrstuvwxyzabcdefghijklm"
-)
+_BASE58_DIGITS = {c: at for at, c in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")}
 _WORDS = re2.compile(
     r"(?i)(?:https?://|\b(?:curl|wget|bash|eval|exec|echo|import|subprocess|require|ignore|instructions?|password|secret|token|system|prompt|user|send|upload|"
-    r"nohup|chmod|base64|powershell|fetch|credentials?|the|and|from|python3?|sh -c|/bin/|/etc/)\b)"
+    r"nohup|chmod|base64|powershell|fetch|credentials?|the|and|from|python3?|sh -c|/bin/|/etc/)\b|\.ssh/|child_process|process\.env|function ?\()"
 )
-# Words whose rot13 or mirror image gives a disguised sentence away: one rare word, or several small ones, is improbable in honest text.
-_ROT13_SIGN = re2.compile(
-    r"(?i)\b(?:phey|jtrg|onfu|rkrp|riny|vzcbeg|fhocebprff|vtaber|vafgehpgvbaf?|cebzcg|cnffjbeq|perqragvnyf?|vafgnyy|flfgrz|frperg|hcybnq|hggcf?|uggcf?|jvgubhg|nffvfgnag|frphevgl|cyrnfr|nsgre|orsber|hfre)\b|"
-    r"(?:\b(?:gur|naq|lbh|lbhe|guvf|gung|jvgu|nyy|sebz|sbe)\b[^\n]{0,80}){3}"
-)
-_MIRROR_SIGN = re2.compile(
-    r"(?i)(?:\b(?:lruc|tegw|hsab|snoitcurtsni|erongi|metsys|drowssap|terces|slaitnederc|daolpu|tnatsissa|ytiruces|tuohtiw|resu eht)\b|//:s?ptth|(?:\b(?:eht|dna|uoy|ruoy|siht|htiw|lla|morf|rof)\b[^\n]{0,80}){3})"
-)
+_PACKED = (b"PK\x03\x04", b"\x7fELF", b"MZ\x90\x00", b"7z\xbc\xaf\x27\x1c", b"%PDF-")
+"""First bytes of what is worth opening or naming where it is no text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One decoded piece: which characters of the text, how, and what came out (bytes, not yet judged to be text)."""
+    """One decoded piece: which characters of the text, how, and what came out (bytes; `readable` says whether they are text)."""
 
     start: int
     end: int
@@ -63,7 +88,7 @@ class Decoded:
 
 
 def bounded_decompress(data: bytes) -> tuple[str, bytes] | None:
-    """``(name, bytes)`` of a gzip, zlib, bzip2 or xz stream, at most `MAX_DECODED` bytes of it, or None."""
+    """``(name, bytes)`` of a gzip, zlib, bzip2, xz or lzma stream, at most `MAX_DECODED` bytes of it, or None."""
     try:
         if data[:2] == b"\x1f\x8b":
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
@@ -73,7 +98,9 @@ def bounded_decompress(data: bytes) -> tuple[str, bytes] | None:
         if data[:3] == b"BZh":
             return "bzip2", bz2.BZ2Decompressor().decompress(data, MAX_DECODED)
         if data[:6] == b"\xfd7zXZ\x00":
-            return "xz", lzma.LZMADecompressor(memlimit=33_554_432).decompress(data, MAX_DECODED)
+            return "xz", lzma.LZMADecompressor(memlimit=_LZMA_MEMORY).decompress(data, MAX_DECODED)
+        if data[:3] == b"]\x00\x00" and len(data) > 13:
+            return "lzma", lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY).decompress(data, MAX_DECODED)
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, MemoryError):
         return None
     return None
@@ -83,9 +110,11 @@ def readable(data: bytes) -> str | None:
     """``data`` as text a person or program could follow, or None: mostly printable ASCII, or UTF-8/UTF-16 text."""
     if len(data) < 4:
         return None
-    if data[:2] in {b"\xff\xfe", b"\xfe\xff"} or (len(data) >= 8 and data[1:8:2] == b"\x00" * 4):
+    little = len(data) >= 8 and data[1:8:2] == b"\x00" * 4
+    big = len(data) >= 8 and data[0:8:2] == b"\x00" * 4
+    if little or big or data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         try:
-            text = data.decode("utf-16-le" if data[1:2] == b"\x00" else "utf-16")
+            text = data.decode("utf-16-be" if big else "utf-16-le" if little else "utf-16")
         except UnicodeDecodeError:
             return None
         return text.lstrip("\ufeff") if text.isprintable() or "\n" in text else None
@@ -94,6 +123,8 @@ def readable(data: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     sample = text[:2_000]
+    if sample.isascii() and sample.isprintable():
+        return text
     odd = sum(1 for character in sample if not character.isprintable() and character not in "\r\n\t\x1b")
     ascii_share = sum(1 for character in sample if character.isascii())
     return text if odd * 20 <= len(sample) and ascii_share * 10 >= len(sample) * 7 else None
@@ -115,39 +146,126 @@ def decode_base64(token: str) -> bytes | None:
         return None
 
 
+def unescape(piece: str) -> str:
+    r"""``piece`` with the string escapes of Python, JavaScript, JSON and C (``\x63 \u0063 \u{63} \U00000063 \143 \N{...}``) written out."""
+    out, last = [], 0
+    for match in _ESCAPE.finditer(piece):
+        two, four, braced, eight, octal, name = match.groups()
+        try:
+            code = (
+                ord(unicodedata.lookup(name))
+                if name
+                else int(octal or two or four or braced or eight, 8 if octal else 16)
+            )
+            character = chr(code)
+        except (KeyError, ValueError, OverflowError):
+            character = match.group()
+        out += [piece[last : match.start()], character]
+        last = match.end()
+    return "".join([*out, piece[last:]])
+
+
 def _decode_escapes(piece: str) -> bytes:
-    return codecs.decode(piece.encode(), "unicode_escape").encode("latin-1", "ignore")
+    text = unescape(piece)
+    try:
+        # Bytes written one by one are UTF-8; characters above them stand for themselves.
+        return text.encode("latin-1").decode("utf-8").encode()
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return text.encode("utf-8", "surrogatepass")
 
 
-def _decode_entities(piece: str) -> bytes:
-    codes = (part[2:] for part in piece.split(";") if part)
-    return bytes(
-        (int(code[1:], 16) if code[:1] in "xX" else int(code, 10 if code.isdigit() else 16)) & 0xFF for code in codes
-    )
+def _decode_codes(piece: str) -> Iterator[tuple[str, bytes]]:
+    numbers = _NUMBER.findall(piece)
+    values = [int(number) for number in numbers]
+    if all(value < 256 for value in values):
+        yield "character-codes", bytes(values)
+    if all("8" not in number and "9" not in number for number in numbers):
+        octal = [int(number, 8) for number in numbers]
+        if all(value < 128 for value in octal):
+            yield "octal", bytes(octal)
 
 
-def _decode_codes(piece: str) -> bytes | None:
-    values = [int(part.strip(), 0) if part.strip().startswith("0x") else int(part) for part in piece.split(",")]
-    return bytes(values) if all(9 <= value < 127 for value in values) else None
+def _from_hex(digits: str) -> bytes:
+    return bytes.fromhex(digits[: len(digits) - len(digits) % 2])
 
 
-def _token_forms(token: str) -> Iterator[tuple[str, bytes]]:
+def _decode_base58(token: str) -> bytes:
+    value = 0
+    for character in token:
+        value = value * 58 + _BASE58_DIGITS[character]
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def _token_forms(token: str, text: str) -> Iterator[tuple[str, bytes]]:
+    """The ways to read a run of letters and digits."""
     stripped = token.translate(_SPACE)
     if _HEX.search(stripped):
-        digits = stripped[2:] if stripped.startswith("0x") else stripped
-        yield "hex", bytes.fromhex(digits)
+        yield "hex", _from_hex(stripped[2:] if stripped.startswith("0x") else stripped)
+        yield "reversed-hex", _from_hex(stripped[::-1] if not stripped.startswith("0x") else stripped[:1:-1])
         return
     if _BASE32.search(stripped):
+        bare = stripped.rstrip("=").upper()
         with contextlib.suppress(binascii.Error, ValueError):
-            yield "base32", base64.b32decode(stripped.rstrip("=") + "=" * (-len(stripped.rstrip("=")) % 8))
+            yield "base32", base64.b32decode(bare + "=" * (-len(bare) % 8))
     data = decode_base64(token)
     if data is not None:
         yield "base64", data
-    if stripped.startswith("="):
-        return
-    mirrored = decode_base64(stripped[::-1].lstrip("="))
-    if mirrored is not None:
-        yield "reversed-base64", mirrored
+    if not stripped.startswith("="):
+        mirrored = decode_base64(stripped[::-1].lstrip("="))
+        if mirrored is not None:
+            yield "reversed-base64", mirrored
+    if len(stripped) >= 32 and not (stripped.islower() or stripped.isupper()):
+        # Something that is no part of it stands before it: a path, a prefix, a letter put there on purpose.
+        for skip in (1, 2, 3):
+            shifted = decode_base64(stripped[skip:])
+            if shifted is not None:
+                yield "base64", shifted
+    if len(stripped) <= _MAX_BASE58 and "58" in text and _BASE58.search(stripped):
+        yield "base58", _decode_base58(stripped)
+
+
+def _plain_name(piece: str) -> bool:
+    """Whether a run of letters and digits is a ruler, padding, or a name or path in small letters, which no base64 of a text is."""
+    characters = set(piece[:_SAMPLE])
+    return len(characters) <= _RULER_CHARACTERS or (piece.islower() and not characters & _DIGITS)
+
+
+def _forms(group: str, piece: str, text: str) -> Iterator[tuple[str, bytes]]:
+    if group == "base64":
+        yield from _token_forms(piece, text)
+    elif group == "spaced":
+        groups = piece.split(" ")
+        for skip in range(min(_MAX_WORDS_BEFORE, len(groups) - 2) + 1):
+            data = decode_base64("".join(groups[skip:]))
+            if data is not None:
+                yield "base64", data
+    elif group == "chunks":
+        decoded = [decode_base64(chunk) for chunk in _PADDED.findall(piece)]
+        yield "base64", b"".join(data for data in decoded if data)
+    elif group == "escapes":
+        yield "escapes", _decode_escapes(piece)
+    elif group == "percent":
+        yield "percent", urllib.parse.unquote_to_bytes(piece)
+    elif group == "entities":
+        yield "entities", html.unescape(piece).encode("utf-8", "surrogatepass")
+    elif group == "printable":
+        yield "quoted-printable", quopri.decodestring(piece.encode())
+    elif group == "utf7":
+        yield "utf-7", decode_base64(piece[1:-1]) or b""
+    elif group == "binary":
+        bits = "".join(digit for digit in piece.replace("0b", "") if digit in "01")
+        yield "binary", bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits) - 7, 8))
+    elif group == "dump":
+        lines = _DUMP_LINE.findall(piece) or [piece]
+        yield "hex", _from_hex("".join(lines).replace(" ", ""))
+    elif group == "pairs":
+        yield "hex", bytes.fromhex("".join(run[-2:] for run in _HEX_RUN.findall(piece)))
+        yield from _decode_codes(piece)
+    elif group == "codes":
+        yield from _decode_codes(piece)
+    elif group == "ascii85":
+        with contextlib.suppress(ValueError):
+            yield "ascii85", base64.a85decode(piece, adobe=True)
 
 
 def _unfold(step: str, data: bytes) -> tuple[str, bytes]:
@@ -155,57 +273,71 @@ def _unfold(step: str, data: bytes) -> tuple[str, bytes]:
     return (f"{step}/{packed[0]}", packed[1]) if packed else (step, data)
 
 
+def _keys(text: str) -> Iterator[bytes]:
+    """Short literals of the text, for a XOR whose key stands beside it."""
+    seen: set[str] = set()
+    for match in _QUOTED.finditer(text):
+        if match.group(1) not in seen:
+            seen.add(match.group(1))
+            yield match.group(1).encode("utf-8", "surrogatepass")
+        if len(seen) >= _MAX_KEYS:
+            return
+
+
+def _unmask(data: bytes, text: str) -> tuple[str, bytes] | None:
+    """Text under a XOR with one byte, or with a key that ``text`` holds.
+
+    A XOR of ASCII text with one byte, or with an ASCII key, leaves the top bit of all bytes alike; bytes of a hash or a picture do not.
+    """
+    sample = data[:_MAX_XOR]
+    if len(sample) < _MIN_XOR or len({byte >> 7 for byte in sample[:_MIN_XOR]}) != 1:
+        return None
+    if len({byte >> 7 for byte in sample}) != 1:
+        return None
+    if len(set(sample)) * 4 <= 3 * len(sample) + 8:
+        for key in range(1, 256):
+            plain = sample.translate(_XOR_TABLES[key])
+            if plain.isascii() and (text_of := readable(plain)) is not None and speaks(text_of) and " " in text_of:
+                return "xor", plain
+    if "^" in text or "xor" in text.lower():
+        for word in _keys(text):
+            plain = bytes(byte ^ word[at % len(word)] for at, byte in enumerate(sample))
+            if plain.isascii() and (text_of := readable(plain)) is not None and speaks(text_of):
+                return "xor", plain
+    return None
+
+
+def meaning(step: str, data: bytes, text: str) -> tuple[str, bytes] | None:
+    """``(step, bytes)`` where the decoding gave something that can be read, opened or named, else None."""
+    step, data = _unfold(step, data[:MAX_DECODED])
+    plain = readable(data)
+    if plain is not None and speaks(plain):
+        return step, data
+    if data.startswith(_PACKED):
+        return step, data
+    unmasked = _unmask(data, text) if plain is None or not speaks(plain) else None
+    return (f"{step}/{unmasked[0]}", unmasked[1]) if unmasked else None
+
+
 def find_encoded(text: str) -> Iterator[Decoded]:
-    """Every encoded piece of ``text`` whose decoding is readable and says something. One linear scan."""
+    """Every encoded piece of ``text`` whose decoding says something or is an archive or a program, in order of place. One linear scan."""
     for match in _CANDIDATE.finditer(text):
-        group = match.lastgroup or ""
-        piece = match.group()
-        start, end = match.span()
-        forms: list[tuple[str, bytes]] = []
-        if group == "base64":
-            forms = list(_token_forms(piece))
-        elif group == "escapes":
-            forms = [("escapes", _decode_escapes(piece))]
-        elif group == "percent":
-            forms = [("percent", urllib.parse.unquote_to_bytes(piece))]
-        elif group == "entities":
-            forms = [("entities", _decode_entities(piece))]
-        elif group == "pairs":
-            forms = [("hex", bytes.fromhex(piece.replace(":", " ")))]
-        elif group == "codes":
-            codes = _decode_codes(piece)
-            forms = [("character-codes", codes)] if codes else []
-        for step, data in forms:
-            unfolded_step, unfolded = _unfold(step, data[:MAX_DECODED])
-            decoded = readable(unfolded)
-            if decoded is not None and speaks(decoded):
-                yield Decoded(start, end, unfolded_step, unfolded)
-                break
-
-
-def rot13_text(text: str) -> str | None:
-    """``text`` rotated by 13 where it carries words that only make sense so, else None."""
-    return text.translate(_ROT13) if _ROT13_SIGN.search(text) else None
-
-
-def mirrored_lines(text: str) -> Iterator[tuple[int, int, str]]:
-    """Lines that read backwards, as ``(start, end, forwards)``."""
-    end = -1
-    for match in _MIRROR_SIGN.finditer(text):
-        if match.start() < end:
+        group, piece = _GROUPS[match.lastindex or 0], match.group()
+        if group == "base64" and _plain_name(piece):
             continue
-        start = text.rfind("\n", 0, match.start()) + 1
-        end = text.find("\n", match.end())
-        end = len(text) if end < 0 else end
-        yield start, end, text[start:end][::-1]
+        for step, data in _forms(group, piece, text):
+            found = meaning(step, data, text) if data else None
+            if found is not None:
+                yield Decoded(match.start(), match.end(), *found)
+                break
+    if "85" in text:
+        yield from _base85_in(text)
 
 
-_FRAGMENT = re2.compile(r"(?m)^[ \t]*(?:[\w.-]+\s*[:=]\s*)?['\"`]?([A-Za-z0-9+/_-]{8,}={0,2})['\"`]?[,;]?[ \t]*$")
-
-
-def lone_fragments(text: str) -> Iterator[tuple[int, int, str]]:
-    """Base64-like tokens that stand alone on a line or as the whole value of a name: pieces that other files may complete."""
-    for match in _FRAGMENT.finditer(text[:20_000]):
-        token = match.group(1)
-        if any(character.isupper() for character in token) and any(character.islower() for character in token):
-            yield match.start(1), match.end(1), token
+def _base85_in(text: str) -> Iterator[Decoded]:
+    for step, pattern, decode in (("base85", _SYMBOLS, base64.b85decode), ("ascii85", _ASCII85, base64.a85decode)):
+        for match in pattern.finditer(text):
+            with contextlib.suppress(ValueError):
+                found = meaning(step, decode(match.group(1).replace("\\", "")), text)
+                if found is not None:
+                    yield Decoded(match.start(1), match.end(1), *found)

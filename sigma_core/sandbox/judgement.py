@@ -12,10 +12,11 @@ import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import CAUTION
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
-from sigma_core.sandbox.readings import Finding, Reading, Seen
+from sigma_core.sandbox.readings import Asked, Finding, Reading, Seen
 from sigma_core.sandbox.vocabulary import HostClass, name_set
 
 _OWN_SERVICE: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -51,6 +52,10 @@ _SECRET_WORDS = re2.compile(
 )
 _NAME_PART = re2.compile(r"[a-z0-9]{4,}")
 _PROGRAM = re2.compile(r"(?i)\.(?:sh|exe|msi|dmg|pkg|zip|7z|rar|ps1|bat|bin|py|js|scr|apk|tar\.gz|tgz)(?:$|[?#])")
+_CONTACT = re2.compile(
+    r"(?i)\b(?:help|support|questions?|contact|feedback to|e\.g\.|for example|your[-\w]*\.|@(?:your|example|company|domain|acme|mail|test)|placeholder|sales)\b"
+)
+"""Words around an address that people write to by themselves."""
 _PASTE = re2.compile(
     r"(?i)(?:paste|glot\.io|rentry|hastebin|ghostbin|termbin|ix\.io|sprunge|0x0\.st|transfer\.sh|file\.io|gofile|anonfiles|bashupload|catbox|mega\.nz|mediafire|telegra\.ph|gist)"
 )
@@ -60,9 +65,23 @@ _SETUP = re2.compile(
 _CODE_KINDS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
 
 
+_ASKED_OF_OWN_SERVICE = {
+    "SIGMA-ORDER-001": "SIGMA-ORDER-020",
+    "SIGMA-ORDER-003": "SIGMA-ORDER-020",
+    "SIGMA-ORDER-005": "SIGMA-ORDER-028",
+    "SIGMA-ORDER-015": "",
+    "SIGMA-ORDER-020": "",
+    "SIGMA-ORDER-021": "",
+    "SIGMA-ORDER-026": "",
+    "SIGMA-ORDER-028": "",
+    "SIGMA-ORDER-029": "",
+}
+"""What an instruction amounts to where it names only the package's own service; empty for nothing."""
+
+
 def _reference(path: str) -> bool:
     """Whether a document is background reading of the package rather than what the agent is told to do."""
-    return path.startswith(("references/", "reference/", "docs/", "resources/"))
+    return path.startswith(("references/", "reference/", "docs/", "resources/", "templates/", "examples/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +112,15 @@ class Judgement:
     def judge(self) -> list[Finding]:
         """All findings: those of the rules as they stand, those of flows after weighing, and the mismatches."""
         for reading in self.readings:
-            self.findings += [self._vouched_installer(reading, finding) for finding in reading.findings]
+            self.findings += [self._weighed(reading, finding) for finding in reading.findings]
+            for asked in reading.asked:
+                self._asked(reading, asked)
+            moved = self._moved_with(reading)
             for seen in reading.seen:
                 if isinstance(seen.what, Flow):
                     self._flow(reading, seen, seen.what)
                 else:
-                    self._capability(reading, seen, seen.what)
+                    self._capability(reading, seen, seen.what, moved)
         self._mismatches()
         self._spread_theft()
         self._configured_drops()
@@ -127,6 +149,59 @@ class Judgement:
             known = known if known in {HostClass.INSTALLER, HostClass.DROP} else HostClass.UNKNOWN
             return _Target(text, host, known, ours, ours)
         return _Target(text, host, known, named, branded)
+
+    # -- instructions -------------------------------------------------------------------------------------------------
+
+    def _asked(self, reading: Reading, asked: Asked) -> None:
+        """An instruction whose every destination is the package's own service asks for that service, not for a copy elsewhere."""
+        finding = asked.finding
+        if finding.rule_id in {"SIGMA-ORDER-030", "SIGMA-ORDER-032"}:
+            if asked.remotes and all(self._foreign(reading, remote, finding) for remote in asked.remotes):
+                self.findings.append(finding)
+            return
+        own = bool(asked.remotes) and all(self._own_service(reading, remote) for remote in asked.remotes)
+        if not own or (finding.rule_id == "SIGMA-ORDER-001" and vocabulary.secret_file(finding.line_text)):
+            self.findings.append(finding)
+        elif finding.rule_id in _ASKED_OF_OWN_SERVICE:
+            softer = _ASKED_OF_OWN_SERVICE[finding.rule_id]
+            if softer:
+                self.findings.append(replace(finding, rule_id=softer))
+        else:
+            self.findings.append(finding)
+
+    def _foreign(self, reading: Reading, remote: str, finding: Finding) -> bool:
+        """Whether a destination is named by this sentence alone and belongs to nobody that the package speaks of."""
+        text = remote if "://" in remote else f"https://{remote.rsplit('@', 1)[-1]}"
+        if not vocabulary.urls_in(text) or ("@" in remote and _CONTACT.search(finding.line_text)):
+            return False
+        return self._named_only_at(self.target(text, reading.path, in_prose=True), finding.location)
+
+    def _named_only_at(self, target: _Target, at: Location) -> bool:
+        """Whether the destination's owner is no known one, not in the package's name, and named on these lines alone."""
+        if target.branded or target.known not in {HostClass.UNKNOWN, HostClass.DROP, HostClass.RAW_ADDRESS}:
+            return False
+        owner = vocabulary.registrable(target.host)
+        if "." not in owner:
+            return False
+        here = sum(
+            1
+            for reading in self.readings
+            for _, host, place, _ in reading.urls
+            if vocabulary.registrable(host) == owner
+            and place.file == at.file
+            and at.line_start - 2 <= place.line_start <= at.line_end + 2
+        )
+        everywhere = sum(
+            1 for reading in self.readings for _, host, _, _ in reading.urls if vocabulary.registrable(host) == owner
+        )
+        return everywhere <= here and self.declared.text.count(owner) <= max(here, 1)
+
+    def _own_service(self, reading: Reading, remote: str) -> bool:
+        text = remote if "://" in remote else f"https://{remote}"
+        if "@" in remote or "." not in remote or not vocabulary.urls_in(text):
+            return False
+        target = self.target(text, reading.path, in_prose=True)
+        return target.branded or target.known in {HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER}
 
     # -- flows --------------------------------------------------------------------------------------------------------
 
@@ -174,12 +249,20 @@ class Judgement:
             url.startswith("https://") and target.known in {HostClass.UNKNOWN, HostClass.KNOWN} and own
         )
 
+    def _weighed(self, reading: Reading, finding: Finding) -> Finding:
+        """A pattern's finding by where it stands: background documents show commands, and installers belong to a host."""
+        if finding.rule_id.startswith("SIGMA-OPS-") and _reference(reading.path):
+            return replace(finding, rule_id="SIGMA-OPS-010")
+        return self._vouched_installer(reading, finding)
+
     def _vouched_installer(self, reading: Reading, finding: Finding) -> Finding:
         """A fetch-and-run line that a text rule found, judged by its host like the ones that syntax found."""
         urls = vocabulary.urls_in(finding.subject) or vocabulary.urls_in(finding.line_text)
         if finding.rule_id not in {"SIGMA-THREAT-032", "SIGMA-THREAT-045"} or not urls:
             return finding
-        vouched = all(self._vouches(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls)
+        targets = [(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls]
+        known = _reference(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)
+        vouched = known or all(self._vouches(url, target) for url, target in targets)
         return replace(finding, rule_id="SIGMA-THREAT-013") if vouched else finding
 
     def _sent(self, reading: Reading, seen: Seen, flow: Flow) -> None:
@@ -192,6 +275,8 @@ class Judgement:
         if source is Source.INPUT:
             if target.known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE}:
                 self._add("SIGMA-THREAT-047", target.host, seen)
+            elif seen.in_prose and not unknown_place and self._named_only_at(target, seen.location):
+                self._add("SIGMA-THREAT-050", target.host, seen)
             elif not (target.trusted or unknown_place or seen.in_prose):
                 self._add("SIGMA-MIS-010", target.host, seen)
         elif source is Source.DECODED:
@@ -227,7 +312,8 @@ class Judgement:
         elif source is Source.HOST_DATA:
             self._add("SIGMA-THREAT-009", subject, seen)
         elif seen.in_prose and reading.path.endswith(".md"):
-            self._add("SIGMA-THREAT-024", subject, seen)
+            alone = self._named_only_at(target, seen.location)
+            self._add("SIGMA-THREAT-050" if alone else "SIGMA-THREAT-024", subject, seen)
         else:
             self._add("SIGMA-THREAT-014", subject, seen)
 
@@ -248,7 +334,7 @@ class Judgement:
         elif seen.in_prose:
             self._add("SIGMA-THREAT-018", subject, seen)
         elif flow.origin.lower() in self.declared.text and not self._goes_elsewhere(flow.origin, target.host):
-            self._add("SIGMA-MIS-002", subject, seen)
+            self._add("SIGMA-MIS-012", subject, seen)
         else:
             self._add("SIGMA-MIS-001", subject, seen)
 
@@ -266,7 +352,17 @@ class Judgement:
 
     # -- capabilities and mismatches ----------------------------------------------------------------------------------
 
-    def _capability(self, reading: Reading, seen: Seen, capability: Capability) -> None:
+    @staticmethod
+    def _moved_with(reading: Reading) -> frozenset[str]:
+        """The hosts to which this file sends something, or from which it runs or keeps something."""
+        hosts = set()
+        for seen in reading.seen:
+            if isinstance(seen.what, Flow):
+                text = seen.what.origin if seen.what.source is Source.REMOTE else seen.what.target
+                hosts |= {host for _, _, _, host in vocabulary.urls_in(text)} or {text.split("/", 1)[0].lower()}
+        return frozenset(hosts)
+
+    def _capability(self, reading: Reading, seen: Seen, capability: Capability, moved: frozenset[str]) -> None:
         self._add("SIGMA-CAP-001", f"{capability.ability.value}: {capability.subject}", seen)
         if capability.ability is Ability.NETWORK:
             target = self.target(capability.subject, reading.path, in_prose=seen.in_prose)
@@ -278,7 +374,9 @@ class Judgement:
                 and "." in target.host
                 and not (target.named or target.branded)
             ):
-                self._add("SIGMA-MIS-002", target.host, seen)
+                if vocabulary.registrable(target.host) not in reading.text.lower():
+                    self._add("SIGMA-THREAT-046", target.host, seen)
+                self._add("SIGMA-MIS-002" if target.host in moved else "SIGMA-MIS-013", target.host, seen)
 
     def _mismatches(self) -> None:
         documents = self.declared.text

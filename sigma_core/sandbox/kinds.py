@@ -106,6 +106,12 @@ def kind_by_name(path: str) -> FileKind | None:
     return _EXTENSIONS.get(extension) if dot else None
 
 
+def is_git_hook(path: str) -> bool:
+    """Whether git, or a tool that installs hooks for it, runs the file."""
+    folder, _, name = path.lower().rpartition("/")
+    return "." not in name and f"/{folder}".endswith(("/.git/hooks", "/.githooks", "/.husky", "/git-hooks"))
+
+
 def kind_of_language(language: str) -> FileKind | None:
     """The kind that a code fence's info string names, or None for an unknown or missing one."""
     words = language.strip().lower().split()
@@ -135,4 +141,4 @@ def kind_of_text_file(path: str, text: str) -> FileKind:
     shebang = _SHEBANG.search(text[:200])
     if shebang:
         return _SHEBANG_KINDS.get(shebang.group(1), FileKind.SHELL)
-    return FileKind.TEXT
+    return FileKind.SHELL if path.rsplit("/", 1)[-1] == ".envrc" or is_git_hook(path) else FileKind.TEXT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -53,8 +54,8 @@ class Layer:
     depth: int = 0
 
     @cached_property
-    def _line_starts(self) -> list[int]:
-        starts = [0]
+    def _line_starts(self) -> array[int]:
+        starts = array("L", [0])
         position = self.text.find("\n")
         while position >= 0:
             starts.append(position + 1)
@@ -62,10 +63,10 @@ class Layer:
         return starts
 
     @cached_property
-    def _line_bytes(self) -> list[int]:
+    def _line_bytes(self) -> array[int]:
         """Byte offset of the start of each line; characters and bytes differ only outside ASCII."""
         starts = self._line_starts
-        offsets = [0]
+        offsets = array("L", [0])
         for begin, end in itertools.pairwise(starts):
             offsets.append(offsets[-1] + len(self.text[begin:end].encode("utf-8", "surrogatepass")))
         return offsets

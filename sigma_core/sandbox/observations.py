@@ -135,6 +135,7 @@ class Observations:
     flows: dict[Flow, None] = field(default_factory=dict)
     hits: dict[Hit, None] = field(default_factory=dict)
     embedded: dict[Embedded, None] = field(default_factory=dict)
+    bounds: dict[str, None] = field(default_factory=dict)
 
     def can(self, ability: Ability, subject: str, start: int, end: int) -> None:
         """Report a capability."""
@@ -152,3 +153,7 @@ class Observations:
     def embed(self, step: str, language: str, text: str, start: int, end: int) -> None:
         """Report text to be read again."""
         self.embedded[Embedded(step, language, text, start, end)] = None
+
+    def bound(self, name: str) -> None:
+        """Report that the bound called ``name`` was hit, so that something was not read as it is meant."""
+        self.bounds[name] = None

@@ -33,6 +33,14 @@ class Seen:
     in_prose: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An instruction in prose, still to be weighed by the destinations that it names."""
+
+    finding: Finding
+    remotes: tuple[str, ...]
+
+
 @dataclass
 class Reading:
     """Everything that one file gave."""
@@ -41,9 +49,11 @@ class Reading:
     kind: FileKind = FileKind.EMPTY
     findings: list[Finding] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
     urls: list[tuple[str, str, Location, bool]] = field(default_factory=list)
     text: str = ""
     layers: int = 0
     partial: str = ""
     incidents: list[tuple[str, str]] = field(default_factory=list)
     fragments: list[tuple[str, Location]] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list, repr=False)

@@ -18,6 +18,7 @@ import re2
 from sigma_core.canonical import sha256_of
 from sigma_core.errors import SigmaError
 from sigma_core.sandbox.facts import FactKind, Severity, SignalKind
+from sigma_core.sandbox.instructions import FrameBook, FrameError
 
 RULES_FOLDER = Path(__file__).with_name("rules")
 SURFACES = frozenset({"prose", "comment", "link", "command", "code", "config"})
@@ -72,6 +73,7 @@ class Rule:
     fix: str
     surfaces: frozenset[str]
     patterns: tuple[str, ...]
+    frames: tuple[str, ...]
     positive: tuple[Example, ...] = field(repr=False)
     negative: tuple[Example, ...] = field(repr=False)
 
@@ -86,6 +88,7 @@ class RuleBook:
     """All rules by id, and the hash of everything that shaped them."""
 
     rules: Mapping[str, Rule]
+    frames: FrameBook
     sha256: str
 
     def __getitem__(self, rule_id: str) -> Rule:
@@ -210,6 +213,7 @@ def _rule(raw: Mapping[str, Any], words: Mapping[str, str]) -> Rule:
         rationale=raw["rationale"],
         fix=raw["fix"],
         surfaces=frozenset(raw["surfaces"]) if raw.get("patterns") else frozenset(),
+        frames=tuple(raw.get("frames", ())),
         patterns=tuple(_expand(_expand(pattern, words), words) for pattern in raw.get("patterns", ())),
         positive=tuple(Example(**example) for example in raw["positive"]),
         negative=tuple(Example(**example) for example in raw["negative"]),
@@ -220,6 +224,8 @@ def _rule(raw: Mapping[str, Any], words: Mapping[str, str]) -> Rule:
 def load_rules() -> RuleBook:
     """The rule book. Raises RulePackError for a pack that breaks its form or names a rule twice."""
     rules: dict[str, Rule] = {}
+    terms: dict[str, str] = {}
+    frames: list[tuple[str, str, int]] = []
     documents = []
     for path in sorted(RULES_FOLDER.glob("*.toml")):
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -230,5 +236,10 @@ def load_rules() -> RuleBook:
             if rule.id in rules:
                 raise RulePackError(f"rule {rule.id} stands twice")
             rules[rule.id] = rule
+            frames += [(rule.id, line, raw.get("span", 1)) for line in rule.frames]
             _ = rule.searches
-    return RuleBook(rules, sha256_of(documents))
+        terms |= document.get("terms", {})
+    try:
+        return RuleBook(rules, FrameBook(terms, frames), sha256_of(documents))
+    except FrameError as error:
+        raise RulePackError(str(error)) from error

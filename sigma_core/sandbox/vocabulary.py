@@ -58,6 +58,14 @@ _KNOWN = name_set(
     "clawhub.com clawhub.ai clawdhub.com openclaw.ai clawd.bot molt.bot agentskills.io modelcontextprotocol.io"
 )
 _RESERVED = name_set("example.com example.org example.net")
+# Where packages come from: the public registries, and mirrors and vendors' indexes that publish for everyone.
+_PACKAGE_HOSTS = name_set(
+    "pypi.org pythonhosted.org pypi.python.org registry.npmjs.org registry.yarnpkg.com npm.pkg.github.com crates.io rubygems.org proxy.golang.org conda.anaconda.org repo.anaconda.com"
+)
+_PACKAGE_MIRRORS = name_set(
+    "download.pytorch.org pypi.nvidia.com pypi.ngc.nvidia.com pypi.tuna.tsinghua.edu.cn mirrors.tuna.tsinghua.edu.cn mirrors.aliyun.com pypi.doubanio.com pypi.mirrors.ustc.edu.cn mirrors.ustc.edu.cn mirrors.cloud.tencent.com repo.huaweicloud.com mirrors.huaweicloud.com "
+    "registry.npmmirror.com registry.npm.taobao.org cdn.npmmirror.com npm.jsr.io npm.fontawesome.com piwheels.org storage.googleapis.com data.pyg.org flashinfer.ai wheels.vllm.ai abetlen.github.io"
+)
 _RESERVED_LABELS = name_set("example test invalid localhost")
 _SECOND_LEVEL = name_set("co com org net gov edu ac github vercel netlify pages workers herokuapp")
 
@@ -131,6 +139,11 @@ def classify_host(host: str, path: str = "") -> HostClass:
     if _under(host, _INSTALLERS) or f"{host}/{owner}" in _INSTALLERS:
         return HostClass.INSTALLER
     return HostClass.KNOWN if _under(host, _KNOWN) else HostClass.UNKNOWN
+
+
+def package_host(host: str) -> bool:
+    """Whether ``host`` is a public package registry or one of its well-known mirrors."""
+    return _under(host, _PACKAGE_HOSTS) or _under(host, _PACKAGE_MIRRORS)
 
 
 _DOCUMENTATION = tuple(ipaddress.ip_network(block) for block in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))

@@ -14,13 +14,15 @@ Source = pl.DataFrame | Path
 """A table: a frame, or a Parquet file."""
 
 
-class _ArrowStream:
-    # DuckDB reads any Arrow stream by itself, but a class of Polars' own through pyarrow, which SIGMA does without.
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self._frame = frame
+class ArrowStream:
+    """A frame or relation as nothing but an Arrow stream. DuckDB reads a class of Polars' own through pyarrow, which SIGMA does
+    without; Polars asks DuckDB's own class for more than its rows, and the process then ends with complaints."""
+
+    def __init__(self, rows: pl.DataFrame | duckdb.DuckDBPyRelation) -> None:
+        self._rows = rows
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self._frame.__arrow_c_stream__(requested_schema)
+        return self._rows.__arrow_c_stream__(requested_schema)
 
 
 @contextmanager
@@ -33,11 +35,11 @@ def connect(tables: Mapping[str, Source], threads: int | None = None) -> Iterato
             if isinstance(source, Path):
                 connection.read_parquet(str(source)).create_view(name)
             else:
-                connection.register(f"{name}_stream", _ArrowStream(source))
+                connection.register(f"{name}_stream", ArrowStream(source))
                 connection.execute(f"CREATE TABLE {name} AS FROM {name}_stream")
         yield connection
 
 
 def fetch(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None) -> pl.DataFrame:
     """The rows of ``query``, read whole."""
-    return pl.DataFrame(connection.sql(query, params=parameters))
+    return pl.DataFrame(ArrowStream(connection.sql(query, params=parameters)))

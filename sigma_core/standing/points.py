@@ -6,6 +6,10 @@ tax; the clip gives that up below π = 1/8 (`multiplier_q10`). Every seat pays t
 its penalty to M in place of a vote, an abstention adds nothing. The kind's factor scales all three, as it says how much a
 round of that kind weighs.
 
+Two policy values, neutral by default, raise the points *against* a wrong vote and nothing else: ``missed_unsafe_q10`` is a factor
+for SAFE on what is UNSAFE, and ``joint_error_q10`` adds that part for each other seat that was wrong in the same way. No
+strategy expects more under them.
+
 Roundings: each division below rounds to the nearest q10, halves up; nothing else is rounded.
 """
 
@@ -122,11 +126,12 @@ def score_round(resolved: ResolvedRound, rates: BaseRates, policy: Policy) -> li
     neither SAFE nor UNSAFE."""
     _check(resolved)
     entries = []
+    wrong = sum(seat.canary_label is None and _is_wrong(seat, resolved.truth) for seat in resolved.seats)
     for seat in _in_order(resolved.seats):
-        kind, truth, source = resolved.kind, resolved.truth, resolved.truth_source
+        kind, truth, source, together = resolved.kind, resolved.truth, resolved.truth_source, wrong
         if seat.canary_label is not None:
-            kind, truth, source = RoundKind.CANARY, seat.canary_label, TruthSource.CANARY_LABEL
-        reason, aligned, misaligned = _points(seat, kind, truth, rates, policy.standing)
+            kind, truth, source, together = RoundKind.CANARY, seat.canary_label, TruthSource.CANARY_LABEL, 1
+        reason, aligned, misaligned = _points(seat, kind, truth, together, rates, policy.standing)
         entries.append(
             LedgerEntry(
                 entry_key=f"{resolved.round_id}/{seat.name}/score/{resolved.resolution}",
@@ -144,10 +149,14 @@ def score_round(resolved: ResolvedRound, rates: BaseRates, policy: Policy) -> li
     return entries
 
 
+def _is_wrong(seat: ScoredSeat, truth: Verdict) -> bool:
+    return seat.vote in (Vote.SAFE, Vote.UNSAFE) and seat.vote.value != truth.value
+
+
 def _points(
-    seat: ScoredSeat, kind: RoundKind, truth: Verdict, rates: BaseRates, rules: StandingRules
+    seat: ScoredSeat, kind: RoundKind, truth: Verdict, wrong: int, rates: BaseRates, rules: StandingRules
 ) -> tuple[Reason, int, int]:
-    """(reason, aligned, misaligned) of one seat, in q10."""
+    """(reason, aligned, misaligned) of one seat, in q10; ``wrong`` seats, it included, were wrong in the same way."""
     factor = _factor_q10(kind, rules)
     tax = _nearest(rules.seat_tax_q10 * factor, Q10)
     if seat.vote is Vote.NO_SHOW:
@@ -156,8 +165,11 @@ def _points(
     if seat.vote is Vote.ABSTAIN:
         return Reason.ABSTAINED, 0, tax
     points = _nearest(rules.points_q10 * rates.multiplier_q10(kind, truth, rules) * factor, Q10 * Q10)
-    if seat.vote.value == truth.value:
+    if not _is_wrong(seat, truth):
         return Reason.ALIGNED, points, tax
+    if truth is Verdict.UNSAFE:
+        points = _nearest(points * rules.missed_unsafe_q10, Q10)
+    points = _nearest(points * (Q10 + rules.joint_error_q10 * (wrong - 1)), Q10)
     return Reason.MISALIGNED, 0, tax + points
 
 

@@ -67,8 +67,8 @@ def advance(state: ReputationState, events: pl.DataFrame, day: int, rules: Stand
     Raises LedgerInvalid for events of a closed day, of an unknown kind, and sanctions without a ceiling.
     """
     assert rules.decay_bits <= 43, "the drift's product fits 64 bits"
-    _check(state, events)
-    daily = _daily_counts(events.filter(pl.col("day") <= day))
+    check_events(state, events)
+    daily = daily_counts(events.filter(pl.col("day") <= day))
     validators = pl.concat([state.frame["validator_id"], daily["validator_id"]]).unique().sort()
     index = pl.DataFrame({"validator_id": validators}).with_row_index("at")
     # A null reputation is that of a validator without any event yet: nothing moves it.
@@ -86,7 +86,8 @@ def replay(events: pl.DataFrame, day: int, rules: StandingRules) -> ReputationSt
     return advance(ReputationState.before(min(first, day + 1)), events, day, rules)
 
 
-def _check(state: ReputationState, events: pl.DataFrame) -> None:
+def check_events(state: ReputationState, events: pl.DataFrame) -> None:
+    """Refuse events that no engine is meant to see. Raises LedgerInvalid, naming the event and the rule."""
     sanction = pl.col("kind") == ReputationKind.SANCTION.value
     for broken, rule in (
         (pl.any_horizontal(pl.col("validator_id", "day", "kind").is_null()), "has an empty value"),
@@ -103,7 +104,7 @@ def _check(state: ReputationState, events: pl.DataFrame) -> None:
             raise LedgerInvalid(f"reputation ledger: {rows.row(0, named=True)} {rule}")
 
 
-def _daily_counts(events: pl.DataFrame) -> pl.DataFrame:
+def daily_counts(events: pl.DataFrame) -> pl.DataFrame:
     """One row for each validator and day: all that a day's events amount to."""
     kind = pl.col("kind")
     return events.group_by("validator_id", "day").agg(
@@ -115,7 +116,7 @@ def _daily_counts(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _step(current: pl.DataFrame, counts: pl.DataFrame | None, rules: StandingRules) -> pl.DataFrame:
-    """One calendar day of every validator; ``counts`` are the day's `_daily_counts` with the row ``at`` of each."""
+    """One calendar day of every validator; ``counts`` are the day's `daily_counts` with the row ``at`` of each."""
     before, ceiling = current["reputation_ppm"], current["ceiling_ppm"]
     if counts is not None:
         at = counts["at"]

@@ -185,46 +185,39 @@ def max_weight(rules: StandingRules) -> int:
     return weight
 
 
+def check_validators(validators: pl.DataFrame, rules: StandingRules) -> None:
+    """Refuse validators that no weight can be computed of. Raises LedgerInvalid, naming the validator and the rule."""
+    if validators.height * max_weight(rules) >= INT64_END:
+        raise LedgerInvalid(f"{validators.height} validators at the stake cap would sum past 64 bits")
+    for broken, rule in (
+        (pl.any_horizontal(pl.col(list(VALIDATOR_COLUMNS)).is_null()), "has an empty value"),
+        (pl.col("validator_id").is_duplicated(), "is listed twice"),
+        (pl.col("stake_micro_usd") < 0, "has a negative stake"),
+        (pl.col("stake_micro_usd") > MAX_SAFE_INTEGER, "has a stake beyond 2^53 − 1 micro-USD"),
+        (~pl.col("tier_ppm").is_between(0, MAX_TIER_PPM), f"has a tier outside 0 … {MAX_TIER_PPM}"),
+        (pl.min_horizontal("plugin_bonus_ppm", "in_world_bonus_ppm") < 0, "has a negative bonus"),
+    ):
+        _refuse_first("validator", validators.filter(broken), rule)
+
+
 def check_inputs(
     validators: pl.DataFrame, accuracy: pl.DataFrame, reputation: pl.DataFrame, rules: StandingRules
 ) -> None:
     """Refuse what neither engine is meant to see; names the validator and the rule."""
-    if validators.height * max_weight(rules) >= INT64_END:
-        raise LedgerInvalid(f"{validators.height} validators at the stake cap would sum past 64 bits")
-    identifier = pl.col("validator_id")
-    for what, frame, broken, rule in (
-        ("validator", validators, pl.any_horizontal(pl.col(list(VALIDATOR_COLUMNS)).is_null()), "has an empty value"),
-        ("validator", validators, identifier.is_duplicated(), "is listed twice"),
-        ("validator", validators, pl.col("stake_micro_usd") < 0, "has a negative stake"),
-        (
-            "validator",
-            validators,
-            ~pl.col("tier_ppm").is_between(0, MAX_TIER_PPM),
-            f"has a tier outside 0 … {MAX_TIER_PPM}",
-        ),
-        (
-            "validator",
-            validators,
-            pl.min_horizontal("plugin_bonus_ppm", "in_world_bonus_ppm") < 0,
-            "has a negative bonus",
-        ),
-        ("accuracy of", accuracy, identifier.is_duplicated(), "is listed twice"),
-        (
-            "accuracy of",
-            accuracy,
-            ~identifier.is_in(validators["validator_id"].implode()),
-            "is of an unknown validator",
-        ),
-        ("accuracy of", accuracy, ~pl.col("accuracy_ppm").is_between(1, PPM - 1), "is not within (0, 1)"),
-        ("reputation of", reputation, identifier.is_duplicated(), "is listed twice"),
-        (
-            "reputation of",
-            reputation,
-            ~identifier.is_in(validators["validator_id"].implode()),
-            "is of an unknown validator",
-        ),
-        ("reputation of", reputation, ~pl.col("reputation_ppm").is_between(0, PPM), "is not within 0 … 1"),
+    check_validators(validators, rules)
+    known = pl.col("validator_id").is_in(validators["validator_id"].implode())
+    for what, frame, within, range_of in (
+        ("accuracy of", accuracy, pl.col("accuracy_ppm").is_between(1, PPM - 1), "(0, 1)"),
+        ("reputation of", reputation, pl.col("reputation_ppm").is_between(0, PPM), "0 … 1"),
     ):
-        rows = frame.filter(broken)
-        if rows.height:
-            raise LedgerInvalid(f"{what} {rows['validator_id'].sort()[0]} {rule}")
+        for broken, rule in (
+            (pl.col("validator_id").is_duplicated(), "is listed twice"),
+            (~known, "is of an unknown validator"),
+            (~within, f"is not within {range_of}"),
+        ):
+            _refuse_first(what, frame.filter(broken), rule)
+
+
+def _refuse_first(what: str, broken: pl.DataFrame, rule: str) -> None:
+    if broken.height:
+        raise LedgerInvalid(f"{what} {broken['validator_id'].sort()[0]} {rule}")

@@ -130,7 +130,7 @@ class ValidatorRow(ProtocolBase):
     parameters: Mapped[dict[str, Any]]
     stake_micro_usd: Mapped[int] = mapped_column(BigInteger)
     tier_ppm: Mapped[int]
-    status: Mapped[str] = mapped_column(String(16))  # ACTIVE SUSPENDED
+    status: Mapped[str] = mapped_column(String(16))  # ACTIVE SUSPENDED RESTING
     joined_at: Mapped[datetime]
 
 
@@ -141,7 +141,7 @@ class WeightEpochRow(ProtocolBase):
     epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     day: Mapped[int]
     policy_hash: Mapped[str] = mapped_column(Digest)
-    inputs_sha256: Mapped[str] = mapped_column(Digest, unique=True)
+    inputs_sha256: Mapped[str] = mapped_column(Digest)  # what it was once it may be again: a suspension and its end
     accuracy_high_water: Mapped[int] = mapped_column(BigInteger)
     reputation_high_water: Mapped[int] = mapped_column(BigInteger)
     merkle_root: Mapped[str] = mapped_column(Digest)
@@ -178,6 +178,9 @@ class RoundRow(ProtocolBase):
     n_eff_ppm: Mapped[int | None]
     assurance_level: Mapped[int | None]
     diversity_degraded: Mapped[bool | None]
+    disabled_families: Mapped[
+        list[Any] | None
+    ]  # of the policy's ladder: [{family, reason}], when the round was decided
     replay_sha256: Mapped[str | None] = mapped_column(Digest)
     opened_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]
@@ -208,6 +211,99 @@ class SeatRow(ProtocolBase):
     revealed_at: Mapped[datetime | None]
 
     __table_args__ = (Index(None, "validator_id"),)
+
+
+class ModelMeasurementRow(ProtocolBase):
+    """What a language model did on labelled packages: the tier it is of, whatever the ladder calls it. Append-only."""
+
+    __tablename__ = "model_measurements"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    family: Mapped[str] = mapped_column(String(40))
+    ladder_tier: Mapped[int]
+    provider: Mapped[str] = mapped_column(String(40))
+    model: Mapped[str] = mapped_column(String(80))
+    revision: Mapped[str] = mapped_column(String(200))
+    bank_sha256: Mapped[str] = mapped_column(Digest)
+    policy_hash: Mapped[str] = mapped_column(Digest)
+    malicious: Mapped[int]
+    caught: Mapped[int]
+    benign: Mapped[int]
+    passed: Mapped[int]
+    abstained: Mapped[int]
+    measured_tier: Mapped[int]  # 0 = below every bar
+    report_sha256: Mapped[str] = mapped_column(Digest)  # each package's verdict
+    measured_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "family", "ladder_tier", "id"),)
+
+
+class PluginRow(ProtocolBase):
+    """A plugin as its author wrote it; the body is the blob ``body_sha256``."""
+
+    __tablename__ = "plugins"
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    owner: Mapped[str] = mapped_column(Identifier)
+    name: Mapped[str] = mapped_column(String(120))
+    plugin_type: Mapped[str] = mapped_column(String(24))  # SIGMA_SKILL SIGMA_API SIGMA_SKILL_AND_API
+    state: Mapped[str] = mapped_column(String(16))  # PENDING_REVIEW APPROVED REJECTED SUSPENDED
+    body_sha256: Mapped[str] = mapped_column(Digest)
+    created_at: Mapped[datetime]
+
+
+class PluginSlotRow(ProtocolBase):
+    """A plugin in one of a validator's slots."""
+
+    __tablename__ = "plugin_slots"
+    validator_id: Mapped[str] = mapped_column(ForeignKey("validators.id"), primary_key=True)
+    slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    plugin_id: Mapped[str] = mapped_column(ForeignKey("plugins.id"))
+    slotted_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("validator_id", "plugin_id"),)
+
+
+class PluginUsageRow(ProtocolBase):
+    """A plugin that was in a seat's prompt: one row, however many surfaces it spoke about. The public count is of these rows."""
+
+    __tablename__ = "plugin_usages"
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    phase: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seat_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    plugin_id: Mapped[str] = mapped_column(ForeignKey("plugins.id"), primary_key=True)
+    validator_id: Mapped[str] = mapped_column(ForeignKey("validators.id"))
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"))
+    plugin_type: Mapped[str] = mapped_column(String(24))
+    product_type: Mapped[str] = mapped_column(String(16))
+    slot: Mapped[int]
+    body_sha256: Mapped[str] = mapped_column(Digest)
+    verdict: Mapped[str] = mapped_column(String(16))
+    used_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "plugin_id"),)
+
+
+class ValidatorSkillRow(ProtocolBase):
+    """A skill that a validator holds from before there were plugins; the body is the blob ``body_sha256``."""
+
+    __tablename__ = "validator_skills"
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    validator_id: Mapped[str] = mapped_column(ForeignKey("validators.id"))
+    name: Mapped[str] = mapped_column(String(120))
+    body_sha256: Mapped[str] = mapped_column(Digest)
+
+    __table_args__ = (Index(None, "validator_id"),)
+
+
+class ValidatorSkillUsageRow(ProtocolBase):
+    """Such a skill in a seat's prompt. Counted here and never with the plugins."""
+
+    __tablename__ = "validator_skill_usages"
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    phase: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seat_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    skill_id: Mapped[str] = mapped_column(ForeignKey("validator_skills.id"), primary_key=True)
+    validator_id: Mapped[str] = mapped_column(ForeignKey("validators.id"))
+    used_at: Mapped[datetime]
 
 
 class AccuracyEntryRow(ProtocolBase):
@@ -241,6 +337,22 @@ class ReputationEntryRow(ProtocolBase):
     policy_hash: Mapped[str] = mapped_column(Digest)
 
 
+class PayoutEntryRow(ProtocolBase):
+    """One line of the payout ledger, in micro-USD; a round's lines sum to zero. Append-only: a reversal is another line."""
+
+    __tablename__ = "payout_ledger"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    entry_key: Mapped[str] = mapped_column(String(160), unique=True)
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"))
+    validator_id: Mapped[str | None] = mapped_column(ForeignKey("validators.id"))  # none: budget and reserve
+    day: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16))  # BUDGET FORFEIT PAYOUT RESERVE REVERSAL
+    amount_micro_usd: Mapped[int] = mapped_column(BigInteger)
+    policy_hash: Mapped[str] = mapped_column(Digest)
+
+    __table_args__ = (Index(None, "round_id"),)
+
+
 class CertificateRow(ProtocolBase):
     """A sealed certificate. The payload never changes; ``status`` is what may change after issue."""
 
@@ -257,6 +369,39 @@ class CertificateRow(ProtocolBase):
     expires_at: Mapped[datetime]
 
     __table_args__ = (Index(None, "issued_at", "id"),)
+
+
+class StatusPositionRow(ProtocolBase):
+    """Which entry of the status lists is a certificate's: positions count through the lists, each certificate has one."""
+
+    __tablename__ = "status_positions"
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    certificate_id: Mapped[str] = mapped_column(Identifier, unique=True)  # the row comes before the certificate
+
+
+class LogEntryRow(ProtocolBase):
+    """An entry of the transparency log, in order and without gaps: the truth that the log's files are made from. Append-only."""
+
+    __tablename__ = "log_entries"
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_key: Mapped[str] = mapped_column(String(160), unique=True)
+    kind: Mapped[str] = mapped_column(String(16))  # CERTIFICATE STATUS KEY_SET
+    subject: Mapped[str] = mapped_column(Identifier)
+    entry: Mapped[bytes]
+    sealed_sha256: Mapped[str | None] = mapped_column(Digest)  # of a certificate: its bundle, still without the proof
+    appended_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "subject", "kind", "index"),)
+
+
+class LogCheckpointRow(ProtocolBase):
+    """A checkpoint that the log has signed, with the cosignatures that it got. No size is ever signed twice."""
+
+    __tablename__ = "log_checkpoints"
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[str] = mapped_column(Digest)
+    note: Mapped[bytes]
+    signed_at: Mapped[datetime]
 
 
 class StageFailureRow(ProtocolBase):

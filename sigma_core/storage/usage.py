@@ -29,13 +29,13 @@ class CallAttemptRow(UsageBase):
     submission_id: Mapped[str] = mapped_column(Identifier)
     phase: Mapped[int]
     validator_id: Mapped[str] = mapped_column(Identifier)
-    purpose: Mapped[str] = mapped_column(String(16))  # audit chunk reduce plugin_screen monitor
+    purpose: Mapped[str] = mapped_column(String(16))  # audit chunk reduce repair plugin_screen monitor
     provider: Mapped[str] = mapped_column(String(40))
     model: Mapped[str] = mapped_column(String(80))
     model_revision: Mapped[str] = mapped_column(String(80))
-    state: Mapped[str] = mapped_column(String(16))  # done failed
+    state: Mapped[str] = mapped_column(String(16))  # done failed cancelled lost
     http_status: Mapped[int | None]
-    finish_reason: Mapped[str | None] = mapped_column(String(40))
+    finish_reason: Mapped[str | None] = mapped_column(String(40))  # the provider's word, or our code of the fault
     latency_us: Mapped[int] = mapped_column(BigInteger)
     uncached_in: Mapped[int]
     cache_read: Mapped[int]
@@ -44,10 +44,34 @@ class CallAttemptRow(UsageBase):
     reasoning: Mapped[int]
     usage_source: Mapped[str] = mapped_column(String(16))  # provider estimated none
     cost_micro_usd: Mapped[int | None] = mapped_column(BigInteger)
-    cost_source: Mapped[str] = mapped_column(String(16))  # provider genai-prices zero unknown
+    cost_source: Mapped[str] = mapped_column(String(16))  # provider table zero unknown
+    # What the attempt takes from its budgets: its cost, or, where that is unknown, all that was held for it.
+    budget_micro_usd: Mapped[int] = mapped_column(BigInteger)
     price_snapshot: Mapped[str | None] = mapped_column(String(80))
     request_sha256: Mapped[str] = mapped_column(Digest)
     response_sha256: Mapped[str | None] = mapped_column(Digest)
     created_at: Mapped[datetime]
 
     __table_args__ = (UniqueConstraint("call_key", "attempt_number"), Index(None, "created_at"))
+
+
+class CallRow(UsageBase):
+    """A call to a language model: who may make it, how many attempts were begun, and its answer once there is one."""
+
+    __tablename__ = "calls"
+    call_key: Mapped[str] = mapped_column(String(160), primary_key=True)
+    cache_key: Mapped[str] = mapped_column(Digest)  # provider, model and request bytes
+    state: Mapped[str] = mapped_column(String(16))  # claimed released done
+    attempts_begun: Mapped[int]
+    claimed_until: Mapped[datetime]
+    response_sha256: Mapped[str | None] = mapped_column(Digest)
+
+    __table_args__ = (Index(None, "cache_key", "state"),)
+
+
+class BudgetRow(UsageBase):
+    """What is spent or held of one budget (``round/rnd_…`` or ``day/2026-11-21``), in micro-USD."""
+
+    __tablename__ = "budgets"
+    scope: Mapped[str] = mapped_column(String(80), primary_key=True)
+    committed_micro_usd: Mapped[int] = mapped_column(BigInteger)

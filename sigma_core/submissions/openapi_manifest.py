@@ -22,7 +22,7 @@ def read_openapi_manifest(document: bytes, limits: PackageLimits, file: str) -> 
 
     An endpoint's ``auth`` names its security schemes, comma-separated, or is null where there are none. Raises Refusal.
     """
-    openapi = _parse(document, limits, file)
+    openapi = parse_openapi(document, limits.max_file_bytes, file)
     if not isinstance(openapi, dict) or not {"openapi", "swagger"} & openapi.keys():
         raise Refusal("BROKEN_MANIFEST", file, line=1, found="no 'openapi' or 'swagger' key")
     manifest = empty_manifest()
@@ -44,7 +44,8 @@ def read_openapi_manifest(document: bytes, limits: PackageLimits, file: str) -> 
     return manifest
 
 
-def _parse(document: bytes, limits: PackageLimits, file: str) -> Any:
+def parse_openapi(document: bytes, max_bytes: int, file: str) -> Any:
+    """The plain data of a JSON or YAML document, read strictly and within bounds. Raises Refusal."""
     try:
         text = document.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -52,7 +53,7 @@ def _parse(document: bytes, limits: PackageLimits, file: str) -> Any:
     if file.lower().endswith(".json"):
         return _parse_json(text, file)
     try:
-        yaml_limits = YamlLimits(limits.max_file_bytes, MAX_DEPTH, MAX_NODES)
+        yaml_limits = YamlLimits(max_bytes, MAX_DEPTH, MAX_NODES)
         return parse_yaml(text.replace("\r\n", "\n"), file, 1, yaml_limits).plain()
     except YamlSyntax as error:
         raise Refusal("BROKEN_MANIFEST", file, line=error.line, found=error.problem) from None

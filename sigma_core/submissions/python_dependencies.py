@@ -47,7 +47,7 @@ def requirements_problems(files: Sequence[PackageFile], package: Mapping[str, Pa
             continue
         seen.add(current.path)
         document = DependencyFile(current)
-        for line, text in _logical_lines(document.text):
+        for line, text in logical_lines(document.text):
             included = _check_requirements_line(document, line, text)
             if included is None:
                 continue
@@ -72,14 +72,20 @@ def script_problems(file: PackageFile) -> list[DependencyProblem]:
     if _SCRIPT_OPEN.encode() not in file.content:
         return []
     document = DependencyFile(file)
-    lines = document.text.replace("\r\n", "\n").split("\n")
+    block = script_block(document.text)
+    if block is not None:
+        _check_pyproject(document, *block)
+    return document.problems
+
+
+def script_block(text: str) -> tuple[str, int] | None:
+    """The TOML of the PEP 723 block in the Python script ``text`` and how many lines stand above it, or None."""
+    lines = text.replace("\r\n", "\n").split("\n")
     if _SCRIPT_OPEN not in lines:
-        return document.problems
+        return None
     start = lines.index(_SCRIPT_OPEN) + 1
     end = next((index for index in range(start, len(lines)) if lines[index] == _SCRIPT_CLOSE), start)
-    toml = "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines[start:end])
-    _check_pyproject(document, toml, start)
-    return document.problems
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines[start:end]), start
 
 
 def pip_config_problems(file: PackageFile) -> list[DependencyProblem]:
@@ -91,7 +97,7 @@ def pip_config_problems(file: PackageFile) -> list[DependencyProblem]:
     return document.problems
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines without comments, continued ones joined; each with the number of its first line."""
     pending, first = "", 1
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
@@ -186,24 +192,12 @@ def _bounds(specifier: Specifier) -> bool:
 
 def _check_pyproject(document: DependencyFile, toml: str, lines_above: int) -> None:
     """Check the TOML text ``toml``, which begins below ``lines_above`` lines of the document."""
-    if match := _LONG_DOTTED_KEY.search(toml):
-        line = toml.count("\n", 0, match.start()) + lines_above + 1
-        document.add("DEPENDENCY_FILE_UNREADABLE", line, "a dotted key of more than 17 parts")
-        return
     try:
-        data = tomllib.loads(toml)
-    except (ValueError, RecursionError) as error:
-        document.add("DEPENDENCY_FILE_UNREADABLE", lines_above + 1, f"not TOML: {error}")
+        data = load_toml(toml)
+    except TomlFault as unread:
+        document.add("DEPENDENCY_FILE_UNREADABLE", lines_above + unread.line, str(unread))
         return
-    project, build = _table(data, "project"), _table(data, "build-system")
-    groups = {
-        "dependencies": [data.get("dependencies"), project.get("dependencies")],
-        "optional-dependencies": list(_table(project, "optional-dependencies").values()),
-        "dependency-groups": list(_table(data, "dependency-groups").values()),
-        "build-system": [build.get("requires")],
-        "dev-dependencies": [_table(data, "tool", "uv").get("dev-dependencies")],
-    }
-    for heading, lists in groups.items():
+    for heading, lists in requirement_groups(data).items():
         for requirements in lists:
             for requirement in requirements if isinstance(requirements, list) else []:
                 # A mapping includes another dependency group, which is checked by itself.
@@ -213,6 +207,36 @@ def _check_pyproject(document: DependencyFile, toml: str, lines_above: int) -> N
                     document.add(fault, document.line_of(requirement, heading), requirement)
     _check_uv(document, _table(data, "tool", "uv"))
     _check_poetry(document, _table(data, "tool", "poetry"))
+
+
+class TomlFault(ValueError):
+    """A text that is not read as TOML, and the 1-based line that says why."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+
+
+def load_toml(text: str) -> dict[str, Any]:
+    """The TOML document ``text`` of a package. Raises TomlFault, also for keys that would take the parser too long."""
+    if match := _LONG_DOTTED_KEY.search(text):
+        raise TomlFault(text.count("\n", 0, match.start()) + 1, "a dotted key of more than 17 parts")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TomlFault(1, f"not TOML: {error}") from None
+
+
+def requirement_groups(data: dict[str, Any]) -> dict[str, list[Any]]:
+    """The lists of PEP 508 requirements in a pyproject.toml or script block (PEP 621, 735, 723), by heading; not checked."""
+    project, build = _table(data, "project"), _table(data, "build-system")
+    return {
+        "dependencies": [data.get("dependencies"), project.get("dependencies")],
+        "optional-dependencies": list(_table(project, "optional-dependencies").values()),
+        "dependency-groups": list(_table(data, "dependency-groups").values()),
+        "build-system": [build.get("requires")],
+        "dev-dependencies": [_table(data, "tool", "uv").get("dev-dependencies")],
+    }
 
 
 def _table(data: Any, *keys: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pathlib import Path
 import polars as pl
 
 from sigma_core.policy import load_policy
+from sigma_core.sandbox.decision import Decision, decide
 from sigma_core.sandbox.derive import derive_facts
 from sigma_core.sandbox.rules import load_rules
 from sigma_core.submissions.package import Package, PackageFile, ProductType, sorted_files
@@ -93,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
             seconds.append(time.process_time() - before)
             fact_count += len(facts.facts)
             incomplete += not facts.complete
-            block = bool(facts.blocking_signals)
+            block = decide(facts.document) is Decision.BLOCK
             blocked[label].append(block)
             by_category[(label, category)].append(block)
             if label != "dualuse" and block != (label == "malicious"):

@@ -25,7 +25,7 @@ REPORT_FIELDS = {
     "bundlePath",
     "roundId",
 }
-COMMANDS = ["audit", "validate", "submit", "status", "certificate", "verify", "replay", "up"]
+COMMANDS = ["audit", "validate", "rules", "submit", "status", "certificate", "verify", "replay", "up"]
 
 pytestmark = pytest.mark.usefixtures("audited_home")
 

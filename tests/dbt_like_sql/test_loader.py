@@ -139,7 +139,10 @@ class TestLoading:
             ("marts__customers_sql", "SELECT 1\n{{ var('x') }}", r"customers.sql:2: model customers: 'var' is not defined"),
             ("marts__customers_sql", "{{ ref(1) }}", r"customers.sql:1: model customers: ref\(\) takes 1 literal names"),
             ("marts__customers_sql", "{% set x = 'a' %}{{ ref(x) }}", r"ref\(\) takes 1 literal names"),
-            ("marts__customers_sql", "{{ config(materialized='view') }}", r"the only option is config\(materialized='table'\)"),
+            ("marts__customers_sql", "{{ config(materialized='view') }}", r"the options are config\(materialized='table'\)"),
+            ("marts__customers_sql", "{{ config(materialized='incremental') }}", r"unique_key None: it is a described column"),
+            ("marts__customers_sql", "{{ config(materialized='incremental', unique_key='name') }}", r"unique_key 'name': it is a described"),
+            ("marts__customers_sql", "{% if is_incremental() %}SELECT 1{% endif %}", r"is_incremental\(\) is for config\(materialized='incremental'"),
             ("marts__customers_sql", "{{ ref.__class__.__mro__ }}", r"model customers: access to attribute '__class__'"),
         ],
     )  # fmt: skip
@@ -324,3 +327,51 @@ def test_results_open_in_any_reader(tmp_path: Path, lake: Path) -> None:
     with duckdb.connect() as connection:
         rows = connection.read_parquet(str(lake / "models" / "customers.parquet")).fetchall()
     assert rows == [("ada", 2), ("bo", 1)]
+
+
+INCREMENTAL = """{{ config(materialized='incremental', unique_key='customer') }}
+SELECT customer, count(*) AS orders FROM {{ source('shop', 'orders') }}
+{% if is_incremental() %}
+WHERE customer NOT IN (SELECT customer FROM {{ this }}) OR customer = 'ada'
+{% endif %}
+GROUP BY customer
+"""
+
+
+class TestIncremental:
+    def orders(self, *customers: str) -> pl.DataFrame:
+        placed = pl.DataFrame(ORDERS)["placed_at"][0]
+        return pl.DataFrame(
+            {
+                "order_id": range(1, len(customers) + 1),
+                "customer": customers,
+                "placed_at": [placed] * len(customers),
+            }
+        )
+
+    def build(self, lake: Path, loaded: Project, *customers: str) -> list[tuple[object, ...]]:
+        write_orders(lake, self.orders(*customers))
+        loaded.build(lake, select=["customers"])
+        return read_model(lake, "customers")
+
+    def test_new_rows_replace_those_of_their_key_or_join_them_and_the_rest_stays(
+        self, tmp_path: Path, lake: Path
+    ) -> None:
+        loaded = project(tmp_path, marts__customers_sql=INCREMENTAL)
+        assert self.build(lake, loaded, "ada", "bo") == [("ada", 1), ("bo", 1)]
+        # Bo's second order is not looked at, Ada's and Ci's are.
+        assert self.build(lake, loaded, "ci", "bo", "bo", "ada", "ada") == [("ada", 2), ("bo", 1), ("ci", 1)]
+        (result,) = loaded.build(lake, select=["customers"])
+        assert result.row_count == 3
+
+    def test_another_sql_builds_it_whole(self, tmp_path: Path, lake: Path) -> None:
+        self.build(lake, project(tmp_path, marts__customers_sql=INCREMENTAL), "ada", "bo")
+        changed = project(tmp_path, marts__customers_sql=INCREMENTAL.replace("count(*)", "10 * count(*)"))
+        assert self.build(lake, changed, "bo", "bo") == [("bo", 20)]
+
+    def test_a_file_that_something_else_wrote_is_built_anew(self, tmp_path: Path, lake: Path) -> None:
+        loaded = project(tmp_path, marts__customers_sql=INCREMENTAL)
+        self.build(lake, loaded, "bo")
+        read = pl.read_parquet(lake / "models" / "customers.parquet")
+        read.write_parquet(lake / "models" / "customers.parquet")
+        assert self.build(lake, loaded, "bo", "bo") == [("bo", 2)]

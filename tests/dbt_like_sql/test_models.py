@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,15 @@ import pytest
 
 import dbt_like_sql
 from dbt_like_sql.loader import Project
+from dbt_like_sql.page import models_page
+from sigma_core.assembly.consensus import TruthSource
 from sigma_core.lifecycle.lake import LAKE_TABLES
+from sigma_core.lifecycle.standing import WEIGHTS_TABLE
+from sigma_core.simulation.compare import RUN_COLUMNS, SHARE_COLUMNS
 from sigma_core.standing.ledger import Reason, ReputationKind
+from sigma_core.standing.payouts import PayoutKind
 
+ROOT = Path(__file__).resolve().parents[2]
 POLARS_TYPES = {
     "VARCHAR": pl.String,
     "BIGINT": pl.Int64,
@@ -62,8 +69,30 @@ def validator(name: str, stake: int, status: str = "ACTIVE") -> dict[str, Any]:
 
 def weight(epoch: int, name: str, stake: int, of_weight: int) -> dict[str, Any]:
     return {
-        "epoch": epoch, "validator_id": name, "stake_micro_usd": stake, "accuracy_ppm": 500_000 + epoch,
+        "epoch": epoch, "day": 20_000 + epoch, "validator_id": name, "stake_micro_usd": stake, "accuracy_ppm": 500_000 + epoch,
         "reputation_ppm": 500_000, "weight": of_weight, "capped": name == "ada",
+    }  # fmt: skip
+
+
+def payout(key: str, name: str | None, kind: str, amount: int) -> dict[str, Any]:
+    return {
+        "entry_key": key, "round_id": "r1", "validator_id": name, "day": 20_000, "kind": kind, "amount_micro_usd": amount,
+        "policy_hash": "p",
+    }  # fmt: skip
+
+
+def share(policy: str, seed: int, day: int, group: str, ratio: int) -> dict[str, Any]:
+    return {
+        "policy": policy, "policy_hash": "p", "scenario": "town", "seed": seed, "day": day, "group_name": group,
+        "weight_ppm": ratio, "stake_ppm": 1_000_000, "ratio_ppm": ratio,
+    }  # fmt: skip
+
+
+def run(policy: str, seed: int, safe: int, safe_certified: int) -> dict[str, Any]:
+    return {
+        "policy": policy, "policy_hash": "p", "scenario": "town", "seed": seed, "submissions": 200, "canaries": 5,
+        "attacks": 3, "attacks_certified": 0, "unsafe": 50, "unsafe_certified": seed, "safe": safe,
+        "safe_certified": safe_certified, "escalated": 40,
     }  # fmt: skip
 
 
@@ -78,13 +107,13 @@ LAKE: Rows = {
         {
             "round_id": "r1", "submission_id": "s1", "round_number": 1, "round_type": "INITIAL_AUDIT",
             "trigger_source": "SUBMISSION", "state": "DECIDED", "outcome": "APPROVED", "with_rejection": False,
-            "scored": True, "weights_epoch": 1, "policy_hash": "p", "facts_sha256": "f", "n_eff_ppm": 2_000_000,
+            "scored": True, "truth": "SAFE", "truth_source": "UNANIMOUS", "weights_epoch": 1, "policy_hash": "p", "facts_sha256": "f", "n_eff_ppm": 2_000_000,
             "assurance_level": 1, "diversity_degraded": False, "opened_at": at(1), "decided_at": at(2),
         },
         {
             "round_id": "r2", "submission_id": "s1", "round_number": 2, "round_type": "RE_AUDIT",
             "trigger_source": "OPERATOR", "state": "OPEN", "outcome": None, "with_rejection": None, "scored": None,
-            "weights_epoch": 2, "policy_hash": "p", "facts_sha256": "f", "n_eff_ppm": None, "assurance_level": None,
+            "truth": None, "truth_source": None, "weights_epoch": 2, "policy_hash": "p", "facts_sha256": "f", "n_eff_ppm": None, "assurance_level": None,
             "diversity_degraded": None, "opened_at": at(3), "decided_at": None,
         },
     ],
@@ -111,6 +140,17 @@ LAKE: Rows = {
     ("protocol", "weights"): [
         weight(1, "ada", 300, 9), weight(2, "ada", 300, 3 * 10**15), weight(2, "bo", 100, 10**15),
     ],
+    ("protocol", "payout_ledger"): [
+        payout("r1/budget/payout/0", None, "BUDGET", -100),
+        payout("r1/1.1/payout/0", "ada", "PAYOUT", 70),
+        payout("r1/1.2/payout/0", "bo", "FORFEIT", -20),
+        payout("r1/reserve/payout/0", None, "RESERVE", 50),
+    ],
+    ("simulation", "group_shares"): [
+        share("default", seed, day, group, ratio)
+        for seed, day, group, ratio in [(1, 0, "honest", 900), (1, 1, "honest", 1_400), (2, 1, "honest", 1_601), (1, 1, "lazy", 200), (2, 1, "lazy", 100)]
+    ],
+    ("simulation", "runs"): [run("default", 1, 90, 60), run("default", 2, 110, 90)],
     ("protocol", "certificates"): [
         {
             "certificate_id": "c1", "submission_id": "s1", "round_id": "r1", "status": "SUSPENDED", "payload_hash": "0x0",
@@ -212,17 +252,189 @@ def test_usage_by_model_adds_up_and_an_unknown_cost_is_not_free(shipped: Project
     assert unknown["known_cost_micro_usd"] is None
 
 
+def test_usage_by_validator_round_and_day_add_up_to_all_usage(lake: Path) -> None:
+    for name, key in (("usage_by_validator", "ada"), ("usage_by_round", "r1"), ("usage_by_day", date(2026, 11, 21))):
+        (row,) = mart(lake, name).values()
+        assert tuple(row.values()) == (key, 2, 3, 1, 1, 39, 15, 42, 1)
+
+
+def test_standing_over_time_has_every_epoch_with_its_shares(lake: Path) -> None:
+    over_time = mart(lake, "standing_over_time")
+    columns = ("epoch", "published_on", "validator_id", "weight", "weight_share_ppm", "stake_share_ppm")
+    assert [tuple(row[column] for column in columns) for row in over_time.values()] == [
+        (1, date(2024, 10, 5), "ada", 9, 1_000_000, 1_000_000),
+        (2, date(2024, 10, 6), "ada", 3 * 10**15, 750_000, 750_000),
+        (2, date(2024, 10, 6), "bo", 10**15, 250_000, 250_000),
+    ]
+
+
+def test_standing_over_time_by_increments_is_what_a_whole_build_gives(shipped: Project, tmp_path: Path) -> None:
+    by_increments, at_once = tmp_path / "a", tmp_path / "b"
+    rows = [weight(epoch, name, 100 * epoch, 7 * epoch + 1) for epoch in range(1, 12) for name in ("ada", "bo", "ci")]
+    for known in (3, 3, 30, 33):
+        write_lake(by_increments, shipped, {**LAKE, ("protocol", "weights"): rows[:known]})
+        shipped.build(by_increments)
+    write_lake(at_once, shipped, {**LAKE, ("protocol", "weights"): rows})
+    shipped.build(at_once)
+    built = [pl.read_parquet(lake / "models" / "standing_over_time.parquet") for lake in (by_increments, at_once)]
+    assert built[0].equals(built[1])
+    assert built[0].height == 33
+
+
+def test_alignment_counts_what_stands_by_source_of_truth(lake: Path) -> None:
+    alignment = mart(lake, "alignment_by_truth_source")
+    columns = ("scored_seats", "aligned_seats", "misaligned_seats", "seats_without_a_vote", "alignment_ppm")
+    assert {key: tuple(row[column] for column in columns) for key, row in alignment.items()} == {
+        "UNANIMOUS/family-ada": (1, 1, 0, 0, 1_000_000),
+        "UNANIMOUS/family-bo": (1, 0, 1, 0, 0),
+        "UNANIMOUS/family-ci": (1, 0, 0, 1, None),
+    }
+
+
+def test_payouts_by_round_and_validator_balance(shipped: Project, lake: Path, tmp_path: Path) -> None:
+    (paid,) = mart(lake, "payouts_by_round").values()
+    assert tuple(paid.values()) == ("r1", date(2024, 10, 4), 100, 20, 70, 50, 1, 1, 0, 0)
+    assert {name: row["balance_micro_usd"] for name, row in mart(lake, "payouts_by_validator").items()} == {
+        "ada": 70,
+        "bo": -20,
+    }
+    first = LAKE["protocol", "payout_ledger"]
+    undone = [
+        {**line, "entry_key": f"{line['entry_key']}/undo", "kind": "REVERSAL", "amount_micro_usd": -line["amount_micro_usd"]}
+        for line in first
+    ]  # fmt: skip
+    again = [
+        payout("r1/budget/payout/1", None, "BUDGET", -100),
+        payout("r1/1.2/payout/1", "bo", "PAYOUT", 60),
+        payout("r1/reserve/payout/1", None, "RESERVE", 40),
+    ]
+    write_lake(tmp_path, shipped, {**LAKE, ("protocol", "payout_ledger"): [*first, *undone, *again]})
+    shipped.build(tmp_path)
+    (paid,) = mart(tmp_path, "payouts_by_round").values()
+    assert tuple(paid.values()) == ("r1", date(2024, 10, 4), 100, 0, 60, 40, 1, 0, 4, 0)
+    balances = {name: row["balance_micro_usd"] for name, row in mart(tmp_path, "payouts_by_validator").items()}
+    assert balances == {"ada": 0, "bo": 60}
+    assert failing_tests(shipped, tmp_path) == set()
+
+
+def test_policy_comparison_takes_the_last_day_of_each_run(lake: Path) -> None:
+    comparison = mart(lake, "policy_comparison")
+    columns = (
+        "seeds",
+        "mean_ratio_ppm",
+        "lowest_ratio_ppm",
+        "highest_ratio_ppm",
+        "good_certified_ppm",
+        "bad_certified",
+    )
+    assert {key: tuple(row[column] for column in columns) for key, row in comparison.items()} == {
+        "default/town/honest": (2, 1_500, 1_400, 1_601, 750_000, 3),
+        "default/town/lazy": (2, 150, 100, 200, 750_000, 3),
+    }
+
+
+class TestMartsOfManyRounds:
+    """Eight rounds of two families with a truth that the votes did not make, and one whose truth they made."""
+
+    # Votes of ada, bo (family-a) and ci (family-b) on an UNSAFE package: ada and bo err together, ci by itself.
+    VOTES = ("SSU", "SSU", "SUU", "UUS", "UUS", "UUU", "UUU", "USU")
+
+    @pytest.fixture(scope="class")
+    def rounds(self, shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        lake = tmp_path_factory.mktemp("rounds")
+        base = LAKE["protocol", "rounds"][0]
+        rounds, seats = [], []
+        for number, votes in enumerate((*self.VOTES, "SSS")):
+            own = {"truth": "UNSAFE", "truth_source": "OPERATOR", "outcome": "ESCALATED"}
+            if number == len(self.VOTES):
+                own = {"truth": "SAFE", "truth_source": "UNANIMOUS", "outcome": "APPROVED"}
+            rounds.append({**base, "round_id": f"r{number}", "round_number": number, "weights_epoch": 2, **own})
+            for seat_number, (name, vote) in enumerate(zip(("ada", "bo", "ci"), votes, strict=True), start=1):
+                verdict = "SAFE" if vote == "S" else "UNSAFE"
+                family = "family-b" if name == "ci" else "family-a"
+                seats.append(
+                    {**seat(seat_number, name, "REVEALED", verdict), "round_id": f"r{number}", "family": family}
+                )
+        write_lake(
+            lake,
+            shipped,
+            {
+                **LAKE,
+                ("protocol", "rounds"): rounds,
+                ("protocol", "seats"): seats,
+                ("protocol", "accuracy_ledger"): [],
+                ("protocol", "payout_ledger"): [],
+                ("protocol", "certificates"): [],
+                ("protocol", "weights"): [weight(2, "ada", 300, 50), weight(2, "bo", 100, 25), weight(2, "ci", 100, 25)],
+                ("protocol", "reputation_ledger"): [
+                    {"entry_key": f"e{number}", "validator_id": "ci", "day": 20_000 + number, "kind": "ATTRIBUTABLE_ESCALATION", "detail": "r"}
+                    for number in range(2)
+                ],
+            },
+        )  # fmt: skip
+        shipped.build(lake)
+        assert failing_tests(shipped, lake) == set()
+        return lake
+
+    def test_error_correlation_is_phi_on_truths_that_the_votes_did_not_make(self, rounds: Path) -> None:
+        pairs = mart(rounds, "family_error_correlation")
+
+        def phi(ones: list[int], others: list[int]) -> float:
+            n, a, b = len(ones), sum(ones), sum(others)
+            both = sum(one * other for one, other in zip(ones, others, strict=True))
+            return (n * both - a * b) / math.sqrt(a * (n - a) * b * (n - b))
+
+        ada, bo, ci = ([int(votes[at] == "S") for votes in self.VOTES] for at in range(3))
+        same = phi([*ada, *bo], [*bo, *ada])
+        other = phi([*ada, *bo], [*ci, *ci])
+        assert (pairs["family-a/family-a"]["pairs_of_votes"], pairs["family-a/family-b"]["pairs_of_votes"]) == (8, 16)
+        assert pairs["family-a/family-a"]["correlation_ppm"] == round(same * 1_000_000)
+        assert pairs["family-a/family-b"]["correlation_ppm"] == round(other * 1_000_000) < 0
+        assert pairs["family-a/family-a"]["n_eff_of_ten_ppm"] == round(10_000_000 / (1 + 9 * same))
+        assert pairs["family-a/family-b"]["n_eff_of_ten_ppm"] == 10_000_000
+        assert "family-b/family-b" not in pairs
+
+    def test_selection_fairness_holds_drawn_seats_against_shares_of_weight(self, rounds: Path) -> None:
+        fairness = mart(rounds, "selection_fairness")
+        columns = ("drawn_seats", "expected_milli_seats", "z_milli")
+        # 27 seats in all: ada was to have 13.5 of them.
+        assert {name: tuple(row[column] for column in columns) for name, row in fairness.items()} == {
+            "ada": (9, 13_500, round(-4_500 / math.sqrt(27 / 4))),
+            "bo": (9, 6_750, 1_000),
+            "ci": (9, 6_750, 1_000),
+        }
+
+    def test_escalations_are_counted_and_attributed(self, rounds: Path) -> None:
+        escalations = mart(rounds, "escalations_attributable")
+        columns = ("rounds", "escalated_rounds", "resolved_rounds", "attributable_escalations", "last_attributed_on")
+        assert tuple(escalations["ci"][column] for column in columns) == (9, 8, 8, 2, date(2024, 10, 5))
+        assert tuple(escalations["ada"][column] for column in columns) == (9, 8, 8, 0, None)
+
+
 @pytest.mark.parametrize(
     ("table", "changes", "failing"),
     [
         (
             "validators",
             {"validator_id": "bo"},
-            {"stg_validators.unique_validator_id", "validator_standing.unique_validator_id"},
+            {
+                "stg_validators.unique_validator_id",
+                "validator_standing.unique_validator_id",
+                "payouts_by_validator.unique_validator_id",
+            },
         ),
-        ("validators", {"status": "RESTING"}, {"stg_validators.accepted_values_status"}),
-        ("weights", {"validator_id": "nobody"}, {"stg_weights.relationships_validator_id"}),
+        ("validators", {"status": "ASLEEP"}, {"stg_validators.accepted_values_status"}),
+        (
+            "weights",
+            {"validator_id": "nobody"},
+            {
+                f"{model}.relationships_validator_id"
+                for model in ("stg_weights", "standing_over_time", "selection_fairness")
+            },
+        ),
         ("weights", {"weight": None}, {"stg_weights.not_null_weight"}),
+        ("payout_ledger", {"kind": "GIFT"}, {"stg_payouts.accepted_values_kind"}),
+        ("payout_ledger", {"amount_micro_usd": -99}, {"payouts_by_round.accepted_values_imbalance_micro_usd"}),
         ("accuracy_ledger", {"reason": "PLEASED"}, {"stg_accuracy_entries.accepted_values_reason"}),
     ],
 )
@@ -240,11 +452,22 @@ def test_a_broken_row_fails_its_test_and_no_other(
 def test_the_sources_are_what_the_lake_is_given(shipped: Project) -> None:
     described = {key: [column.name for column in table.columns] for key, table in shipped.sources.items()}
     exported = {(table.source, table.name): list(table.schema) for table in LAKE_TABLES}
-    # Weights are written by the standing stage, epoch by epoch, not exported from a table.
-    assert {key: columns for key, columns in described.items() if key != ("protocol", "weights")} == exported
+    # Weights are written by the standing stage, epoch by epoch, and simulations by theirs; neither is exported from a table.
+    exported["protocol", "weights"] = list(WEIGHTS_TABLE)
+    exported["simulation", "group_shares"] = list(SHARE_COLUMNS)
+    exported["simulation", "runs"] = list(RUN_COLUMNS)
+    assert described == exported
 
 
 def test_the_accepted_values_are_those_of_the_code(shipped: Project) -> None:
     accepted = {(test.model, test.column): set(test.test.values) for test in shipped.tests if test.test.values}
     assert accepted["stg_accuracy_entries", "reason"] == set(Reason)
     assert accepted["stg_reputation_events", "kind"] == set(ReputationKind)
+    assert accepted["stg_payouts", "kind"] == set(PayoutKind)
+    assert accepted["stg_rounds", "truth_source"] == set(TruthSource)
+    assert accepted["alignment_by_truth_source", "truth_source"] == set(TruthSource)
+
+
+def test_the_page_of_models_says_what_is_there(shipped: Project) -> None:
+    """When this fails: python -m dbt_like_sql > docs/models.md"""
+    assert (ROOT / "docs" / "models.md").read_text(encoding="utf-8") == models_page(shipped)

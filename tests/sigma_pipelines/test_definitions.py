@@ -90,5 +90,5 @@ def test_the_sensors_and_the_schedule_run_from_the_first_start(defs: dg.Definiti
     assert sensors == dict.fromkeys(
         ("intake_sensor", "failed_submission_sensor", "standing_sensor"), dg.DefaultSensorStatus.RUNNING
     )
-    [schedule] = defs.schedules or []
-    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING  # type: ignore[union-attr]
+    schedules = {schedule.name: schedule.default_status for schedule in defs.schedules or []}  # type: ignore[union-attr]
+    assert schedules == dict.fromkeys(("hourly_transparency", "daily_standing"), dg.DefaultScheduleStatus.RUNNING)

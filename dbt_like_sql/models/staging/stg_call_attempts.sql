@@ -4,6 +4,7 @@ SELECT
     attempt_id,
     call_key,
     round_id,
+    validator_id,
     purpose,
     provider,
     model,

@@ -9,6 +9,8 @@ SELECT
     outcome,
     coalesce(with_rejection, false) AS with_rejection,
     coalesce(scored, false) AS scored,
+    truth,
+    truth_source,
     weights_epoch,
     assurance_level,
     n_eff_ppm,

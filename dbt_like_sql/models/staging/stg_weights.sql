@@ -3,6 +3,7 @@
 SELECT
     epoch || '/' || validator_id AS weight_key,
     epoch,
+    DATE '1970-01-01' + CAST(day AS INTEGER) AS published_on,
     validator_id,
     stake_micro_usd,
     accuracy_ppm,

@@ -10,11 +10,11 @@ import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from sigma_core.certificates.ed25519 import signed, strict_public_key
 from sigma_core.certificates.log.refusals import NoteError
 from sigma_core.certificates.refusals import shown
 
@@ -32,6 +32,7 @@ MAX_SIGNATURES = 64
 class NoteKey:
     """A public key with the name that its signature lines carry. Raises NoteError for a name that no line can carry."""
 
+    algorithm: ClassVar[bytes] = ED25519
     name: str
     public_key: Ed25519PublicKey = field(repr=False)
 
@@ -42,24 +43,31 @@ class NoteKey:
     @property
     def key_id(self) -> bytes:
         """First four bytes of SHA-256(name ‖ newline ‖ type ‖ key): tells keys apart, proves nothing."""
-        typed = ED25519 + self.public_key.public_bytes_raw()
-        return hashlib.sha256(self.name.encode() + b"\n" + typed).digest()[:KEY_ID_BYTES]
+        return hashlib.sha256(self.name.encode() + b"\n" + self._typed).digest()[:KEY_ID_BYTES]
+
+    @property
+    def _typed(self) -> bytes:
+        return self.algorithm + self.public_key.public_bytes_raw()
+
+    def signed(self, signature: bytes, text: str) -> bool:
+        """Whether ``signature`` (what follows the key id in a line) is this key's over the text of a note."""
+        return signed(self.public_key, signature, text.encode())
 
     def encode(self) -> str:
         """``<name>+<key id in hex>+<type and key in base64>``: the form in which verifiers are configured."""
-        return f"{self.name}+{self.key_id.hex()}+{b64encode(ED25519 + self.public_key.public_bytes_raw()).decode()}"
+        return f"{self.name}+{self.key_id.hex()}+{b64encode(self._typed).decode()}"
 
     @classmethod
-    def parse(cls, text: str) -> NoteKey:
+    def parse(cls, text: str) -> Self:
         """The inverse of `encode`. Raises NoteError."""
         name, _, rest = text.partition("+")
         try:
             typed = b64decode(rest.partition("+")[2])
-            key = cls(name, Ed25519PublicKey.from_public_bytes(typed[1:]))
+            key = cls(name, strict_public_key(typed[1:]))
         except ValueError:
             raise NoteError(f"{shown(text)}: not a note verifier key") from None
         if key.encode() != text:
-            raise NoteError(f"{shown(text)}: its key id or type is not that of an Ed25519 key of this name")
+            raise NoteError(f"{shown(text)}: its key id or type is not that of such an Ed25519 key of this name")
         return key
 
 
@@ -70,32 +78,54 @@ def sign_note(text: str, name: str, key: SigningKey) -> bytes:
     return f"{text}\n{PREFIX}{name} {b64encode(signature).decode()}\n".encode()
 
 
+@dataclass(frozen=True, slots=True)
+class SignatureLine:
+    """One signature of a note: whose it says it is, and what follows the key id."""
+
+    name: str
+    key_id: bytes
+    signature: bytes = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """``— <name> <base64>``, without the newline."""
+        return f"{PREFIX}{self.name} {b64encode(self.key_id + self.signature).decode()}"
+
+
 def open_note(note: bytes, keys: Sequence[NoteKey]) -> str:
     """The text of a note that at least one of ``keys`` signed. Raises NoteError."""
-    text, lines = _split(note)
-    known = {(key.name, key.key_id): key for key in keys}
-    signers = 0
-    for line in lines:
-        name, key_id, signature = _parse_signature(line)
-        key = known.get((name, key_id))
-        if key is None:
-            continue
-        try:
-            key.public_key.verify(signature, text.encode())
-        except InvalidSignature:
-            raise NoteError(
-                f"the signature of {shown(name)} does not match the text",
-                code="NOTE_SIGNATURE_INVALID",
-                hint="the note was changed after signing; do not rely on it",
-            ) from None
-        signers += 1
-    if not signers:
+    text, lines = split_note(note)
+    if not signers_of(text, lines, keys):
         raise NoteError(
             f"none of {len(keys)} trusted keys signed this note",
             code="NOTE_UNSIGNED",
             hint="check that you hold the key of this log",
         )
     return text
+
+
+def signers_of(text: str, lines: Sequence[SignatureLine], keys: Sequence[NoteKey]) -> tuple[SignatureLine, ...]:
+    """The lines that one of ``keys`` signed. Raises NoteError for one that carries such a key's name over a bad signature."""
+    known = {(key.name, key.key_id): key for key in keys}
+    found = []
+    for line in lines:
+        key = known.get((line.name, line.key_id))
+        if key is None:
+            continue
+        if not key.signed(line.signature, text):
+            raise NoteError(
+                f"the signature of {shown(line.name)} does not match the text",
+                code="NOTE_SIGNATURE_INVALID",
+                hint="the note was changed after signing; do not rely on it",
+            )
+        found.append(line)
+    return tuple(found)
+
+
+def split_note(note: bytes) -> tuple[str, tuple[SignatureLine, ...]]:
+    """Text and signature lines, whoever signed. Raises NoteError NOTE_MALFORMED."""
+    text, lines = _split(note)
+    return text, tuple(_parse_signature(line) for line in lines)
 
 
 def _split(note: bytes) -> tuple[str, list[str]]:
@@ -124,8 +154,8 @@ def _check_text(text: str) -> None:
         raise NoteError("a note has no control characters but newlines")
 
 
-def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
-    """(name, key id, signature) of a line ``— <name> <base64>``."""
+def _parse_signature(line: str) -> SignatureLine:
+    """A line ``— <name> <base64>``."""
     name, _, encoded = line.removeprefix(PREFIX).partition(" ")
     try:
         signature = b64decode(encoded)
@@ -138,4 +168,4 @@ def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
         or b64encode(signature).decode() != encoded
     ):
         raise NoteError(f"{shown(line)}: not a signature line")
-    return name, signature[:KEY_ID_BYTES], signature[KEY_ID_BYTES:]
+    return SignatureLine(name, signature[:KEY_ID_BYTES], signature[KEY_ID_BYTES:])

@@ -14,7 +14,8 @@ class NoteError(SigmaError):
 
 
 class LogError(SigmaError):
-    """Files of a log that are missing or do not agree with each other or with a checkpoint; names the file."""
+    """Files of a log that are missing (``LOG_FILE_MISSING``) or do not agree with each other or with a checkpoint
+    (``LOG_CORRUPT``, ``LOG_SPLIT_VIEW``); names the file."""
 
     code = "LOG_CORRUPT"
     exit_code = ExitCode.NEGATIVE

@@ -41,9 +41,12 @@ class TiledTree:
     read: Read = field(repr=False)
     _known: dict[tuple[int, int], list[list[bytes]]] = field(default_factory=dict, init=False, repr=False)
 
-    def root(self) -> bytes:
-        """MTH(D[0:size])."""
-        return self._range_root(0, self.size) if self.size else EMPTY_ROOT
+    def root(self, size: int | None = None) -> bytes:
+        """MTH(D[0:size]), of the whole tree or of an earlier size. Raises IndexError beyond the tree."""
+        size = self.size if size is None else size
+        if not 0 <= size <= self.size:
+            raise IndexError(f"no tree of {size} in a log of {self.size}")
+        return self._range_root(0, size) if size else EMPTY_ROOT
 
     def leaf(self, index: int) -> bytes:
         """The leaf hash of entry ``index``. Raises IndexError when there is none."""
@@ -88,8 +91,8 @@ class TiledTree:
     def entries(self, first: int = 0) -> Iterator[bytes]:
         """The entries in order, from the bundle that holds entry ``first``."""
         for index, width in tile_spans(first, self.size):
-            bundle, path = self._file(entries_path, index, width)
-            yield from split_entries(bundle, width, path)
+            bundle, path, held = self._file(entries_path, index, width)
+            yield from split_entries(bundle, held, path)[:width]
 
     def tile(self, level: int, index: int) -> list[bytes]:
         """The hashes of a tile, as many as a tree of this size has in it."""
@@ -117,16 +120,17 @@ class TiledTree:
         """A tile's hashes and, row by row above them, the complete subtrees that they make."""
         if (level, index) not in self._known:
             width = min(TILE_WIDTH, (self.size >> (TILE_HEIGHT * level)) - index * TILE_WIDTH)
-            data, path = self._file(partial(tile_path, level), index, width)
-            self._known[level, index] = subtree_rows(split_hashes(data, width, path))
+            data, path, held = self._file(partial(tile_path, level), index, width)
+            self._known[level, index] = subtree_rows(split_hashes(data, held, path)[:width])
         return self._known[level, index]
 
-    def _file(self, name: Callable[[int, int], str], index: int, width: int) -> tuple[bytes, str]:
-        path = name(index, width)
-        data = self.read(path)
-        if data is None:
-            raise LogError(f"{path}: missing from a log of {self.size} entries")
-        return data, path
+    def _file(self, name: Callable[[int, int], str], index: int, width: int) -> tuple[bytes, str, int]:
+        """A file, its path, and its width: a partial one that a longer log has done away with is the start of the full one."""
+        for held in (width, TILE_WIDTH):
+            data = self.read(name(index, held))
+            if data is not None:
+                return data, name(index, held), held
+        raise LogError(f"{name(index, width)}: missing from a log of {self.size} entries", code="LOG_FILE_MISSING")
 
 
 def _left_size(size: int) -> int:

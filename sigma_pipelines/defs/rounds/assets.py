@@ -4,9 +4,14 @@ Materialising the chain again opens the next round and leaves the earlier ones a
 resumes the round it had opened.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import dagster as dg
 
+from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import certify, facts, intake, outcome, panels
+from sigma_core.lifecycle.transparency import publish_log
 from sigma_pipelines.defs.rounds import metadata
 from sigma_pipelines.materialisation import each_submission, run_of
 from sigma_pipelines.partitions import SUBMISSIONS
@@ -127,6 +132,9 @@ def round_outcome(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> 
 def certificate(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
     this_run = run_of(context)
+    if len(context.partition_keys) > 1:
+        # One checkpoint for the batch. What fails here fails again below, where each failure is noted with its submission.
+        _log_together(context.partition_keys, deployment, this_run)
 
     def issue(submission_id: str) -> metadata.Metadata:
         return metadata.of_certificate(
@@ -134,6 +142,14 @@ def certificate(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> No
         )
 
     each_submission(context, deployment, issue)
+
+
+def _log_together(keys: Sequence[str], deployment: Deployment, run: panels.Run) -> None:
+    for submission_id in keys:
+        with suppress(Exception):
+            certify.log_certificate(deployment, panels.round_of_run(deployment, submission_id, run))
+    with suppress(Exception):
+        publish_log(deployment)
 
 
 ROUND_ASSETS = [

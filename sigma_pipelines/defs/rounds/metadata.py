@@ -110,6 +110,9 @@ def of_outcome(row: RoundRow) -> Metadata:
         "assurance_level": row.assurance_level or 0,
         "effective_votes": round((row.n_eff_ppm or 0) / 1_000_000, 3),
         "diversity_degraded": bool(row.diversity_degraded),
+        "disabled_families": table(
+            ("family", "why"), ((each["family"], each["reason"]) for each in row.disabled_families or [])
+        ),
         "policy_hash": row.policy_hash,
         "replay_document": row.replay_sha256 or "none",
         "reasons": table(

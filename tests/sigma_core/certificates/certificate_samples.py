@@ -9,6 +9,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sigma_core.certificates.bundle import Bundle, issue
 from sigma_core.certificates.keyset import KeySet, TrustedKey
+from sigma_core.certificates.log.append import append
+from sigma_core.certificates.log.checkpoint import Checkpoint
+from sigma_core.certificates.log.cosignature import WitnessKey
+from sigma_core.certificates.log.entry import certificate_entry
+from sigma_core.certificates.log.note import NoteKey
+from sigma_core.certificates.log.proof import LogProof
+from sigma_core.certificates.log.tree import EMPTY_ROOT, TiledTree
 from sigma_core.certificates.payload import (
     BeaconValue,
     Payload,
@@ -42,6 +49,8 @@ def signing_key(number: int = 1) -> SigningKey:
 
 
 KEY = signing_key()
+LOG_KEY = signing_key(9)
+ORIGIN = "sigma.example/log"
 
 
 SEAL = RoundSeal(
@@ -61,10 +70,15 @@ SEAL = RoundSeal(
 
 
 def key_set(
-    *keys: SigningKey, valid_from: datetime = ISSUED_AT - timedelta(days=1), valid_until: datetime | None = None
+    *keys: SigningKey,
+    valid_from: datetime = ISSUED_AT - timedelta(days=1),
+    valid_until: datetime | None = None,
+    logs: tuple[NoteKey, ...] = (NoteKey(ORIGIN, LOG_KEY.public_key),),
+    witnesses: tuple[WitnessKey, ...] = (),
 ) -> KeySet:
-    """Trusted keys, by default the golden one, in use from the day before the certificate."""
-    return KeySet(TrustedKey(key.public_key, valid_from, valid_until) for key in keys or (KEY,))
+    """Trusted keys, by default the golden one, in use from the day before the certificate, and the golden log's."""
+    trusted = (TrustedKey(key.public_key, valid_from, valid_until) for key in keys or (KEY,))
+    return KeySet(trusted, logs=logs, witnesses=witnesses)
 
 
 def sample_package(files: dict[str, bytes] | None = None, *, executable: tuple[str, ...] = ("tide.sh",)) -> Package:
@@ -164,3 +178,18 @@ def sample_payload(**changes: Any) -> Payload:
 def sample_bundle(**changes: Any) -> Bundle:
     """The golden bundle, or one over a changed payload, signed with the golden key."""
     return issue(sample_payload(**changes), KEY)
+
+
+def in_log(entry: bytes, *, index: int = 2, size: int = 5, key: SigningKey = LOG_KEY, origin: str = ORIGIN) -> LogProof:
+    """``entry`` logged among others, with the proof under a signed checkpoint."""
+    entries = [b"entry %d" % number for number in range(size)]
+    entries[index] = entry
+    appended = append(TiledTree(0, {}.get), EMPTY_ROOT, entries)
+    tree = TiledTree(size, appended.files.get)
+    return LogProof(index, tree.inclusion_proof(index), Checkpoint(origin, size, appended.root).sign(key))
+
+
+def logged_bundle(*, index: int = 2, size: int = 5, **changes: Any) -> Bundle:
+    """The golden certificate, naming the golden log, with its proof."""
+    payload = sample_payload(transparency_log=ORIGIN, **changes)
+    return issue(payload, KEY).with_proof(in_log(certificate_entry(payload, KEY.key_id), index=index, size=size))

@@ -10,6 +10,8 @@ import pytest
 from certificate_samples import ISSUED_AT, KEY, key_set, signing_key
 
 from sigma_core.certificates.keyset import MAX_KEYS, KeySet, KeySetError, TrustedKey
+from sigma_core.certificates.log.cosignature import WitnessKey
+from sigma_core.certificates.log.note import NoteKey
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -27,7 +29,28 @@ def test_a_set_survives_its_file_form_sorted_by_key_id() -> None:
 
 def test_a_person_may_write_the_file_in_any_spelling() -> None:
     pretty = json.dumps(document(), indent=2).encode()
-    assert KeySet.parse(pretty).to_bytes() == key_set().to_bytes()
+    assert KeySet.parse(pretty).to_bytes() == key_set(logs=()).to_bytes()
+
+
+def test_a_set_names_its_logs_and_witnesses_and_one_from_before_there_were_any_still_reads() -> None:
+    witness = WitnessKey("witness.example/w1", KEY.public_key)
+    read = KeySet.parse(key_set(witnesses=(witness,)).to_bytes())
+    assert [key.encode() for key in read.witnesses] == [witness.encode()]
+    assert [key.name for key in read.log_keys("sigma.example/log")] == ["sigma.example/log"]
+    assert read.log_keys("other.example/log") == ()
+    assert KeySet.parse(json.dumps(document()).encode()).logs == ()
+
+
+@pytest.mark.parametrize("kind", ["logs", "witnesses"])
+@pytest.mark.parametrize("keys", [{}, "x", [1], ["x"], ["a+00000000+AAAA"], ["x"] * (MAX_KEYS + 1)])
+def test_a_bad_log_or_witness_key_is_refused(kind: str, keys: Any) -> None:
+    with pytest.raises(KeySetError, match=kind):
+        KeySet.parse(json.dumps(document() | {kind: keys}).encode())
+
+
+def test_a_logs_key_is_no_witness_key() -> None:
+    with pytest.raises(KeySetError, match="witnesses"):
+        KeySet.parse(json.dumps(document() | {"witnesses": [NoteKey("x", KEY.public_key).encode()]}).encode())
 
 
 def test_a_key_checks_signatures_and_nothing_else_passes() -> None:

@@ -92,7 +92,9 @@ def test_the_checks_are_told_in_order() -> None:
         ["its", "round", "round_01"],
         ["the", "key", "was"],
         ["it", "is", "good"],
+        ["it", "carries", "no"],
         ["it", "was", "approved"],
+        ["no", "status", "list"],
         ["the", "2", "files"],
     ]
     assert verify().checks == checks[:-1]
@@ -438,6 +440,9 @@ def test_long_lists_of_drift_are_cut_in_the_message_and_whole_in_the_report() ->
 def test_every_refusal_has_a_meaning_and_one_test_above_meets_it(refusal: Refusal) -> None:
     assert len(MEANING[refusal]) > 20
     met = {code for _, code in (*BAD_FILES.values(), *BAD_STATEMENTS.values())}
+    # test_log_proof_of_a_bundle.py and test_status_lists.py meet these.
+    met |= {"PROOF_MISSING", "LOG_UNKNOWN", "CHECKPOINT_INVALID", "PROOF_INVALID", "SPLIT_VIEW"}
+    met |= {"STATUS_LIST_INVALID", "STATUS_LIST_STALE", "SUSPENDED", "REVOKED"}
     met |= {"KEY_NOT_YET_VALID", "KEY_EXPIRED", "NOT_YET_VALID", "EXPIRED", "STATUS_NOT_APPROVED", "DRIFT"}
     assert refusal.value in met
 

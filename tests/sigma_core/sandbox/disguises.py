@@ -12,6 +12,8 @@ import json
 import zlib
 from collections.abc import Callable
 
+from disguised_files import CARRIED
+from disguised_prose import PROSE, Dress
 from packages_of_ours import Files
 
 _HOMOGLYPHS = str.maketrans("aeopcx", "аеорсх")
@@ -83,6 +85,11 @@ def _split_strings(text: str) -> str:
                 pieces[at] = f"{pieces[at][:half]}' + '{pieces[at][half:]}"
         out.append("'".join(pieces))
     return "\n".join(out)
+
+
+def _dressed(dress: Dress) -> Callable[[Files], Files | None]:
+    """The prose of a SKILL.md that comes without other files."""
+    return lambda files: _map(files, (".md",), lambda text: _prose(text, dress)) if set(files) == {"SKILL.md"} else None
 
 
 DISGUISES: dict[str, Callable[[Files], Files | None]] = {
@@ -218,4 +225,6 @@ DISGUISES: dict[str, Callable[[Files], Files | None]] = {
         if any(path.endswith(".sh") for path in files)
         else None
     ),
+    **{f"prose: {name}": _dressed(dress) for name, dress in PROSE.items()},
+    **{f"file: {name}": change for name, change in CARRIED.items()},
 }

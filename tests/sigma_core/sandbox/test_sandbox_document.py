@@ -13,7 +13,7 @@ from packages_of_ours import HONEST, MALICIOUS, package_of, skill
 
 from sigma_core.canonical import canonical_json
 from sigma_core.policy import load_policy
-from sigma_core.sandbox import derive, inspection
+from sigma_core.sandbox import code_reading, derive
 from sigma_core.sandbox.derive import derive_facts
 from sigma_core.sandbox.facts import RiskLevel, SignalKind
 from sigma_core.submissions.package import Package, PackageFile, ProductType
@@ -151,7 +151,7 @@ def test_analyser_that_raises_becomes_an_incident_and_the_facts_are_incomplete(m
     def broken(text: str) -> None:
         raise ZeroDivisionError("fault")
 
-    monkeypatch.setattr(inspection, "read_shell", broken)
+    monkeypatch.setattr(code_reading, "read_shell", broken)
     facts = derive_facts(package_of({"a.sh": "ls\n", "b.py": "import os\nos.system('rm -rf ~/')\n"}), POLICY)
     assert not facts.complete
     assert {"file": "a.sh", "analyser": "inspection", "reason": "ZeroDivisionError"} in facts.document["coverage"][

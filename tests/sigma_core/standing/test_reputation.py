@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigma_core.policy import PPM, load_policy
+from sigma_core.standing import reputation_duckdb
 from sigma_core.standing.ledger import LedgerInvalid, ReputationEvent, ReputationKind
 from sigma_core.standing.reputation import EVENT_COLUMNS, ReputationState, advance, event_frame, replay
 
@@ -75,6 +76,27 @@ def test_increments_equal_the_full_replay_in_any_order_within_a_day(
         state = advance(state, events(*rows).filter(pl.col("day") > state.day), day, rules)
     assert state.frame.rows() == expected
     assert all(0 <= reputation <= ceiling <= PPM for _, reputation, ceiling in expected)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    ledgers(), st.integers(5, 60), st.integers(5, 60), st.sampled_from([500_000, 0, 700_001]), st.sampled_from([1, 3])
+)
+def test_duckdb_gives_the_same_integers(rows: list[Row], until: int, cut: int, start: int, threads: int) -> None:
+    rules = RULES.model_copy(update={"reputation_start_ppm": start})
+    expected = replay(events(*rows), until, rules)
+    assert reputation_duckdb.replay(events(*rows), until, rules, threads).frame.equals(expected.frame)
+    if cut < until:
+        early = replay(events(*rows).filter(pl.col("day") <= cut), cut, rules)
+        late = events(*rows).filter(pl.col("day") > cut)
+        assert reputation_duckdb.advance(early, late, until, rules, threads).frame.equals(expected.frame)
+
+
+def test_duckdb_refuses_what_polars_refuses_and_folds_thousands_of_events() -> None:
+    with pytest.raises(LedgerInvalid, match="of an unknown kind"):
+        reputation_duckdb.replay(events(("v", 1, "PRAISED", None)), 2, RULES)
+    many = events(*[("v", 1, "CONSTRUCTIVE", None)] * 3_000, *[("w", 1, "LOW_QUALITY", None)] * 3_000)
+    assert reputation_duckdb.replay(many, 1, RULES).frame.equals(replay(many, 1, RULES).frame)
 
 
 def test_a_constructive_participation_closes_a_250th_of_the_gap_and_a_bad_one_costs_a_fiftieth() -> None:

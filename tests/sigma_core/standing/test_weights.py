@@ -217,7 +217,7 @@ class TestFormula:
 
     def test_bonuses_and_stake_are_capped(self) -> None:
         assert self.weight(plugin=10**9, world=10**9) == self.weight(plugin=100_000, world=50_000)
-        assert self.weight(stake=2**63 - 1) == self.weight(stake=CAP)
+        assert self.weight(stake=2**53 - 1) == self.weight(stake=CAP)
 
     @pytest.mark.parametrize("engine", ENGINES)
     def test_nobody_gives_an_empty_table(self, engine: ModuleType) -> None:
@@ -284,6 +284,7 @@ class TestRefusals:
         [
             ([One("v"), One("v")], "validator v is listed twice"),
             ([One("v", stake=-1)], "validator v has a negative stake"),
+            ([One("v", stake=2**53)], "validator v has a stake beyond"),
             ([One("v", tier=MAX_TIER_PPM + 1)], "validator v has a tier outside"),
             ([One("v", plugin=-1)], "validator v has a negative bonus"),
             ([One("v", accuracy=0)], r"accuracy of v is not within \(0, 1\)"),
@@ -310,6 +311,6 @@ class TestRefusals:
 
 
 def test_the_largest_weight_is_reached_and_fits() -> None:
-    best = One("v", stake=2**63 - 1, accuracy=PPM - 1, reputation=PPM, tier=MAX_TIER_PPM, plugin=10**6, world=10**6)
+    best = One("v", stake=2**53 - 1, accuracy=PPM - 1, reputation=PPM, tier=MAX_TIER_PPM, plugin=10**6, world=10**6)
     assert max_weight(RULES) * Fraction(9999, 10_000) < uncapped_by_hand(best) <= max_weight(RULES) < 2**53
     assert weight_of(weigh([best]), "v") == uncapped_by_hand(best)

@@ -37,6 +37,56 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("anchor", name=op.f("pk_beacon_chains")),
     )
     op.create_table(
+        "log_checkpoints",
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("root", sa.String(length=64), nullable=False),
+        sa.Column("note", sa.LargeBinary(), nullable=False),
+        sa.Column("signed_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_log_checkpoints")),
+    )
+    op.create_table(
+        "log_entries",
+        sa.Column("index", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("entry_key", sa.String(length=160), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("entry", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_sha256", sa.String(length=64), nullable=True),
+        sa.Column("appended_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("index", name=op.f("pk_log_entries")),
+        sa.UniqueConstraint("entry_key", name=op.f("uq_log_entries_entry_key")),
+    )
+    with op.batch_alter_table("log_entries", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_log_entries_subject_kind_index"), ["subject", "kind", "index"], unique=False
+        )
+
+    op.create_table(
+        "model_measurements",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("family", sa.String(length=40), nullable=False),
+        sa.Column("ladder_tier", sa.Integer(), nullable=False),
+        sa.Column("provider", sa.String(length=40), nullable=False),
+        sa.Column("model", sa.String(length=80), nullable=False),
+        sa.Column("revision", sa.String(length=200), nullable=False),
+        sa.Column("bank_sha256", sa.String(length=64), nullable=False),
+        sa.Column("policy_hash", sa.String(length=64), nullable=False),
+        sa.Column("malicious", sa.Integer(), nullable=False),
+        sa.Column("caught", sa.Integer(), nullable=False),
+        sa.Column("benign", sa.Integer(), nullable=False),
+        sa.Column("passed", sa.Integer(), nullable=False),
+        sa.Column("abstained", sa.Integer(), nullable=False),
+        sa.Column("measured_tier", sa.Integer(), nullable=False),
+        sa.Column("report_sha256", sa.String(length=64), nullable=False),
+        sa.Column("measured_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_model_measurements")),
+    )
+    with op.batch_alter_table("model_measurements", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_model_measurements_family_ladder_tier_id"), ["family", "ladder_tier", "id"], unique=False
+        )
+
+    op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("topic", sa.String(length=40), nullable=False),
@@ -51,11 +101,29 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_outbox_handled_at_topic_id"), ["handled_at", "topic", "id"], unique=False)
 
     op.create_table(
+        "plugins",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("owner", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("plugin_type", sa.String(length=24), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("body_sha256", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plugins")),
+    )
+    op.create_table(
         "policies",
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("first_used_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_policies")),
+    )
+    op.create_table(
+        "status_positions",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("certificate_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_status_positions")),
+        sa.UniqueConstraint("certificate_id", name=op.f("uq_status_positions_certificate_id")),
     )
     op.create_table(
         "submissions",
@@ -110,7 +178,6 @@ def upgrade() -> None:
         sa.Column("snapshot_sha256", sa.String(length=64), nullable=False),
         sa.Column("published_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("epoch", name=op.f("pk_weight_epochs")),
-        sa.UniqueConstraint("inputs_sha256", name=op.f("uq_weight_epochs_inputs_sha256")),
     )
     op.create_table(
         "beacon_values",
@@ -137,6 +204,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("submission_id", "sha256", name=op.f("pk_facts")),
     )
     op.create_table(
+        "plugin_slots",
+        sa.Column("validator_id", sa.String(length=64), nullable=False),
+        sa.Column("slot", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("plugin_id", sa.String(length=64), nullable=False),
+        sa.Column("slotted_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["plugin_id"], ["plugins.id"], name=op.f("fk_plugin_slots_plugin_id")),
+        sa.ForeignKeyConstraint(["validator_id"], ["validators.id"], name=op.f("fk_plugin_slots_validator_id")),
+        sa.PrimaryKeyConstraint("validator_id", "slot", name=op.f("pk_plugin_slots")),
+        sa.UniqueConstraint("validator_id", "plugin_id", name=op.f("uq_plugin_slots_validator_id_plugin_id")),
+    )
+    op.create_table(
         "rounds",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("submission_id", sa.String(length=64), nullable=False),
@@ -161,6 +239,7 @@ def upgrade() -> None:
         sa.Column("n_eff_ppm", sa.Integer(), nullable=True),
         sa.Column("assurance_level", sa.Integer(), nullable=True),
         sa.Column("diversity_degraded", sa.Boolean(), nullable=True),
+        sa.Column("disabled_families", sa.JSON(), nullable=True),
         sa.Column("replay_sha256", sa.String(length=64), nullable=True),
         sa.Column("opened_at", UtcDateTime(), nullable=False),
         sa.Column("decided_at", UtcDateTime(), nullable=True),
@@ -184,6 +263,18 @@ def upgrade() -> None:
             "submission_id", "stage", "run_key", name=op.f("uq_stage_failures_submission_id_stage_run_key")
         ),
     )
+    op.create_table(
+        "validator_skills",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("validator_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("body_sha256", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["validator_id"], ["validators.id"], name=op.f("fk_validator_skills_validator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_validator_skills")),
+    )
+    with op.batch_alter_table("validator_skills", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_validator_skills_validator_id"), ["validator_id"], unique=False)
+
     op.create_table(
         "accuracy_ledger",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -221,6 +312,47 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("certificates", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_certificates_issued_at_id"), ["issued_at", "id"], unique=False)
+
+    op.create_table(
+        "payout_ledger",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("entry_key", sa.String(length=160), nullable=False),
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("validator_id", sa.String(length=64), nullable=True),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("amount_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("policy_hash", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_payout_ledger_round_id")),
+        sa.ForeignKeyConstraint(["validator_id"], ["validators.id"], name=op.f("fk_payout_ledger_validator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payout_ledger")),
+        sa.UniqueConstraint("entry_key", name=op.f("uq_payout_ledger_entry_key")),
+    )
+    with op.batch_alter_table("payout_ledger", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_payout_ledger_round_id"), ["round_id"], unique=False)
+
+    op.create_table(
+        "plugin_usages",
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("phase", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("seat_number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("plugin_id", sa.String(length=64), nullable=False),
+        sa.Column("validator_id", sa.String(length=64), nullable=False),
+        sa.Column("submission_id", sa.String(length=64), nullable=False),
+        sa.Column("plugin_type", sa.String(length=24), nullable=False),
+        sa.Column("product_type", sa.String(length=16), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("body_sha256", sa.String(length=64), nullable=False),
+        sa.Column("verdict", sa.String(length=16), nullable=False),
+        sa.Column("used_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["plugin_id"], ["plugins.id"], name=op.f("fk_plugin_usages_plugin_id")),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_plugin_usages_round_id")),
+        sa.ForeignKeyConstraint(["submission_id"], ["submissions.id"], name=op.f("fk_plugin_usages_submission_id")),
+        sa.ForeignKeyConstraint(["validator_id"], ["validators.id"], name=op.f("fk_plugin_usages_validator_id")),
+        sa.PrimaryKeyConstraint("round_id", "phase", "seat_number", "plugin_id", name=op.f("pk_plugin_usages")),
+    )
+    with op.batch_alter_table("plugin_usages", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_plugin_usages_plugin_id"), ["plugin_id"], unique=False)
 
     op.create_table(
         "reputation_ledger",
@@ -263,24 +395,53 @@ def upgrade() -> None:
     with op.batch_alter_table("seats", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_seats_validator_id"), ["validator_id"], unique=False)
 
+    op.create_table(
+        "validator_skill_usages",
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("phase", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("seat_number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("skill_id", sa.String(length=64), nullable=False),
+        sa.Column("validator_id", sa.String(length=64), nullable=False),
+        sa.Column("used_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_validator_skill_usages_round_id")),
+        sa.ForeignKeyConstraint(["skill_id"], ["validator_skills.id"], name=op.f("fk_validator_skill_usages_skill_id")),
+        sa.ForeignKeyConstraint(
+            ["validator_id"], ["validators.id"], name=op.f("fk_validator_skill_usages_validator_id")
+        ),
+        sa.PrimaryKeyConstraint("round_id", "phase", "seat_number", "skill_id", name=op.f("pk_validator_skill_usages")),
+    )
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     """Undo."""
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_table("validator_skill_usages")
     with op.batch_alter_table("seats", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_seats_validator_id"))
 
     op.drop_table("seats")
     op.drop_table("reputation_ledger")
+    with op.batch_alter_table("plugin_usages", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_plugin_usages_plugin_id"))
+
+    op.drop_table("plugin_usages")
+    with op.batch_alter_table("payout_ledger", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_payout_ledger_round_id"))
+
+    op.drop_table("payout_ledger")
     with op.batch_alter_table("certificates", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_certificates_issued_at_id"))
 
     op.drop_table("certificates")
     op.drop_table("accuracy_ledger")
+    with op.batch_alter_table("validator_skills", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_validator_skills_validator_id"))
+
+    op.drop_table("validator_skills")
     op.drop_table("stage_failures")
     op.drop_table("rounds")
+    op.drop_table("plugin_slots")
     op.drop_table("facts")
     op.drop_table("beacon_values")
     op.drop_table("weight_epochs")
@@ -291,11 +452,22 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_submissions_skill_hash"))
 
     op.drop_table("submissions")
+    op.drop_table("status_positions")
     op.drop_table("policies")
+    op.drop_table("plugins")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outbox_handled_at_topic_id"))
 
     op.drop_table("outbox")
+    with op.batch_alter_table("model_measurements", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_model_measurements_family_ladder_tier_id"))
+
+    op.drop_table("model_measurements")
+    with op.batch_alter_table("log_entries", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_log_entries_subject_kind_index"))
+
+    op.drop_table("log_entries")
+    op.drop_table("log_checkpoints")
     op.drop_table("beacon_chains")
     op.drop_table("audit_trail")
     # ### end Alembic commands ###

@@ -1,0 +1,325 @@
+"""Calls to language models: each asked until it is answered or given up, every attempt paid, bounded and recorded.
+
+One `Caller` runs one event loop in one thread, for all rounds of a process, so that a provider's limits are kept whoever
+asks. `ask_all` may be called from any thread and returns when every call is settled; a fault is a result, never an
+exception. What an attempt can end in, and what follows:
+
+==========================================  ==========================  =====  =======  ==========
+what comes back                             code of the attempt         again  breaker  its cost
+==========================================  ==========================  =====  =======  ==========
+an answer, a refusal, one cut for length    the finish reason           no     good     as counted
+the answer of another model                 ``other_model``             no     good     unknown
+200 that is no response of this API         ``malformed``               yes    bad      unknown
+429                                         ``http_429``                yes    nothing  none
+401, 403                                    ``http_401``, ``http_403``  no     opens    none
+other 3xx, 4xx                              ``http_400`` …              no     nothing  none
+408, 5xx                                    ``http_500`` …              yes    bad      unknown
+no connection                               ``connect``                 yes    bad      none
+cut off, compressed unasked                 ``reset``, ``encoded``      yes    bad      unknown
+larger than allowed                         ``too_large``               no     bad      unknown
+nothing before the attempt's deadline       ``deadline``                yes    bad      unknown
+==========================================  ==========================  =====  =======  ==========
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+from sigma_core.audit.language_models.attempts import Attempt, AttemptState, Call, Ledger, NotAllowed, Reservation
+from sigma_core.audit.language_models.dialects import (
+    Reply,
+    ResponseMalformed,
+    is_model,
+    read_response,
+    request_headers,
+)
+from sigma_core.audit.language_models.families import Endpoint
+from sigma_core.audit.language_models.lanes import Lane, backoff_ms, retry_after_ms
+from sigma_core.audit.language_models.transport import HttpTransport, Response, TransportFault
+from sigma_core.policy import LanguageModelRules
+from sigma_core.timestamps import utc_now
+
+_T = TypeVar("_T")
+_LEDGER_THREADS = 8
+_OK, _TOO_MANY, _TIMED_OUT = 200, 429, 408
+_KEY_REFUSED = (401, 403)
+_SERVER_FAULTS = range(500, 600)
+_POLL_SECONDS = 0.5
+
+
+class Transport(Protocol):
+    """What sends: `transport.HttpTransport`."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, max_bytes: int) -> Response:
+        """Send and read. Raises TransportFault."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a call ended: with a reply, or with the reason why there is none."""
+
+    reply: Reply | None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A try that is over: its attempt (None where none was made), its reply, and whether another try may do better."""
+
+    attempt: Attempt | None
+    reply: Reply | None = None
+    fault: str = ""
+    again: bool = False
+    wait_ms: int | None = None
+
+
+@dataclass(slots=True)
+class _Task:
+    """One call while it is being asked. ``sent`` is set when the newest attempt has gone out."""
+
+    call: Call
+    endpoint: Endpoint
+    lane: Lane
+    deadline: float
+    number: int
+    sent: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Caller:
+    """Thread-safe; `close` it when the deployment closes."""
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        rules: LanguageModelRules,
+        ledger: Ledger,
+        transport: Transport | None = None,
+    ) -> None:
+        self._endpoints = endpoints
+        self._rules = rules
+        self._ledger = ledger
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._books = ThreadPoolExecutor(_LEDGER_THREADS, thread_name_prefix="sigma-usage")
+        self._transport = transport or HttpTransport()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sigma-models", daemon=True)
+        self._thread.start()
+
+    def ask_all(self, calls: Sequence[Call]) -> list[Settled]:
+        """Settle all calls, at once as far as limits allow; results in the order of ``calls``.
+
+        Raises only what the ledger raises (Unavailable), once every other call is settled.
+        """
+
+        async def all_of_them() -> list[Settled]:
+            results = await asyncio.gather(*(self._ask(call) for call in calls), return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+            return [result for result in results if isinstance(result, Settled)]
+
+        return asyncio.run_coroutine_threadsafe(all_of_them(), self._loop).result()
+
+    def close(self) -> None:
+        """End the loop and its thread. Calls that are under way are given up, and recorded as such."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._books.shutdown()
+
+    async def _shut(self) -> None:
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._transport.close()
+
+    async def _ask(self, call: Call) -> Settled:
+        endpoint = self._endpoints.get(call.provider)
+        if endpoint is None:
+            return Settled(None, f"provider {call.provider} is not set up here")
+        patience = self._loop.time() + self._rules.call_deadline_ms / 1_000
+        while (claim := await self._book(lambda: self._ledger.claim(call))).wait_ms:
+            if self._loop.time() >= patience:
+                return Settled(None, "another worker holds this call")
+            await asyncio.sleep(min(claim.wait_ms / 1_000, _POLL_SECONDS))
+        if claim.response is not None:
+            return Settled(read_response(endpoint.provider.dialect, claim.response))
+        deadline = self._loop.time() + self._rules.call_deadline_ms / 1_000
+        ended = await self._until_answered(_Task(call, endpoint, self._lane(call), deadline, claim.next_attempt))
+        if ended.reply is not None:
+            return Settled(ended.reply)
+        await self._book(lambda: self._ledger.release(call))
+        return Settled(None, ended.fault)
+
+    async def _until_answered(self, task: _Task) -> _Ended:
+        first = task.number
+        last = first + self._rules.attempts_per_call
+        while True:
+            if not task.lane.breaker.admits():
+                return _Ended(None, fault=f"{task.call.provider} failed too often: no calls for a while")
+            ended = await self._hedged(task, may_hedge=task.number + 1 < last)
+            if ended.reply is not None or not ended.again:
+                return ended
+            if task.number >= last:
+                return replace(ended, fault=f"{ended.fault} ({task.number - first} attempts)")
+            rules = self._rules
+            wait_ms = backoff_ms(task.call.key, task.number - first, rules.backoff_base_ms, rules.backoff_cap_ms)
+            pause = max(wait_ms, ended.wait_ms or 0) / 1_000
+            if self._loop.time() + pause >= task.deadline:
+                return replace(ended, fault=f"{ended.fault}, and no time was left to ask again")
+            await asyncio.sleep(pause)
+
+    async def _hedged(self, task: _Task, *, may_hedge: bool) -> _Ended:
+        """One try; a second one beside it where the first is slower than 95 of 100 answers, and a slot and money are there."""
+        after = task.lane.hedge_after() if may_hedge else None
+        task.sent.clear()
+        tries = {self._start(task)}
+        if after is not None:
+            await asyncio.wait(
+                {*tries, sent := asyncio.create_task(task.sent.wait())}, return_when=asyncio.FIRST_COMPLETED
+            )
+            sent.cancel()
+            done, _ = await asyncio.wait(tries, timeout=after)
+            if not done and task.lane.limiter.free:
+                tries.add(self._start(task))
+        pending, best = tries, None
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (each.result() for each in done):
+                # An attempt that was made says more than a hedge that could not be.
+                if best is None or ended.reply is not None or (best.reply is None and ended.attempt is not None):
+                    best = ended
+            if best is not None and best.reply is not None:
+                for slower in pending:
+                    slower.cancel()
+                await asyncio.gather(*pending, return_exceptions=True)
+                break
+        assert best is not None
+        return best
+
+    def _start(self, task: _Task) -> asyncio.Task[_Ended]:
+        number, task.number = task.number, task.number + 1
+        return asyncio.create_task(self._try(task, number))
+
+    async def _try(self, task: _Task, number: int) -> _Ended:
+        lane, call = task.lane, task.call
+        try:
+            async with asyncio.timeout_at(task.deadline):
+                await lane.requests.take(1)
+                await lane.tokens.take(call.tokens_in + call.tokens_out)
+                await lane.limiter.acquire()
+        except TimeoutError:
+            task.number -= 1  # no attempt was made
+            lane.breaker.unsettled()
+            return _Ended(None, fault=f"{call.provider} is at its limits: no call could be made in time")
+        try:
+            reserved = await self._book(lambda: self._ledger.reserve(call, number))
+            task.sent.set()
+            return await self._exchange(task, number, reserved)
+        except NotAllowed as refusal:
+            task.number -= 1
+            lane.breaker.unsettled()
+            return _Ended(None, fault=str(refusal))
+        finally:
+            lane.limiter.release()
+
+    async def _exchange(self, task: _Task, number: int, reserved: Reservation) -> _Ended:
+        call, endpoint = task.call, task.endpoint
+        started = self._loop.time()
+        attempt = Attempt(call, number, AttemptState.FAILED, "deadline")
+        ended = _Ended(attempt, again=True)
+        try:
+            async with asyncio.timeout_at(min(task.deadline, started + self._rules.attempt_deadline_ms / 1_000)):
+                response = await self._transport.post(
+                    endpoint.url, request_headers(endpoint), call.body, self._rules.max_response_bytes
+                )
+            ended = self._read(attempt, endpoint, response)
+        except TimeoutError:
+            pass
+        except TransportFault as fault:
+            attempt = replace(attempt, code=fault.code, billed=fault.billed, http_status=fault.status)
+            ended = _Ended(attempt, again=fault.code != "too_large")
+        except asyncio.CancelledError:
+            cancelled = replace(
+                attempt, state=AttemptState.CANCELLED, code="cancelled", latency_us=self._since(started)
+            )
+            await self._book(lambda: self._ledger.record(cancelled, reserved))
+            raise
+        assert ended.attempt is not None
+        recorded = replace(ended.attempt, latency_us=self._since(started))
+        self._learn(task, ended, self._loop.time() - started)
+        await self._book(lambda: self._ledger.record(recorded, reserved))
+        return replace(ended, fault=ended.fault or f"{call.provider} did not answer: {recorded.code}")
+
+    def _read(self, attempt: Attempt, endpoint: Endpoint, response: Response) -> _Ended:
+        status = response.status
+        attempt = replace(attempt, http_status=status, response=response.body)
+        if status != _OK:
+            unsure = status in _SERVER_FAULTS or status == _TIMED_OUT
+            failed = replace(attempt, code=f"http_{status}", billed=None if unsure else False)
+            if status != _TOO_MANY:
+                return _Ended(failed, again=unsure)
+            wait_ms = retry_after_ms(response.headers.get("retry-after"), utc_now())
+            if wait_ms is not None and wait_ms > self._rules.retry_after_cap_ms:
+                fault = f"{attempt.call.provider} asks to wait for {wait_ms // 1_000} s, which is too long"
+                return _Ended(failed, fault=fault, wait_ms=self._rules.retry_after_cap_ms)
+            return _Ended(failed, again=True, wait_ms=wait_ms)
+        try:
+            reply = read_response(endpoint.provider.dialect, response.body)
+        except ResponseMalformed:
+            return _Ended(replace(attempt, code="malformed"), again=True)
+        attempt = replace(attempt, tokens=reply.tokens, model_echoed=reply.model)
+        if not is_model(attempt.call.model, reply.model):
+            # What another model's tokens cost is not known here.
+            other = replace(attempt, code="other_model")
+            return _Ended(other, fault=f"{attempt.call.provider} answered with another model than {attempt.call.model}")
+        done = replace(
+            attempt,
+            state=AttemptState.DONE,
+            code="refusal" if reply.refused else reply.finish_reason or "none",
+            billed=True,
+            reported_cost_micro_usd=reply.cost_micro_usd,
+        )
+        return _Ended(done, reply=reply)
+
+    def _learn(self, task: _Task, ended: _Ended, seconds: float) -> None:
+        lane, attempt = task.lane, ended.attempt
+        assert attempt is not None
+        if attempt.state is AttemptState.DONE or attempt.code == "other_model":
+            lane.breaker.succeeded()
+            lane.limiter.answered()
+            lane.took(seconds)
+        elif attempt.http_status == _TOO_MANY:
+            pause_ms = ended.wait_ms if ended.wait_ms is not None else self._rules.backoff_base_ms
+            lane.limiter.throttled(pause_ms / 1_000)
+            lane.breaker.unsettled()
+        elif attempt.http_status in _KEY_REFUSED:
+            lane.breaker.failed(for_good=True)
+        elif ended.again or attempt.code == "too_large":
+            lane.breaker.failed()
+        else:
+            lane.breaker.unsettled()
+
+    def _lane(self, call: Call) -> Lane:
+        return self._lanes.setdefault((call.provider, call.model), Lane(self._rules))
+
+    def _since(self, started: float) -> int:
+        return int((self._loop.time() - started) * 1_000_000)
+
+    async def _book(self, entry: Callable[[], _T]) -> _T:
+        """A ledger operation, off the loop: a database may make it wait."""
+        return await self._loop.run_in_executor(self._books, entry)

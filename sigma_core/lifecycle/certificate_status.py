@@ -1,0 +1,201 @@
+"""What becomes of a certificate after issue: suspension, reinstatement, revocation, each with role, actor and reason.
+
+A change is one transaction: the certificate's status, a line of the audit trail, an entry of the public log. Then log and
+status lists are published; whoever publishes next finishes what a crash left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sigma_core.certificates.log.entry import EntryKind, StatusRole, status_entry
+from sigma_core.certificates.vocabulary import CertificateStatus
+from sigma_core.deployment import Deployment
+from sigma_core.errors import ExitCode, SigmaError
+from sigma_core.lifecycle.status_lists import publish_status_lists
+from sigma_core.lifecycle.transparency import NewEntry, append_entries, appending, publish_log
+from sigma_core.storage.protocol import AuditTrailRow, CertificateRow, LogEntryRow, RoundRow
+from sigma_core.timestamps import utc_now
+
+MAX_REASON = 1_000
+MAX_ACTOR = 120
+
+SUSPENDED, REVOKED, APPROVED = CertificateStatus.SUSPENDED, CertificateStatus.REVOKED, CertificateStatus.APPROVED
+_BEFORE = {SUSPENDED: {APPROVED}, APPROVED: {SUSPENDED}, REVOKED: {APPROVED, SUSPENDED}}
+"""From which statuses each may be reached. A revocation is final; expiry is a matter of the clock and no change."""
+
+_ACTION = {SUSPENDED: "certificate.suspend", APPROVED: "certificate.resume", REVOKED: "certificate.revoke"}
+
+
+class CertificateUnknown(SigmaError):
+    """No certificate has this id."""
+
+    code = "CERTIFICATE_UNKNOWN"
+
+
+class StatusChangeRefused(SigmaError):
+    """A change of status that the rules do not allow; names the rule."""
+
+    code = "STATUS_CHANGE_REFUSED"
+    exit_code = ExitCode.NEGATIVE
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A change as the log has it, at entry ``log_index``."""
+
+    certificate_id: str
+    before: CertificateStatus
+    after: CertificateStatus
+    role: StatusRole
+    actor: str
+    reason: str
+    at: str
+    log_index: int
+
+    def as_json(self) -> dict[str, Any]:
+        """camelCase JSON data."""
+        return {
+            "certificateId": self.certificate_id,
+            "before": self.before.value,
+            "after": self.after.value,
+            "role": self.role.value,
+            "actor": self.actor,
+            "reason": self.reason,
+            "at": self.at,
+            "logIndex": self.log_index,
+        }
+
+
+def change_status(
+    deployment: Deployment,
+    certificate_id: str,
+    after: CertificateStatus,
+    *,
+    role: StatusRole = StatusRole.OPERATOR,
+    actor: str,
+    reason: str,
+    at: datetime | None = None,
+) -> StatusChange:
+    """Suspend (SUSPENDED), resume (APPROVED) or revoke (REVOKED) a certificate, and publish it; ``at`` defaults to now.
+
+    A certificate that has this status already is left as it is and its last change returned, so that a change that was cut
+    short can be asked for again. Raises CertificateUnknown or StatusChangeRefused.
+    """
+    _check_text("actor", actor, MAX_ACTOR)
+    _check_text("reason", reason, MAX_REASON)
+    at = at or utc_now()
+    with appending(deployment) as session:
+        row = session.get(CertificateRow, certificate_id, with_for_update=True)
+        if row is None:
+            raise CertificateUnknown(f"no certificate has the id {certificate_id!r}")
+        before, last = CertificateStatus(row.status), _last_change(session, certificate_id)
+        if before is after and last is not None:
+            change = last
+        else:
+            _check_allowed(session, row, after, role, last)
+            change = _record(session, row, after, role=role, actor=actor, reason=reason, at=at)
+    publish_log(deployment)
+    publish_status_lists(deployment, now=at)
+    return change
+
+
+def last_change(deployment: Deployment, certificate_id: str) -> StatusChange | None:
+    """The newest change of a certificate's status, None for one that has stayed as it was issued."""
+    with deployment.read_sessions() as session:
+        return _last_change(session, certificate_id)
+
+
+def _record(
+    session: Session,
+    row: CertificateRow,
+    after: CertificateStatus,
+    *,
+    role: StatusRole,
+    actor: str,
+    reason: str,
+    at: datetime,
+) -> StatusChange:
+    number = session.scalar(
+        select(func.count())
+        .select_from(LogEntryRow)
+        .where(LogEntryRow.subject == row.id, LogEntryRow.kind == EntryKind.STATUS.value)
+    )
+    before = CertificateStatus(row.status)
+    entry = status_entry(
+        certificate_id=row.id, before=before, after=after, role=role, actor=actor, reason=reason, at=at
+    )
+    [logged] = append_entries(session, [NewEntry(f"status/{row.id}/{number}", EntryKind.STATUS, row.id, entry)])
+    session.add(
+        AuditTrailRow(
+            actor=actor,
+            action=_ACTION[after],
+            subject=row.id,
+            reason=reason,
+            before={"status": before.value},
+            after={"status": after.value, "role": role.value, "logIndex": logged.index},
+            at=at,
+        )
+    )
+    row.status = after.value
+    return _change_of(logged)
+
+
+def _check_allowed(
+    session: Session, row: CertificateRow, after: CertificateStatus, role: StatusRole, last: StatusChange | None
+) -> None:
+    before = CertificateStatus(row.status)
+    if before not in _BEFORE.get(after, set()):
+        raise StatusChangeRefused(f"{row.id} is {before}: it cannot become {after}")
+    if role is StatusRole.MONITOR and after is not SUSPENDED:
+        raise StatusChangeRefused("monitoring may only suspend; a full round reinstates, an operator revokes")
+    if after is APPROVED and last is not None and last.role is StatusRole.MONITOR:
+        later = session.scalar(
+            select(RoundRow.id)
+            .where(
+                RoundRow.submission_id == row.submission_id,
+                RoundRow.outcome == APPROVED.value,
+                RoundRow.decided_at > datetime.fromisoformat(last.at),
+            )
+            .limit(1)
+        )
+        if later is None:
+            raise StatusChangeRefused(
+                f"{row.id} was suspended by monitoring: a full round must approve it again first",
+                hint="materialise the submission's partition from phase_one_verdicts on",
+            )
+
+
+def _check_text(name: str, text: str, most: int) -> None:
+    if not 0 < len(text.strip()) <= len(text) <= most or not text.isprintable():
+        raise SigmaError(f"{name}: 1 to {most} printable characters, which everybody will read", code="USAGE")
+
+
+def _last_change(session: Session, certificate_id: str) -> StatusChange | None:
+    row = session.scalar(
+        select(LogEntryRow)
+        .where(LogEntryRow.subject == certificate_id, LogEntryRow.kind == EntryKind.STATUS.value)
+        .order_by(LogEntryRow.index.desc())
+        .limit(1)
+    )
+    return None if row is None else _change_of(row)
+
+
+def _change_of(row: LogEntryRow) -> StatusChange:
+    entry = orjson.loads(row.entry)
+    return StatusChange(
+        certificate_id=entry["certificateId"],
+        before=CertificateStatus(entry["before"]),
+        after=CertificateStatus(entry["after"]),
+        role=StatusRole(entry["role"]),
+        actor=entry["actor"],
+        reason=entry["reason"],
+        at=entry["at"],
+        log_index=row.index,
+    )

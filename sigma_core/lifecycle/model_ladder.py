@@ -1,0 +1,214 @@
+"""The model ladder, measured: what each language model does on labelled packages decides its tier, whatever its name promises.
+
+`measure_models` asks every model of the ladder that can be asked here about every package of a bank, both views, and keeps
+the figures. `sync_ladder` then gives validators the weight of the tier that their model was measured to be of, and rests
+those whose model cannot be asked or is below every bar. Both are idempotent: what was answered is not asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from math import isqrt
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from sigma_core.assembly.population import ValidatorStatus
+from sigma_core.audit.grounding import ground
+from sigma_core.audit.language_models.families import SeatPlace
+from sigma_core.audit.model import AuditRequest, AuditResult, Verdict, View
+from sigma_core.audit.views import view_of
+from sigma_core.canonical import canonical_json, sha256_of
+from sigma_core.deployment import Deployment
+from sigma_core.errors import SigmaError
+from sigma_core.lifecycle.language_models import judges_of
+from sigma_core.lifecycle.standing import publish_weights
+from sigma_core.policy import PPM, LanguageModelRules, Policy, Rung
+from sigma_core.sandbox.derive import derive_facts
+from sigma_core.storage.protocol import ModelMeasurementRow, ValidatorRow
+from sigma_core.submissions.intake import read_package
+from sigma_core.submissions.package import Package
+from sigma_core.timestamps import utc_now
+
+PACKAGES_AT_ONCE = 8
+Z_PERCENT = 196
+"""1.96: the 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPackage:
+    """A package of the bank. Its label is never in a prompt."""
+
+    package: Package
+    malicious: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Votes of one model on a bank: how many packages of each label, and how many of them it called right. Both views count."""
+
+    malicious: int
+    caught: int
+    benign: int
+    passed: int
+    abstained: int
+
+    def tier(self, rules: LanguageModelRules) -> int:
+        """The highest tier whose bars the lower ends of both intervals reach; 0 where none is."""
+        sensitivity = wilson_lower_ppm(self.caught, self.malicious)
+        specificity = wilson_lower_ppm(self.passed, self.benign)
+        return max(
+            (
+                bar.tier
+                for bar in rules.tiers
+                if sensitivity >= bar.min_sensitivity_ppm and specificity >= bar.min_specificity_ppm
+            ),
+            default=0,
+        )
+
+
+def wilson_lower_ppm(hits: int, total: int) -> int:
+    """Lower end of the 95 % Wilson score interval in ppm, rounded down; 0 of nothing. (E. B. Wilson, JASA 22, 1927.)
+
+    (2h + z² − z·√(z² + 4h(n − h)/n)) / (2(n + z²)), in integers: z is 196/100.
+    """
+    if total == 0:
+        return 0
+    z_squared = Z_PERCENT**2
+    # Everything times 100² · 10⁶, so that the root is exact to a millionth; the root rounds up.
+    inner = (z_squared + 4 * hits * (total - hits) * 10_000 // total) * PPM * PPM
+    root = isqrt(inner) + 1
+    numerator = (2 * hits * 10_000 + z_squared) * PPM - Z_PERCENT * root
+    return max(numerator // (2 * (total * 10_000 + z_squared)), 0)
+
+
+class BankError(SigmaError):
+    """A folder that is no bank of labelled packages."""
+
+    code = "MODEL_BANK_INVALID"
+
+
+def read_bank(folder: Path, policy: Policy) -> list[LabelledPackage]:
+    """The packages in ``folder/malicious`` and ``folder/benign``, by label and name. Raises BankError, or what intake raises."""
+    bank = []
+    for label, malicious in (("malicious", True), ("benign", False)):
+        place = folder / label
+        if not place.is_dir():
+            raise BankError(f"{place}: a bank has the folders malicious and benign")
+        entries = sorted(entry for entry in place.iterdir() if not entry.name.startswith("."))
+        bank += [LabelledPackage(read_package(entry, policy), malicious) for entry in entries]
+    return bank
+
+
+def measure_models(deployment: Deployment, bank: Sequence[LabelledPackage]) -> list[ModelMeasurementRow]:
+    """Measure every model of the ladder that can be asked here; one row each, in the ladder's order.
+
+    Calls are paid like any others, each model's on a budget of the size of a round's. Raises Unavailable.
+    """
+    statuses = judges_of(deployment).statuses
+    facts = [derive_facts(each.package, deployment.policy) for each in bank]
+    bank_sha256 = sha256_of([[each.package.tree_hash, each.malicious] for each in bank])
+    requests = [
+        AuditRequest(view_of(each.package, view), known, view)
+        for each, known in zip(bank, facts, strict=True)
+        for view in View
+    ]
+    labels = [each.malicious for each in bank for _ in View]
+    rows = []
+    for rung in deployment.policy.language_models.ladder:
+        if statuses[rung.family].enabled:
+            ask = partial(_ask, deployment, rung, bank_sha256)
+            with ThreadPoolExecutor(PACKAGES_AT_ONCE, thread_name_prefix="sigma-ladder") as pool:
+                results = list(pool.map(ask, requests))
+            rows.append(_row(deployment, rung, bank_sha256, labels, results))
+    with deployment.sessions.begin() as session:
+        session.add_all(rows)
+    return rows
+
+
+def _ask(deployment: Deployment, rung: Rung, bank_sha256: str, request: AuditRequest) -> AuditResult:
+    """One model on one view of one package, under keys of its own: the same question is not paid twice."""
+    place = SeatPlace(
+        round_id=f"ladder_{bank_sha256[:12]}_{rung.family}_{rung.tier}",
+        submission_id=f"bank_{request.package.tree_hash[:32]}",
+        phase=list(View).index(request.view) + 1,
+        number=rung.tier,
+        validator_id=f"bank_{request.package.tree_hash[:32]}",
+        seed=sha256_of(["sigma-ladder-v1", bank_sha256]),
+    )
+    engine = judges_of(deployment).judge(rung.family, {"tier": rung.tier}, place, "")
+    assert not isinstance(engine, str), engine
+    return ground(engine.audit(request), request.package, deployment.policy.audit)
+
+
+def _row(
+    deployment: Deployment, rung: Rung, bank_sha256: str, labels: Sequence[bool], results: Sequence[AuditResult]
+) -> ModelMeasurementRow:
+    votes = [result.verdict for result in results]
+    seen = Verdicts(
+        malicious=sum(labels),
+        caught=sum(bad and vote is Verdict.UNSAFE for bad, vote in zip(labels, votes, strict=True)),
+        benign=len(labels) - sum(labels),
+        passed=sum(not bad and vote is Verdict.SAFE for bad, vote in zip(labels, votes, strict=True)),
+        abstained=votes.count(Verdict.ABSTAIN),
+    )
+    report = [
+        {"malicious": bad, "verdict": result.verdict.value, "reason": result.reason, "resultSha256": result.sha256}
+        for bad, result in zip(labels, results, strict=True)
+    ]
+    return ModelMeasurementRow(
+        family=rung.family,
+        ladder_tier=rung.tier,
+        provider=rung.provider,
+        model=rung.model,
+        revision=results[0].revision if results else "",
+        bank_sha256=bank_sha256,
+        policy_hash=deployment.policy.hash,
+        malicious=seen.malicious,
+        caught=seen.caught,
+        benign=seen.benign,
+        passed=seen.passed,
+        abstained=seen.abstained,
+        measured_tier=seen.tier(deployment.policy.language_models),
+        report_sha256=deployment.blobs.put(canonical_json(report)),
+        measured_at=utc_now(),
+    )
+
+
+def sync_ladder(deployment: Deployment) -> dict[str, int]:
+    """Give each language-model validator the weight of its model's measured tier and publish the weights.
+
+    A model that was never measured weighs as the ordinary tier. Suspended validators stay as they are. Returns how many
+    validators changed, by family.
+    """
+    rules = deployment.policy.language_models
+    statuses = judges_of(deployment).statuses
+    weights = {bar.tier: bar.weight_ppm for bar in rules.tiers}
+    changed: dict[str, int] = {}
+    with deployment.sessions.begin() as session:
+        newest = select(func.max(ModelMeasurementRow.id)).group_by(
+            ModelMeasurementRow.family, ModelMeasurementRow.ladder_tier
+        )
+        measured = {
+            (row.family, row.ladder_tier, row.model): row.measured_tier
+            for row in session.scalars(select(ModelMeasurementRow).where(ModelMeasurementRow.id.in_(newest)))
+        }
+        for validator in session.scalars(
+            select(ValidatorRow).where(ValidatorRow.family.in_(statuses)).order_by(ValidatorRow.id)
+        ):
+            if validator.status == ValidatorStatus.SUSPENDED:
+                continue
+            rung = rules.rung(validator.family, int(validator.parameters.get("tier", 1)))
+            assert rung is not None, "a family has a status because the ladder has it"
+            tier = measured.get((rung.family, rung.tier, rung.model))
+            fit = statuses[validator.family].enabled and tier != 0
+            target = (ValidatorStatus.ACTIVE if fit else ValidatorStatus.RESTING, weights.get(tier or 0, PPM))
+            if (validator.status, validator.tier_ppm) != (target[0].value, target[1]):
+                validator.status, validator.tier_ppm = target[0].value, target[1]
+                changed[validator.family] = changed.get(validator.family, 0) + 1
+    if changed:
+        publish_weights(deployment)
+    return changed

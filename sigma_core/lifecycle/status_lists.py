@@ -1,0 +1,86 @@
+"""The published status lists: made from the certificates on record, signed again when a bit changes or half their time is over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from sigma_core.certificates.refusals import VerificationError
+from sigma_core.certificates.status_list import ENTRIES, MAX_FILE_BYTES, PURPOSES, StatusList, bits_of, list_uri
+from sigma_core.certificates.vocabulary import CertificateStatus
+from sigma_core.deployment import Deployment, public_base
+from sigma_core.storage.files import write_whole
+from sigma_core.storage.protocol import CertificateRow, StatusPositionRow
+from sigma_core.timestamps import utc_now
+
+
+def list_base(deployment: Deployment, number: int) -> str:
+    """The ``uri`` that certificates in list ``number`` carry."""
+    return f"{public_base(deployment.settings)}/status-lists/{number}"
+
+
+def list_file(folder: Path, number: int, status: CertificateStatus) -> Path:
+    """``<folder>/<number>/<purpose>``: served under the list's own address."""
+    return folder / str(number) / PURPOSES[status]
+
+
+def publish_status_lists(deployment: Deployment, *, now: datetime | None = None) -> list[StatusList]:
+    """Write the lists that changed or have less than half of their time left; returns those written.
+
+    A list that is on disk and says what the records say is left as it is, so that caches stay good.
+    """
+    now = now or utc_now()
+    written = []
+    with deployment.log_folder.lock():
+        for listed in current_lists(deployment, now):
+            number = int(listed.uri.rsplit("/", 2)[1])
+            path = list_file(deployment.settings.status_lists, number, listed.status)
+            if not _still_good(deployment, path, listed):
+                write_whole(path, listed.sign(deployment.signing_key_at(listed.valid_from)))
+                written.append(listed)
+    return written
+
+
+def current_lists(deployment: Deployment, now: datetime) -> list[StatusList]:
+    """What every list says by the records, good from ``now`` on."""
+    with deployment.read_sessions() as session:
+        last = session.scalar(select(func.max(StatusPositionRow.position)))
+        rows = session.execute(
+            select(CertificateRow.status, StatusPositionRow.position)
+            .join(StatusPositionRow, StatusPositionRow.certificate_id == CertificateRow.id)
+            .where(CertificateRow.status.in_([status.value for status in PURPOSES]))
+        ).all()
+    set_bits: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for status, position in rows:
+        set_bits[position // ENTRIES, status].append(position % ENTRIES)
+    rules = deployment.policy.certificate
+    return [
+        StatusList(
+            uri=list_uri(list_base(deployment, number), status),
+            status=status,
+            valid_from=now,
+            valid_until=now + timedelta(hours=rules.status_list_validity_hours),
+            ttl=timedelta(seconds=rules.status_list_ttl_seconds),
+            bits=bits_of(set_bits[number, status.value]),
+        )
+        for number in range(0 if last is None else last // ENTRIES + 1)
+        for status in PURPOSES
+    ]
+
+
+def _still_good(deployment: Deployment, path: Path, wanted: StatusList) -> bool:
+    try:
+        with path.open("rb") as file:
+            held = StatusList.open(file.read(MAX_FILE_BYTES + 1), deployment.trusted_keys)
+    except (FileNotFoundError, VerificationError):
+        return False
+    fresh = held.valid_from <= wanted.valid_from < held.valid_until - (held.valid_until - held.valid_from) / 2
+    return fresh and (held.uri, held.status, held.ttl, held.bits) == (
+        wanted.uri,
+        wanted.status,
+        wanted.ttl,
+        wanted.bits,
+    )

@@ -1,0 +1,41 @@
+"""Configuration and data: JSON, YAML, TOML and whatever has no reader of its own."""
+
+from __future__ import annotations
+
+import re2
+
+from sigma_core.sandbox.encodings import unescape
+from sigma_core.sandbox.instructions import addressed_lines, data_prose
+from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.pattern_reading import injects, read_patterns, read_prose
+from sigma_core.sandbox.scan import LayerScan
+
+_ESCAPED_VALUE = re2.compile(r'"((?:[^"\\\n]|\\.){12,})"')
+_NEEDLESS = re2.compile(r"\\u00[2-7][0-9a-fA-F]|\\x[2-7][0-9a-fA-F]")
+"""Escapes of printable ASCII, which nobody has to write so."""
+_ORDINARY = {"\\n": "\n", "\\r": " ", "\\t": " ", '\\"': '"', "\\/": "/", "\\\\": "\\"}
+
+
+def read_data(at: LayerScan) -> None:
+    """Read the layer as configuration, for commands, and as prose; values with escapes also as what they stand for."""
+    text = at.layer.text
+    read_patterns(at, "config", 0, text, False)
+    read_patterns(at, "command", 0, text, False)
+    read_prose(at, 0, text, "prose", False)
+    at.ask(data_prose(text) + addressed_lines(text, 0))
+    if at.layer.kind in {FileKind.JSON, FileKind.YAML, FileKind.TOML} and "\\" in text:
+        _escaped_values(at)
+
+
+def _escaped_values(at: LayerScan) -> None:
+    at.scan.meter.spend(len(at.layer.text))
+    for match in _ESCAPED_VALUE.finditer(at.layer.text):
+        value = match.group(1)
+        if "\\" not in value:
+            continue
+        plain = unescape(value)
+        for written, meant in _ORDINARY.items():
+            plain = plain.replace(written, meant)
+        if injects(at, plain):
+            hidden = bool(_NEEDLESS.search(value))
+            at.descend("string", plain, FileKind.TEXT, *match.span(1), hidden=hidden)

@@ -1,0 +1,45 @@
+"""Words that HTML hides from the eye, in pages and in Markdown: display none, size zero, white on white, off the page, hidden attributes."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+
+import re2
+
+from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.pattern_reading import injects
+from sigma_core.sandbox.scan import LayerScan
+
+_HIDING = re2.compile(
+    r"(?i)<([a-z][a-z0-9]{0,15})\b[^<>]{0,600}?(?:style\s*=\s*[\"'][^\"'<>]{0,400}?(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0*(?:\.0+)?(?:px|pt|em|rem|%)?\s*[;\"']|font-size\s*:\s*1px|opacity\s*:\s*0(?:\.0+)?\s*[;\"']|"
+    r"(?:^|[^-a-z])color\s*:\s*(?:white|transparent|#fff(?:fff)?\b|rgba\([^)]{0,40},\s*0\s*\))|(?:left|top|text-indent)\s*:\s*-\d{3,}|(?:max-)?(?:height|width)\s*:\s*0(?:px)?\s*[;\"'])|\shidden(?:\s|>|=)|\saria-hidden\s*=\s*[\"']?true)[^<>]{0,600}>"
+)
+_TAG = re2.compile(r"<[^<>]*>")
+_MAX_HIDDEN = 16_384
+_MAX_SPANS = 200
+
+
+def hidden_spans(text: str) -> Iterator[tuple[int, int]]:
+    """What stands in elements that their own markup hides."""
+    done = 0
+    for number, match in enumerate(_HIDING.finditer(text)):
+        if number >= _MAX_SPANS:
+            return
+        if match.start() < done:
+            continue
+        close = text.find(f"</{match.group(1)}", match.end(), match.end() + _MAX_HIDDEN)
+        done = close if close >= 0 else min(len(text), match.end() + _MAX_HIDDEN)
+        if text[match.end() : done].strip():
+            yield match.end(), done
+
+
+def read_hidden_markup(at: LayerScan) -> None:
+    """Words that markup hides and that order the agent about are read as a hidden layer. Hiding alone is what pages do all day."""
+    if "<" not in at.layer.text:
+        return
+    for start, end in hidden_spans(at.layer.text):
+        words = html.unescape(_TAG.sub(" ", at.layer.text[start:end]))
+        if injects(at, words):
+            at.report("SIGMA-DOC-003", words.strip()[:80], start, end)
+            at.descend("hidden-style", words, FileKind.TEXT, start, end)

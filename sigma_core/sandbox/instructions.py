@@ -1,0 +1,326 @@
+"""Instructions in prose, read as frames: who is to do what, to which thing, with which destination, how openly, and how often.
+
+A *term* is a class of words (``send``, ``secret``, ``covert``); a *frame* of a rule is a set of terms that must stand together in one sentence or in a few that follow each
+other, in any order. So a rule names the thing that is asked for, not one of the many ways to word it. Lines of a frame read
+``send & secret & remote`` or ``(send|paste) & private & covert``; ``span`` is how many sentences it may reach over.
+
+Every term is one RE2 search over the document's prose; everything after that works on bit sets, so the cost is linear in the text.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import re2
+
+from sigma_core.sandbox.kinds import guess_text_kind, kind_of_language
+from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.markdown import Part, Segment
+from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, prose_context
+
+MAX_SPAN_CHARACTERS = 900
+"""Sentences further apart than this are not one instruction."""
+_MAX_OCCURRENCES = 2_000
+"""Occurrences of one term that are looked at in one text; a text with more is a word list."""
+_QUOTED_SENTENCES = 400
+"""Characters up to which a quotation holds its sentences together."""
+_LISTING = 240
+"""A fence of plain text up to this many characters is part of the instruction before it."""
+_SPACED = str.maketrans("\n\r\t", "   ")
+_ITEM = re2.compile(r"\n[ \t>]*(?:[-*+]\s|\d+[.)]\s|\||$)")
+ACTIONS = frozenset(
+    {"send", "collect", "include", "run", "fetch", "install", "write", "delete", "disable", "alter", "prefer", "ask", "deny"}
+)
+"""Terms that are verbs. A frame is an instruction only where one of its verbs stands where an order stands."""
+MANNERS = frozenset({"covert", "unasked"})
+"""Terms that say how a thing is to be done. They carry their own negations, so they are never a mention by themselves."""
+_APART = re2.compile(r"^\s*(?:#{1,6}\s|\|)")
+"""Headings and table rows begin something new: no instruction reaches over them."""
+_ADDRESSED = re2.compile(
+    r"(?i)(?:#|//|/\*|\*|--|;|[\"'`(（])[ \t]{0,3}(?:next |note to |note for |for )?\(?(?:the |any |this )?(?:AI |coding |LLM |language )?(?:agents?|assistants?|claude|copilot|gemini|gpt|LLMs?|AI|助手|智能体|エージェント)"
+    r"(?: only| reading this| running this| using this)?\)?[ \t]{0,2}(?:[:：][ \t]+\pL|,[ \t]+please\b|must\b|should\b|please\b|请)"
+)
+"""A comment or a string of code that begins by addressing an agent."""
+UNSEEN = "unseen"
+"""The term of sentences in comments and other places that a reader of the page does not see; it has no words of its own."""
+_ORDER_POSITION = re2.compile(
+    r"(?i)(?:^\W*(?:\d{1,3}[.)])?|[.!?:;,(|>—–→]|\s-\s|\b(?:and|or|then|also|always|must|should|shall|will|please|first|next|finally|lastly|now|just|simply|immediately|automatically|silently|quietly|"
+    r"secretly|you|agent|assistant|claude|it|to|can|may|instead|additionally|afterwards?|before|after|that|step|need|needs|by|them|is|are|be|gets|being|agents?|assistants?))[\s*_`\"'#>]*$"
+)
+_CONDITION_FIRST = re2.compile(
+    r"(?i)^[\s*_`\"'#>|\d.)(+-]*(?:after|before|when|whenever|whilst|while|at the|on|once|every|each|during|if|for|upon|as soon as|prior to|to|in order to|following|until)\b"
+)
+"""A sentence that opens with its condition puts its verb anywhere after it."""
+_NEGATED_MANNER = re2.compile(r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|isn'?t|rather than|instead of|must not|avoid|no|should|could|may|might|would|can|will)\s+(?:be\s+|have\s+)?$")
+_BREAK = re2.compile(r"[.!?;](?:[\"')\]*_`]{0,3})(?:[ \t]+|$)|[。！？；]|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a rule: each mask must share a bit with what the sentences hold; ``terms`` are all its bits."""
+
+    rule_id: str
+    masks: tuple[int, ...]
+    terms: int
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of prose: its place in the layer, its words on one line, whether what surrounds it warns of it, and whether a reader of the page never sees it."""
+
+    start: int
+    end: int
+    text: str
+    cautionary: bool
+    unseen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """A frame that was met: character range in the layer, the words, ``use`` or ``mention``, and the destinations named in it."""
+
+    rule_id: str
+    start: int
+    end: int
+    text: str
+    context: str
+    remotes: tuple[str, ...]
+
+
+class FrameError(ValueError):
+    """A frame line that names an unknown term or breaks the form."""
+
+
+class FrameBook:
+    """All terms and frames, compiled."""
+
+    def __init__(self, terms: Mapping[str, str], frames: Iterable[tuple[str, str, int]]) -> None:
+        """``terms`` maps names to RE2 patterns; ``frames`` are ``(rule id, line, span)``. Raises FrameError."""
+        self.names = tuple(sorted(terms))
+        self._bits = {name: 1 << at for at, name in enumerate((*self.names, UNSEEN))}
+        self._searches = tuple(re2.compile("(?i)" + terms[name]) for name in self.names)
+        self._frames = tuple(self._frame(*frame) for frame in frames)
+        self._longest = max((frame.span for frame in self._frames), default=1)
+        self._manners = _union(self._bits[name] for name in MANNERS & set(terms))
+        self._actions = _union(self._bits[name] for name in ACTIONS & set(terms))
+
+    def _frame(self, rule_id: str, line: str, span: int) -> Frame:
+        masks = []
+        for part in line.split("&"):
+            names = part.strip().strip("()").split("|")
+            unknown = [name for name in names if name not in self._bits]
+            if unknown:
+                raise FrameError(f"rule {rule_id}: frame {line!r} names the unknown term {unknown[0]!r}")
+            masks.append(sum(self._bits[name] for name in names))
+        return Frame(rule_id, tuple(masks), _union(masks), span)
+
+    def read(self, sentences: Sequence[Sentence]) -> Iterator[Instruction]:
+        """Every frame met in ``sentences``, once per rule and place, in order of place."""
+        if not sentences:
+            return
+        view = "\n".join(sentence.text for sentence in sentences)
+        starts = [0]
+        for sentence in sentences[:-1]:
+            starts.append(starts[-1] + len(sentence.text) + 1)
+        unseen = self._bits[UNSEEN]
+        held = [unseen if sentence.unseen else 0 for sentence in sentences]
+        places: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for name, search in zip(self.names, self._searches, strict=True):
+            bit = self._bits[name]
+            for count, match in enumerate(search.finditer(view)):
+                if count >= _MAX_OCCURRENCES:
+                    break
+                if bit & self._manners and _NEGATED_MANNER.search(view[max(0, match.start() - 24) : match.start()]):
+                    continue
+                at = bisect_right(starts, match.start()) - 1
+                held[at] |= bit
+                spots = places.setdefault((at, bit), [])
+                if len(spots) < 4:
+                    spots.append(match.span())
+        done: set[tuple[str, int]] = set()
+        for at in range(len(sentences)):
+            if not held[at]:
+                continue
+            seen, last = 0, at
+            for reach in range(self._longest):
+                last = at + reach
+                if last >= len(sentences) or starts[last] - starts[at] > MAX_SPAN_CHARACTERS:
+                    break
+                if reach and _APART.search(sentences[last].text):
+                    break
+                before, seen = seen, seen | held[last]
+                if reach and before == seen:
+                    continue
+                for frame in self._frames:
+                    if frame.span <= reach or (frame.rule_id, at) in done:
+                        continue
+                    if not all(seen & mask for mask in frame.masks):
+                        continue
+                    if reach and not self._together(frame, held[at : last + 1]):
+                        continue
+                    if (frame.rule_id, last) in done:
+                        continue
+                    if not self._ordered(frame, at, last, view, starts, places):
+                        continue
+                    done |= {(frame.rule_id, place) for place in range(at, last + 1)}
+                    yield self._instruction(frame, sentences, at, last, view, starts, places)
+
+    def _together(self, frame: Frame, held: Sequence[int]) -> bool:
+        """Whether several sentences are one instruction: its first two terms share a sentence, both ends add to it, and what is unseen is unseen throughout."""
+        if self._bits[UNSEEN] & frame.masks[0]:
+            return all(bits & self._bits[UNSEEN] for bits in held)
+        core = frame.masks[:2]
+        inner = 0
+        for bits in held[1:]:
+            inner |= bits
+        head = 0
+        for bits in held[:-1]:
+            head |= bits
+        return (
+            any(all(bits & mask for mask in core) for bits in held)
+            and not all(inner & mask for mask in frame.masks)
+            and not all(head & mask for mask in frame.masks)
+        )
+
+    def _ordered(
+        self,
+        frame: Frame,
+        first: int,
+        last: int,
+        view: str,
+        starts: Sequence[int],
+        places: Mapping[tuple[int, int], list[tuple[int, int]]],
+    ) -> bool:
+        """Whether the frame's main verb stands where an order stands: at the head of a clause, or after "then", "must", "you" and the like."""
+        main = next((mask for mask in frame.masks if mask & self._actions), 0)
+        if not main:
+            return True
+        for at in range(first, last + 1):
+            for bit in _bits_of(main):
+                for start, end in places.get((at, bit), ()):
+                    if not bit & self._actions or not view[start:end].isascii():
+                        return True
+                    before = view[max(starts[at], start - 160) : start]
+                    if _ORDER_POSITION.search(before[-40:]) or _CONDITION_FIRST.search(before):
+                        return True
+        return False
+
+    def _instruction(
+        self,
+        frame: Frame,
+        sentences: Sequence[Sentence],
+        first: int,
+        last: int,
+        view: str,
+        starts: Sequence[int],
+        places: Mapping[tuple[int, int], list[tuple[int, int]]],
+    ) -> Instruction:
+        context = "use"
+        for mask in frame.masks:
+            if not mask & ~self._manners & ~self._bits[UNSEEN]:
+                continue
+            spots = [
+                (spot, sentences[at])
+                for at in range(first, last + 1)
+                for bit in _bits_of(mask)
+                for spot in places.get((at, bit), ())
+            ]
+            if all(
+                # A path or address in backticks is meant, not shown; in what nobody sees, nothing is shown.
+                prose_context(view, *spot, sentence.cautionary, quotes="" if sentence.unseen else PLAIN_QUOTES) == "mention"
+                for spot, sentence in spots
+            ):
+                context = "mention"
+                break
+        remote = self._bits.get("remote", 0)
+        remotes = tuple(
+            view[start:end] for at in range(first, last + 1) for start, end in places.get((at, remote), ())
+        )
+        end = starts[last] + len(sentences[last].text)
+        return Instruction(
+            frame.rule_id,
+            sentences[first].start,
+            sentences[last].end,
+            view[starts[first] : end].replace("\n", " "),
+            context,
+            remotes,
+        )
+
+
+def _union(masks: Iterable[int]) -> int:
+    union = 0
+    for mask in masks:
+        union |= mask
+    return union
+
+
+def _bits_of(mask: int) -> Iterator[int]:
+    while mask:
+        bit = mask & -mask
+        yield bit
+        mask ^= bit
+
+
+def sentences_of(
+    text: str, offset: int, cautionary: bool, *, wrapped: bool = True, unseen: bool = False
+) -> Iterator[Sentence]:
+    """The sentences of a stretch of prose at ``offset`` of its layer; list items and table rows end sentences, ``wrapped`` lines do not."""
+    flat = one_line_each(text) if wrapped else text
+    start = 0
+    for match in _BREAK.finditer(flat):
+        end = match.end()
+        if flat[end - 1] != "\n" and end - start < _QUOTED_SENTENCES:
+            if flat.count('"', start, end) % 2 or (match.group()[0] in ".!?" and flat[end : end + 1].islower()):
+                continue
+        if flat[start:end].strip():
+            yield Sentence(offset + start, offset + end, flat[start:end].rstrip("\n"), cautionary, unseen)
+        start = end
+    if flat[start:].strip():
+        yield Sentence(offset + start, offset + len(flat), flat[start:], cautionary, unseen)
+
+
+def one_line_each(text: str) -> str:
+    """``text`` with the wrapped lines of each paragraph, list item and table row joined by blanks; of the same length."""
+    joined = list(text.translate(_SPACED))
+    for match in _ITEM.finditer(text):
+        joined[match.start()] = "\n"
+    return "".join(joined)
+
+
+def addressed_lines(code: str, offset: int) -> list[Sentence]:
+    """The lines of a listing that speak to an agent, as unseen sentences: code is read by machines, its comments by programmers."""
+    lines: dict[int, Sentence] = {}
+    for match in _ADDRESSED.finditer(code):
+        start = code.rfind("\n", 0, match.end()) + 1
+        end = code.find("\n", match.end())
+        end = len(code) if end < 0 else end
+        if len(lines) < _MAX_OCCURRENCES and end - start < MAX_SPAN_CHARACTERS:
+            lines[start] = Sentence(offset + start, offset + end, code[start:end], False, unseen=True)
+    return list(lines.values())
+
+
+def data_prose(text: str) -> list[Sentence]:
+    """The sentences of a data file: each string of it is a text of its own."""
+    return list(sentences_of(text.replace('",', '"\n').replace('":', '"\n'), 0, False, wrapped=False))
+
+
+def prose_of(segments: Iterable[Segment], text: str) -> list[Sentence]:
+    """The sentences of a Markdown text in order: its prose, tables, headings, comments, and the short listings that an instruction points to."""
+    sentences: list[Sentence] = []
+    for segment in segments:
+        if segment.part in {Part.PROSE, Part.TABLE, Part.HEADING, Part.COMMENT, Part.FRONT_MATTER}:
+            unseen = segment.part is Part.COMMENT
+            cautionary = segment.cautionary and not unseen
+            words = text[segment.start : segment.end]
+            if segment.part is Part.TABLE:
+                # The cells of a row are texts of their own.
+                words = words.replace("|", "\n")
+            sentences += sentences_of(words, segment.start, cautionary, unseen=unseen, wrapped=segment.part is not Part.TABLE)
+        elif segment.part is Part.FENCE and len(segment.text) <= _LISTING:
+            words = " ".join(segment.text.split())
+            if words and kind_of_language(segment.language) is None and guess_text_kind(words) is FileKind.TEXT:
+                sentences.append(Sentence(segment.start, segment.end, words, segment.cautionary))
+    return sentences

@@ -1,0 +1,120 @@
+"""Programs other than HTTP clients that carry bytes to another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Sink, Source, join
+from sigma_core.sandbox.shell.script import Script
+from sigma_core.sandbox.shell.values import Call, Stream, path_labels, sendable
+from sigma_core.sandbox.vocabulary import name_set, urls_in
+
+_CLOUD = {"s3": "amazonaws.com", "gs": "storage.googleapis.com", "az": "blob.core.windows.net"}
+_CLOUD_UPLOADS = {
+    "aws": ("s3",),
+    "s3cmd": ("put", "sync"),
+    "s5cmd": ("cp", "sync"),
+    "gsutil": ("cp", "rsync", "mv"),
+    "gcloud": ("storage",),
+    "az": ("storage",),
+    "rclone": ("copy", "copyto", "sync", "move", "rcat"),
+    "mc": ("cp", "mirror", "pipe"),
+}
+_SSH_VALUED = name_set("-L -R -D -W -p -i -o -l -J -F -b -c -m -S -e -E -w")
+
+
+def _sent(script: Script, call: Call) -> Labels:
+    """What the arguments and the input of ``call`` hold of the person's."""
+    files = (join(path_labels(text), script.written.get(text, NO_LABELS)) for text in call.operands)
+    return sendable(join(call.stdin.labels, call.labels, *files))
+
+
+def _socket(script: Script, call: Call) -> Stream:
+    joined = " ".join(call.texts)
+    script.can(Ability.NETWORK, joined or call.name, call.node)
+    gives_program = (
+        any(text in {"-e", "-c", "--exec", "--sh-exec"} for text in call.texts)
+        or "exec:" in joined.lower()
+        or "system:" in joined.lower()
+    )
+    if gives_program and any(word in joined for word in ("sh", "cmd", "powershell", "python")):
+        script.hit("SIGMA-THREAT-004", f"{call.name} {joined}"[:120], call.node)
+    target = call.operands[0] if call.operands else ""
+    script.flow(sendable(call.stdin.labels), Sink.SEND, target, call.node)
+    return Stream(frozenset({(Source.REMOTE, target or "?")}))
+
+
+def secure_socket(script: Script, call: Call) -> Stream | None:
+    """``openssl s_client -connect host:port``."""
+    if "s_client" not in call.texts:
+        return None
+    at = call.texts.index("-connect") + 1 if "-connect" in call.texts else len(call.texts)
+    target = call.texts[at] if at < len(call.texts) else "?"
+    script.can(Ability.NETWORK, target, call.node)
+    script.flow(sendable(call.stdin.labels), Sink.SEND, target, call.node)
+    return Stream(frozenset({(Source.REMOTE, target)}))
+
+
+def _copy(script: Script, call: Call) -> Stream:
+    remote = next((text for text in call.texts if ":" in text or "@" in text), "")
+    script.can(Ability.NETWORK, remote or call.name, call.node)
+    if remote:
+        script.flow(_sent(script, call), Sink.SEND, remote, call.node)
+    return Stream()
+
+
+def _remote_shell(script: Script, call: Call) -> Stream:
+    """``ssh host 'cat > file'``: what is piped in leaves."""
+    valued = {at + 1 for at, text in enumerate(call.texts) if text in _SSH_VALUED}
+    target = next((text for at, text in enumerate(call.texts) if at not in valued and not text.startswith("-")), "")
+    script.can(Ability.NETWORK, target or "ssh", call.node)
+    script.flow(sendable(join(call.stdin.labels, call.labels)), Sink.SEND, target, call.node)
+    return Stream()
+
+
+def _cloud(script: Script, call: Call) -> Stream | None:
+    if not call.operands or call.operands[0] not in _CLOUD_UPLOADS[call.name]:
+        return None
+    remote = next(
+        (text for text in call.operands if "://" in text or (":" in text and call.name in {"rclone", "mc"})), ""
+    )
+    scheme, _, rest = remote.partition("://")
+    bucket = rest.partition("/")[0]
+    target = f"https://{bucket}.{_CLOUD[scheme]}/" if scheme in _CLOUD else remote
+    script.can(Ability.NETWORK, target or call.name, call.node)
+    script.can(Ability.PROCESS, call.name, call.node)
+    script.flow(_sent(script, call), Sink.SEND, target or call.name, call.node)
+    return Stream()
+
+
+def _gist(script: Script, call: Call) -> Stream | None:
+    if call.texts[:2] != ["gist", "create"]:
+        return None
+    script.can(Ability.NETWORK, "https://api.github.com/gists", call.node)
+    script.flow(_sent(script, call), Sink.SEND, "https://api.github.com/gists", call.node)
+    return Stream()
+
+
+def _name_lookup(script: Script, call: Call) -> Stream:
+    script.can(Ability.NETWORK, call.texts[-1] if call.texts else call.name, call.node)
+    sent = sendable(join(call.labels, call.stdin.labels))
+    script.flow(sent, Sink.NAME_LOOKUP, " ".join(call.texts)[:120], call.node)
+    return Stream(frozenset({(Source.REMOTE, "dns")}))
+
+
+def push(script: Script, call: Call) -> None:
+    """``git push`` to an address, or with an address that carries data."""
+    remote = next((text for text in call.operands[1:] if urls_in(text) or "@" in text), "")
+    if remote:
+        script.can(Ability.NETWORK, remote, call.node)
+        script.flow(sendable(call.labels), Sink.SEND, remote, call.node)
+
+
+TRANSFERS: dict[str, Callable[[Script, Call], Stream | None]] = {
+    **dict.fromkeys(name_set("nc ncat netcat socat telnet"), _socket),
+    **dict.fromkeys(name_set("scp rsync sftp ftp lftp tftp mail mailx sendmail mutt"), _copy),
+    **dict.fromkeys(name_set("dig nslookup host ping drill"), _name_lookup),
+    **dict.fromkeys(_CLOUD_UPLOADS, _cloud),
+    "ssh": _remote_shell,
+    "gh": _gist,
+}

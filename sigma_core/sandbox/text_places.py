@@ -1,0 +1,71 @@
+"""Findings in the text of one file as it stands: places by offset or line, and whether what stands there is meant or shown."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import cached_property
+
+from sigma_core.sandbox.layers import FileKind, Layer
+from sigma_core.sandbox.markdown import Segment, split_markdown
+from sigma_core.sandbox.readings import Finding, Reading
+from sigma_core.sandbox.use_or_mention import code_context, command_context
+
+_DOCUMENTS = frozenset({FileKind.MARKDOWN, FileKind.TEXT, FileKind.HTML})
+_CODE = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
+
+
+class TextPlaces:
+    """Makes findings in the text of ``reading``."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.path = reading.path
+        self.kind = reading.kind
+        self.text = reading.text
+        self._layer = Layer(reading.path, reading.text, reading.kind)
+
+    def at(self, rule_id: str, subject: str, start: int, end: int, context: str = "use") -> Finding:
+        """A finding at the characters ``start:end``."""
+        return Finding(
+            rule_id, subject[:200], self._layer.locate(start, end), self._layer.around(start), context, False
+        )
+
+    def on_line(self, rule_id: str, subject: str, line: int) -> Finding:
+        """A finding on the 1-based ``line``."""
+        start = self._line_starts[min(max(line, 1), len(self._line_starts)) - 1]
+        end = self.text.find("\n", start)
+        return self.at(rule_id, subject, start, len(self.text) if end < 0 else end)
+
+    def of(self, rule_id: str, subject: str, needle: str) -> Finding:
+        """A finding where ``needle`` stands first, or at the top."""
+        start = max(self.text.find(needle), 0) if needle else 0
+        return self.at(rule_id, subject, start, start + len(needle))
+
+    def command_context(self, offset: int) -> str:
+        """Whether a command at ``offset`` is to be run (``use``) or talked about (``mention``)."""
+        if self.kind in _DOCUMENTS:
+            at = bisect_right(self._segment_starts, offset) - 1
+            cautionary = any(
+                segment.cautionary
+                for segment in self._segments[max(0, at - 2) : at + 1]
+                if segment.start <= offset < segment.end
+            )
+            return command_context(self._layer, offset, cautionary)
+        return code_context(self._layer.before(offset), False) if self.kind in _CODE else "use"
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        starts = [0]
+        position = self.text.find("\n")
+        while position >= 0:
+            starts.append(position + 1)
+            position = self.text.find("\n", position + 1)
+        return starts
+
+    @cached_property
+    def _segments(self) -> list[Segment]:
+        segments = split_markdown(self.text, named_by_title=self.path.endswith("SKILL.md"))
+        return sorted(segments, key=lambda segment: (segment.start, segment.end))
+
+    @cached_property
+    def _segment_starts(self) -> list[int]:
+        return [segment.start for segment in self._segments]

@@ -1,0 +1,1 @@
+"""Synthetic populations on the protocol's own code: selection, consensus, points, accuracy, reputation, weights, payouts."""

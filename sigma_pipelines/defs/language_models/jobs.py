@@ -1,0 +1,54 @@
+"""The job that measures the model ladder on a bank of labelled packages and gives validators the weight of what was measured."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from sigma_core.lifecycle.model_ladder import measure_models, read_bank, sync_ladder
+from sigma_pipelines.defs.rounds.jobs import QUIET
+from sigma_pipelines.defs.rounds.metadata import table
+from sigma_pipelines.resources.deployment import SigmaDeployment
+
+
+class Bank(dg.Config):
+    """Where the labelled packages are: a folder with the folders ``malicious`` and ``benign``. Empty: nothing is measured, and
+    validators get the weight of what was measured before."""
+
+    folder: str = ""
+
+
+@dg.op(description="Ask every model that can be asked here about every package, keep the figures, and adjust weights.")
+def measure_and_sync(context: dg.OpExecutionContext, config: Bank, sigma: SigmaDeployment) -> None:
+    """Measure, then sync."""
+    deployment = sigma.open()
+    rows = measure_models(deployment, read_bank(Path(config.folder), deployment.policy)) if config.folder else []
+    changed = sync_ladder(deployment)
+    context.add_output_metadata(
+        {
+            "validators_changed": sum(changed.values()),
+            "models": table(
+                ("family", "model", "ladder tier", "measured tier", "caught", "passed", "abstained"),
+                (
+                    (
+                        row.family,
+                        row.model,
+                        row.ladder_tier,
+                        row.measured_tier,
+                        f"{row.caught} of {row.malicious}",
+                        f"{row.passed} of {row.benign}",
+                        row.abstained,
+                    )
+                    for row in rows
+                ),
+            ),
+        }
+    )
+
+
+@dg.job(
+    config=QUIET,
+    description="Measure the language models of the policy's ladder on labelled packages; a name promises nothing.",
+)
+def model_ladder() -> None:
+    """One op: calls are paid and kept, so a run that failed goes on where it was."""
+    measure_and_sync()

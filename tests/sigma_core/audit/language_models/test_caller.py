@@ -1,0 +1,264 @@
+"""Calls against the scripted server: limits, hedges, the breaker, deadlines, and a call that is never made twice."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from model_samples import PLACE, POLICY, MemoryLedger, call, endpoint, request, rules, rung
+
+from sigma_core.audit.language_models.attempts import AttemptState, BudgetSpent, Call, Reservation
+from sigma_core.audit.language_models.caller import Caller
+from sigma_core.errors import Unavailable
+from tests.scripted_models import FAULTS, OK, ScriptedModels, Step, error, serving, slow
+
+BODY = json.dumps(
+    {"model": "m1", "messages": [{"role": "user", "content": '\nfiles shown: ["a"]\nTask: x. Canary: c'}]}
+).encode()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScriptedModels]:
+    with serving() as models:
+        yield models
+
+
+@pytest.fixture(autouse=True)
+def _fresh(server: ScriptedModels) -> None:
+    server.script.clear()
+    server.by_model.clear()
+    server.asked.clear()
+    server.most_at_once = 0
+
+
+def question(name: str = "audit1", model: str = "m1") -> Call:
+    return call(f"rnd_1/1/3/val_1/{name}", model=model, body=BODY.replace(b"m1", model.encode()))
+
+
+def suppressed(asking: Asking, *calls: Call) -> None:
+    """Ask until the caller is closed."""
+    with suppress(BaseException):
+        asking.ask(*calls)
+
+
+class Asking:
+    """A caller on the scripted server with a ledger in memory."""
+
+    def __init__(self, server: ScriptedModels, ledger: MemoryLedger | None = None, **fields: Any) -> None:
+        self.ledger = ledger or MemoryLedger()
+        self.caller = Caller({"openai": endpoint(server.url)}, rules(**fields), self.ledger)
+
+    def __enter__(self) -> Asking:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.caller.close()
+
+    def ask(self, *calls: Call) -> list[str]:
+        """Each call's fault, empty where it was answered."""
+        return [settled.fault for settled in self.caller.ask_all(calls)]
+
+
+def test_a_call_that_was_answered_is_never_made_again(server: ScriptedModels) -> None:
+    with Asking(server) as asking:
+        first = asking.caller.ask_all([question()])
+        again = asking.caller.ask_all([question()])
+    assert first == again
+    assert len(server.asked) == len(asking.ledger.rows) == 1
+
+
+def test_attempts_go_on_counting_where_a_killed_worker_stopped(server: ScriptedModels) -> None:
+    ledger = MemoryLedger(begun={question().key: 2})
+    with Asking(server, ledger) as asking:
+        asking.ask(question())
+    assert [attempt.number for attempt in ledger.rows] == [3]
+
+
+def test_no_more_calls_at_once_than_the_policy_allows(server: ScriptedModels) -> None:
+    server.play(*[slow(0.02)] * 12)
+    with Asking(server, calls_at_once=3) as asking:
+        assert asking.ask(*(question(f"audit{number}") for number in range(12))) == [""] * 12
+    assert server.most_at_once == 3
+
+
+def test_a_storm_of_429_is_sat_out_and_every_refusal_is_a_record(server: ScriptedModels) -> None:
+    server.play(*[error(429, "0"), error(429)] * 8)
+    with Asking(server, attempts_per_call=16) as asking:
+        assert asking.ask(*(question(f"audit{number}") for number in range(8))) == [""] * 8
+    assert len(server.asked) == len(asking.ledger.rows) == 16 + 8
+    assert asking.ledger.codes.count("http_429") == 16
+
+
+def test_a_provider_that_asks_for_too_long_a_wait_is_given_up(server: ScriptedModels) -> None:
+    server.play(error(429, "3600"))
+    with Asking(server, retry_after_cap_ms=60_000) as asking:
+        assert asking.ask(question()) == ["openai asks to wait for 3600 s, which is too long"]
+    assert asking.ledger.codes == ["http_429"]
+
+
+def test_a_wait_that_the_deadline_does_not_cover_is_not_waited(server: ScriptedModels) -> None:
+    server.play(error(429, "50"))
+    with Asking(server, call_deadline_ms=2_000) as asking:
+        assert asking.ask(question()) == ["openai did not answer: http_429, and no time was left to ask again"]
+
+
+def test_an_attempt_that_hangs_is_cut_at_its_deadline_and_asked_again(server: ScriptedModels) -> None:
+    server.play(slow(30))
+    with Asking(server, attempt_deadline_ms=100) as asking:
+        assert asking.ask(question()) == [""]
+    assert asking.ledger.codes == ["deadline", "stop"]
+    assert asking.ledger.rows[0].billed is None  # it may have been answered, and paid, all the same
+
+
+def test_one_slow_model_does_not_hold_up_another(server: ScriptedModels) -> None:
+    """Each provider and model has limits of its own."""
+    server.play(*[slow(30)] * 2, model="slow")
+    with Asking(server, calls_at_once=2) as asking:
+        waiting = threading.Thread(target=suppressed, args=[asking, question("a", "slow"), question("b", "slow")])
+        waiting.start()
+        while len(server.asked) < 2:
+            waiting.join(0.01)
+        assert asking.ask(*(question(f"audit{number}") for number in range(8))) == [""] * 8
+        assert {attempt.call.model for attempt in asking.ledger.rows} == {"m1"}
+    waiting.join()
+
+
+def test_a_call_slower_than_95_of_100_is_asked_twice_and_both_are_recorded(server: ScriptedModels) -> None:
+    with Asking(server, hedge_after_calls=5) as asking:
+        asking.ask(*(question(f"audit{number}") for number in range(10)))
+        server.play(slow(30), OK)
+        assert asking.ask(question("late")) == [""]
+    late = [attempt for attempt in asking.ledger.rows if attempt.call.key.endswith("late")]
+    assert sorted((attempt.number, attempt.state) for attempt in late) == [
+        (1, AttemptState.CANCELLED),
+        (2, AttemptState.DONE),
+    ]
+    assert next(attempt for attempt in late if attempt.number == 1).billed is None
+
+
+def test_where_the_hedge_fails_the_first_attempt_may_still_answer(server: ScriptedModels) -> None:
+    with Asking(server, hedge_after_calls=5) as asking:
+        asking.ask(*(question(f"audit{number}") for number in range(10)))
+        server.play(slow(1.0), FAULTS["http_500"])
+        assert asking.ask(question("late")) == [""]
+    assert [attempt.code for attempt in asking.ledger.rows[-2:]] == ["http_500", "stop"]
+
+
+def test_there_is_no_hedge_without_money_for_it(server: ScriptedModels) -> None:
+    with Asking(server, hedge_after_calls=5) as asking:
+        asking.ask(*(question(f"audit{number}") for number in range(10)))
+        asking.ledger.attempts_left = 1
+        server.play(slow(1.0))
+        assert asking.ask(question("late")) == [""]
+    assert len(asking.ledger.rows) == 11
+
+
+def test_a_hedge_that_was_refused_is_no_attempt_and_leaves_no_gap_in_their_numbers(server: ScriptedModels) -> None:
+    class Poor(MemoryLedger):
+        refusals = 1
+
+        def reserve(self, call: Call, attempt_number: int) -> Reservation:
+            if attempt_number == 2 and self.refusals:
+                self.refusals -= 1
+                raise BudgetSpent("the budget of the day is spent")
+            return super().reserve(call, attempt_number)
+
+    with Asking(server, Poor(), hedge_after_calls=5) as asking:
+        asking.ask(*(question(f"audit{number}") for number in range(10)))
+        server.play(slow(1.0, error(500)))
+        assert asking.ask(question("late")) == [""]
+    late = [(attempt.number, attempt.code) for attempt in asking.ledger.rows if attempt.call.key.endswith("late")]
+    assert late == [(1, "http_500"), (2, "stop")]
+
+
+def test_a_provider_that_keeps_failing_is_left_alone_for_a_while(server: ScriptedModels) -> None:
+    server.play(*[error(500)] * 20)
+    with Asking(server, breaker_failures=3, attempts_per_call=2) as asking:
+        asking.ask(question("one"))
+        assert asking.ask(question("two")) == ["openai failed too often: no calls for a while"]
+        assert len(server.asked) == 3
+        assert asking.ask(question("three"), question("four")) == ["openai failed too often: no calls for a while"] * 2
+    assert len(server.asked) == len(asking.ledger.rows) == 3
+
+
+def test_after_the_pause_one_call_is_let_through_and_an_answer_closes_the_breaker(server: ScriptedModels) -> None:
+    server.play(error(500))
+    with Asking(
+        server, breaker_failures=1, breaker_open_ms=1, attempts_per_call=3, backoff_base_ms=50, backoff_cap_ms=50
+    ) as asking:
+        assert asking.ask(question("one")) == [""]
+        assert asking.ask(*(question(f"audit{number}") for number in range(5))) == [""] * 5
+
+
+def test_a_refused_key_is_not_tried_again_and_again(server: ScriptedModels) -> None:
+    server.play(error(401))
+    with Asking(server) as asking:
+        asking.ask(question("one"))
+        assert asking.ask(question("two")) == ["openai failed too often: no calls for a while"]
+    assert len(server.asked) == 1
+
+
+def test_a_server_that_is_not_there_costs_nothing(server: ScriptedModels) -> None:
+    with Asking(server) as asking:
+        asking.caller._endpoints = {"openai": endpoint("http://127.0.0.1:9/v1")}
+        assert asking.ask(question()) == ["openai did not answer: connect (4 attempts)"]
+    assert {(attempt.code, attempt.billed) for attempt in asking.ledger.rows} == {("connect", False)}
+
+
+def test_a_redirect_is_not_followed(server: ScriptedModels) -> None:
+    server.play(Step("redirect", 307, (("location", f"{server.url}/chat/completions"),), b""))
+    with Asking(server) as asking:
+        assert asking.ask(question()) == ["openai did not answer: http_307"]
+    assert len(server.asked) == 1
+
+
+def test_a_provider_that_is_not_set_up_is_not_asked(server: ScriptedModels) -> None:
+    with Asking(server) as asking:
+        assert asking.ask(call(provider="anthropic")) == ["provider anthropic is not set up here"]
+
+
+def test_a_ledger_that_cannot_be_written_is_the_deployments_trouble_and_no_answer(server: ScriptedModels) -> None:
+    class Broken(MemoryLedger):
+        def reserve(self, call: Call, attempt_number: int) -> Any:
+            raise Unavailable("the disk is full")
+
+    with Asking(server, Broken()) as asking, pytest.raises(Unavailable, match="the disk is full"):
+        asking.ask(question())
+    assert server.asked == []
+
+
+def test_closing_records_what_was_under_way(server: ScriptedModels) -> None:
+    server.play(slow(30))
+    asking = Asking(server)
+    thread = threading.Thread(target=suppressed, args=[asking, question()])
+    thread.start()
+    while not server.asked:
+        thread.join(0.01)
+    asking.caller.close()
+    thread.join()
+    assert [(attempt.state, attempt.code) for attempt in asking.ledger.rows] == [(AttemptState.CANCELLED, "cancelled")]
+    asking.caller.close()  # closing again changes nothing
+
+
+def test_threads_may_ask_at_the_same_time(server: ScriptedModels) -> None:
+    with Asking(server) as asking:
+        threads = [threading.Thread(target=asking.ask, args=[question(f"audit{number}")]) for number in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(asking.ledger.answers) == 12
+
+
+def test_a_seat_that_asks_nothing_leaves_nothing_open() -> None:
+    from sigma_core.audit.language_models.judge import Judge
+
+    with serving() as models:
+        caller = Caller({"openai": endpoint(models.url)}, rules(), MemoryLedger())
+        judge = Judge(rung(), rules(max_chunks=1, chunk_characters=16_000), POLICY.audit, caller, PLACE)
+        assert "prompts, more than 1" in judge.audit(request({"a": b"x\n" * 9_000})).reason
+        caller.close()
