@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from rich.console import Console
 from rich.table import Table
 
-from cli.output import printable, stderr, stdout
+from cli.output import printable, stderr
 from dbt_like_sql.desk import Answer, tables
 from sigma_core.config import Settings
 from sigma_core.errors import SigmaError
@@ -20,6 +21,7 @@ from sigma_core.storage.files import write_whole
 from sigma_core.timestamps import iso_utc
 
 TERMINAL_ROWS = 200
+MAX_WIDTH = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def print_answer(answer: Answer) -> None:
         table.add_column(printable(name), justify="right" if kind.is_numeric() else "left")
     for row in answer.frame.head(TERMINAL_ROWS).iter_rows():
         table.add_row(*("" if value is None else printable(str(_plain(value))) for value in row))
-    stdout.print(table)
+    # As wide as it is: a cell that is cut short can be neither read nor copied.
+    Console(width=MAX_WIDTH, highlight=False).print(table, no_wrap=True)
     shown = min(answer.frame.height, TERMINAL_ROWS)
     if answer.cut or answer.frame.height > shown:
         stderr.print(f"[dim]{shown} rows shown; there are more (--limit, --csv, --json)[/]")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ def scenario_of(population: str, submissions: int | None, clique_ppm: int | None
         raise SigmaError(f"--population {population!r}: there are {', '.join(SCENARIOS)}", code="USAGE")
     scenario = SCENARIOS[population]
     if submissions is not None:
-        scenario = replace(scenario, submissions=submissions)
+        scenario = scenario.sized(submissions)
     if clique_ppm is not None or attack_ppm is not None:
         scenario = scenario.with_clique(
             clique_ppm if clique_ppm is not None else 100_000,

@@ -52,6 +52,14 @@ def _refusal(place: _Place, rule: str) -> NotCanonical:
     return NotCanonical(f"${''.join(reversed(steps))}: {rule}")
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether ``value`` is one of the leaves that most of a document is made of, and that need no place."""
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii())
+    return value is None or kind is bool or (kind is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
+
+
 def _check(value: Any, place: _Place, depth: int) -> None:
     # The place is put into words only for a refusal: long keys above many values would otherwise cost quadratic time.
     if depth > MAX_DEPTH:
@@ -71,10 +79,12 @@ def _check(value: Any, place: _Place, depth: int) -> None:
         for key, item in value.items():
             if type(key) is not str or not key.isascii():
                 raise _refusal(place, f"key {ascii(key)[:40]} is not ASCII text")
-            _check(item, (place, key), depth + 1)
+            if depth == MAX_DEPTH or not _is_plain(item):
+                _check(item, (place, key), depth + 1)
     elif kind is list or kind is tuple:
         for index, item in enumerate(value):
-            _check(item, (place, index), depth + 1)
+            if depth == MAX_DEPTH or not _is_plain(item):
+                _check(item, (place, index), depth + 1)
     elif value is not None and kind is not bool and kind is not Sealed:
         raise _refusal(place, f"{kind.__name__} is not allowed in a hashed document")
 

@@ -10,6 +10,7 @@ from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
 from sigma_pipelines.defs.rounds.checks import ROUND_CHECKS
 from sigma_pipelines.defs.rounds.jobs import audit_round
 from sigma_pipelines.defs.rounds.sensors import failed_submission_sensor, intake_sensor
+from sigma_pipelines.defs.simulation.assets import policy_simulation, simulation
 from sigma_pipelines.defs.standing.assets import STANDING_ASSETS
 from sigma_pipelines.defs.standing.checks import STANDING_CHECKS
 from sigma_pipelines.defs.standing.jobs import daily_standing, standing, standing_sensor
@@ -20,9 +21,9 @@ from sigma_pipelines.progress import progress_logger
 from sigma_pipelines.resources.deployment import SigmaDeployment
 
 defs = dg.Definitions(
-    assets=[*ROUND_ASSETS, *TRANSPARENCY_ASSETS, *STANDING_ASSETS, *LAKE_ASSETS, *MODEL_ASSETS],
+    assets=[*ROUND_ASSETS, *TRANSPARENCY_ASSETS, *STANDING_ASSETS, *LAKE_ASSETS, *MODEL_ASSETS, policy_simulation],
     asset_checks=[*ROUND_CHECKS, *TRANSPARENCY_CHECKS, *STANDING_CHECKS, *MODEL_CHECKS],
-    jobs=[audit_round, transparency, standing, model_ladder],
+    jobs=[audit_round, transparency, standing, simulation, model_ladder],
     sensors=[intake_sensor, failed_submission_sensor, standing_sensor],
     schedules=[hourly_transparency, daily_standing],
     resources={"sigma": SigmaDeployment()},

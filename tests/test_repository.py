@@ -186,10 +186,15 @@ def test_sql_models_can_be_parsed() -> None:
     models = files(".sql", under="dbt_like_sql")
     assert models
     for path in models:
-        sql = environment.from_string(path.read_text(encoding="utf-8")).render(
-            ref=lambda model: f'"{model}"', source=lambda _, table: f'"{table}"', config=lambda **_: ""
-        )
-        assert len(duckdb.extract_statements(sql)) == 1, name(path)
+        for increment in (False, True):
+            sql = environment.from_string(path.read_text(encoding="utf-8")).render(
+                ref=lambda model: f'"{model}"',
+                source=lambda _, table: f'"{table}"',
+                config=lambda **_: "",
+                is_incremental=lambda increment=increment: increment,
+                this='"this"',
+            )
+            assert len(duckdb.extract_statements(sql)) == 1, name(path)
 
 
 # README

@@ -109,18 +109,20 @@ def _list_of(rule: Rule, least: int = 0) -> Rule:
 
 def _record(fields: Mapping[str, Rule], *, optional: Mapping[str, Rule] | None = None, more: bool = False) -> Rule:
     """An object with these fields; ``optional`` ones where they are; others too if ``more``."""
-    optional = optional or {}
+    rules, optional = tuple(fields.items()), optional or {}
 
     def check(value: Any) -> None:
         if type(value) is not dict:
             raise _Broken("an object", shown(value))
-        if missing := fields.keys() - value.keys():
-            raise _Broken(f"the field {min(missing)}", "none")
-        present = [(name, rule) for name, rule in optional.items() if name in value]
-        if not more and len(value) > len(fields) + len(present):
-            odd = value.keys() - fields.keys() - optional.keys()
-            raise _Broken("fields of this schema only", shown(min(map(str, odd))))
-        for name, rule in (*fields.items(), *present):
+        if not fields.keys() <= value.keys():
+            raise _Broken(f"the field {min(fields.keys() - value.keys())}", "none")
+        wanted = rules
+        if len(value) > len(rules):
+            wanted = rules + tuple((name, rule) for name, rule in optional.items() if name in value)
+            if not more and len(value) > len(wanted):
+                odd = value.keys() - fields.keys() - optional.keys()
+                raise _Broken("fields of this schema only", shown(min(map(str, odd))))
+        for name, rule in wanted:
             try:
                 rule(value[name])
             except _Broken as fault:

@@ -17,7 +17,7 @@ from sigma_core.canonical import NotCanonical, parse_canonical_json
 from sigma_core.certificates.bundle import Bundle
 from sigma_core.certificates.keyset import KeySet, TrustedKey
 from sigma_core.certificates.log.checkpoint import Checkpoint
-from sigma_core.certificates.log.cosignature import cosignatures_of
+from sigma_core.certificates.log.cosignature import Cosignature
 from sigma_core.certificates.log.entry import certificate_entry
 from sigma_core.certificates.log.proof import LogProof
 from sigma_core.certificates.log.refusals import NoteError
@@ -193,8 +193,9 @@ def _check_log(
             found="hashes that lead elsewhere",
         )
     _check_same_view(checkpoint, trusted_keys, known_checkpoints)
-    witnesses = _witnesses(proof, trusted_keys)
-    seen = f", cosigned by {', '.join(map(shown, witnesses))}" if witnesses else ""
+    seen = "".join(
+        f", cosigned by {shown(each.witness)} at {iso_utc(each.at)}" for each in _cosignatures(proof, trusted_keys)
+    )
     return checkpoint, f"it is entry {proof.index} of {checkpoint.size} in the log {shown(origin)}{seen}"
 
 
@@ -207,22 +208,26 @@ def _trusted_checkpoint(proof: LogProof, origin: str, trusted_keys: KeySet) -> C
             expected=f"one of {len(trusted_keys.logs)} trusted logs",
             found=shown(origin),
         )
+    checkpoint = proof.checkpoint
     try:
-        return Checkpoint.open(proof.note, *keys)
+        signed = checkpoint.origin == origin and proof.signers(keys)
     except NoteError as error:
-        raise _bad_checkpoint(origin, error) from None
+        raise _bad_checkpoint(origin, error.message) from None
+    if not signed:
+        raise _bad_checkpoint(origin, f"one of {shown(checkpoint.origin)} without its signature")
+    return checkpoint
 
 
-def _witnesses(proof: LogProof, trusted_keys: KeySet) -> list[str]:
+def _cosignatures(proof: LogProof, trusted_keys: KeySet) -> list[Cosignature]:
     try:
-        return sorted({each.witness for each in cosignatures_of(proof.note, trusted_keys.witnesses)})
+        return [Cosignature.of(line) for line in proof.signers(trusted_keys.witnesses)]
     except NoteError as error:
-        raise _bad_checkpoint("a witness", error) from None
+        raise _bad_checkpoint("a witness", error.message) from None
 
 
-def _bad_checkpoint(signer: str, error: NoteError) -> VerificationError:
+def _bad_checkpoint(signer: str, found: str) -> VerificationError:
     return VerificationError(
-        Refusal.CHECKPOINT_INVALID, "logProof", expected=f"a checkpoint signed by {shown(signer)}", found=error.message
+        Refusal.CHECKPOINT_INVALID, "logProof", expected=f"a checkpoint signed by {shown(signer)}", found=found
     )
 
 
@@ -238,7 +243,7 @@ def _check_same_view(checkpoint: Checkpoint, trusted_keys: KeySet, known_checkpo
         try:
             known = Checkpoint.open(note, *trusted_keys.log_keys(checkpoint.origin))
         except NoteError as error:
-            raise _bad_checkpoint(checkpoint.origin, error) from None
+            raise _bad_checkpoint(checkpoint.origin, error.message) from None
         if known.size == checkpoint.size and known.root != checkpoint.root:
             raise VerificationError(
                 Refusal.SPLIT_VIEW,

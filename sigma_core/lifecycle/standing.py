@@ -156,6 +156,44 @@ def _book(
     return len(scores), len(conduct), len(payouts)
 
 
+@dataclass(frozen=True, slots=True)
+class PayoutTotals:
+    """Sums of the payout ledger by kind, in micro-USD, and the rounds whose lines do not sum to zero (must be none)."""
+
+    by_kind: dict[str, int]
+    rounds: int
+    unbalanced_rounds: list[str]
+
+
+def payout_totals(deployment: Deployment) -> PayoutTotals:
+    """What the payout ledger adds up to."""
+    amount = func.sum(PayoutEntryRow.amount_micro_usd)
+    with deployment.read_sessions() as session:
+        by_kind = session.execute(select(PayoutEntryRow.kind, amount).group_by(PayoutEntryRow.kind)).all()
+        rounds = session.scalar(select(func.count(PayoutEntryRow.round_id.distinct()))) or 0
+        unbalanced = session.scalars(
+            select(PayoutEntryRow.round_id)
+            .group_by(PayoutEntryRow.round_id)
+            .having(amount != 0)
+            .order_by(PayoutEntryRow.round_id)
+        ).all()
+    return PayoutTotals({kind: int(total) for kind, total in sorted(by_kind)}, rounds, list(unbalanced))
+
+
+def check_ledgers(deployment: Deployment) -> None:
+    """Hold every line of both ledgers against what it rests on. Raises LedgerInvalid, naming the first broken one."""
+    with deployment.read_sessions() as session:
+        check_booked_lines(deployment, (0, 0), _high_water(session))
+
+
+def _high_water(session: Session) -> tuple[int, int]:
+    """Serial numbers of the last lines of the accuracy and the reputation ledger; 0 for none."""
+    return (
+        session.scalar(select(func.max(AccuracyEntryRow.id))) or 0,
+        session.scalar(select(func.max(ReputationEntryRow.id))) or 0,
+    )
+
+
 def _decided_at(row: RoundRow) -> datetime:
     assert row.decided_at is not None
     return row.decided_at
@@ -196,10 +234,7 @@ def publish_weights(deployment: Deployment) -> WeightEpochRow:
     policy = deployment.policy
     day = day_number(utc_now())
     with deployment.read_sessions() as session:
-        high_water = (
-            session.scalar(select(func.max(AccuracyEntryRow.id))) or 0,
-            session.scalar(select(func.max(ReputationEntryRow.id))) or 0,
-        )
+        high_water = _high_water(session)
         validators = _validators(session)
         newest = session.scalar(select(WeightEpochRow).order_by(WeightEpochRow.epoch.desc()).limit(1))
     weights.check_validators(validators, policy.standing)

@@ -27,6 +27,17 @@ def list_file(folder: Path, number: int, status: CertificateStatus) -> Path:
     return folder / str(number) / PURPOSES[status]
 
 
+def published_list(deployment: Deployment, number: int, purpose: str) -> bytes | None:
+    """The list of ``purpose`` that was published under ``number``; None where there is none."""
+    status = next((status for status, name in PURPOSES.items() if name == purpose), None)
+    if status is None or number < 0:
+        return None
+    try:
+        return list_file(deployment.settings.status_lists, number, status).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 def publish_status_lists(deployment: Deployment, *, now: datetime | None = None) -> list[StatusList]:
     """Write the lists that changed or have less than half of their time left; returns those written.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import re2
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -28,6 +29,12 @@ from sigma_core.timestamps import utc_now
 
 BATCH = 10_000
 """Entries that are turned into files at once: what bounds memory when a log is written anew."""
+
+
+_LOG_PATH = re2.compile(
+    r"checkpoint|tile/(?:entries|[0-9]|[1-5][0-9]|6[0-3])/(?:x[0-9]{3}/){0,6}[0-9]{3}"
+    r"(?:\.p/(?:[1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,11 @@ def newest_checkpoint(deployment: Deployment) -> LogCheckpointRow | None:
     """The last checkpoint that was signed, if there is one."""
     with deployment.read_sessions() as session:
         return session.scalar(select(LogCheckpointRow).order_by(LogCheckpointRow.size.desc()).limit(1))
+
+
+def published_file(deployment: Deployment, path: str) -> bytes | None:
+    """The log's file at ``path``, which a stranger may have written; None for what the format does not name or is not there."""
+    return deployment.log_folder.read(path) if _LOG_PATH.fullmatch(path) else None
 
 
 def is_published(deployment: Deployment, index: int) -> bool:

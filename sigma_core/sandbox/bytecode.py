@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.readings import Finding, Reading
+from sigma_core.sandbox.vocabulary import HostClass, agent_file, classify_host, secret_file, secret_variable, urls_in
 
 _MAX_OBJECTS = 100_000
 _MAX_DEPTH = 60
@@ -23,6 +24,14 @@ _FLAG_REF = 0x80
 _HEADERS = ((3379, 12), (3392, 16))
 _POSITIONAL_ONLY, _NEW_CODE = 3411, 3466
 _LOWEST, _HIGHEST = 3360, 3700
+_SENDERS = frozenset(
+    "urlopen Request post put request get urlretrieve sendall send connect HTTPSConnection HTTPConnection".split()
+)
+_WHOLE = frozenset("items copy dict dumps values".split())
+_PERSONAL = frozenset("pyperclip ImageGrab screenshot keyboard pynput".split())
+_WRITERS = frozenset("write write_text writelines".split())
+_EXECUTORS = frozenset("exec eval system Popen popen check_output call execv spawn loads".split())
+_HONEST_HOSTS = frozenset({HostClass.LOCAL, HostClass.KNOWN, HostClass.RESERVED})
 _DIFFERING_PPM = 200_000
 _MIN_NAMES = 4
 
@@ -176,6 +185,9 @@ def bytecode_without_its_source(readings: Sequence[Reading]) -> list[Finding]:
         whole = Location(reading.path, 1, 1, 0, 0)
         if source is None:
             found.append(Finding("SIGMA-DOC-006", "no source beside it", whole, "", "use", False))
+            threat = _threat(reading.text)
+            if threat:
+                found.append(Finding("SIGMA-DOC-008", threat, whole, "", "use", False))
             continue
         names = [word for word in reading.text.split("\n", 1)[0].split()[1:] if word.isidentifier()]
         missing = [word for word in names if word not in source]
@@ -184,3 +196,23 @@ def bytecode_without_its_source(readings: Sequence[Reading]) -> list[Finding]:
                 Finding("SIGMA-DOC-006", f"not in the source: {', '.join(missing[:6])}", whole, "", "use", False)
             )
     return found
+
+
+def _threat(text: str) -> str:
+    """Both halves of a known attack among the names and constants of code that nobody can read, or empty."""
+    first, _, constants = text.partition("\n")
+    names = frozenset(first.split())
+    hosts = [host for _, _, _, host in urls_in(constants) if classify_host(host) not in _HONEST_HOSTS]
+    sends = bool(names & _SENDERS) and bool(hosts)
+    secret = secret_file(constants) or ("environment" if "environ" in names and names & _WHOLE else "")
+    secret = secret or next((word for word in constants.split() if word.isupper() and secret_variable(word)), "")
+    secret = secret or ("clipboard" if names & _PERSONAL else "")
+    if sends and secret:
+        return f"{secret} / {hosts[0]}"
+    if names & _EXECUTORS and sends:
+        return f"run / {hosts[0]}"
+    if agent_file(constants) and names & _WRITERS:
+        return agent_file(constants)
+    if {"socket", "connect"} <= names and (names & {"dup2", "pty"} or "/bin/sh" in constants):
+        return "shell / socket"
+    return ""

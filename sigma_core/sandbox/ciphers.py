@@ -21,6 +21,7 @@ _SMALL = "the and you your this that with all from for".split()
 _UPPER, _LOWER = string.ascii_uppercase, string.ascii_lowercase
 _ROT47 = {code: 33 + (code - 33 + 47) % 94 for code in range(33, 127)}
 _ATBASH = str.maketrans(_UPPER + _LOWER, _UPPER[::-1] + _LOWER[::-1])
+_ENOUGH, _MAX_HITS = 3, 400
 _LETTERS_FIRST = 5
 """Letters that a rare word needs for one occurrence of it to tell a rotation by another number than 13."""
 
@@ -42,23 +43,27 @@ def _sign(table: dict[int, int], short: bool) -> str:
 
 
 @cache
-def _rotated_sign() -> Any:
-    """Rare words under each other rotation, and lines with four small ones under the same."""
-    signs = []
+def _rotated_words() -> tuple[Any, dict[str, int], frozenset[str]]:
+    """How telling words look under each rotation but 13: one pattern for all, the rotation of each, and which of them are rare words."""
+    rotations: dict[str, int] = {}
+    rare = set()
     for by in (*range(1, 13), *range(14, 26)):
-        signs += [_word(word.translate(_rotation(by))) for word in _RARE if sum(map(str.isalpha, word)) > _LETTERS_FIRST]
-        small = "|".join(word.translate(_rotation(by)) for word in _SMALL)
-        signs.append(rf"(?:\b(?:{small})\b[^\n]{{0,60}}){{4}}")
-    return re2.compile("(?i)" + "|".join(signs))
+        for word in (*_RARE, *_SMALL):
+            if word in _SMALL or sum(map(str.isalpha, word)) > _LETTERS_FIRST:
+                rotations[word.translate(_rotation(by))] = by
+                rare |= {word.translate(_rotation(by))} - {small.translate(_rotation(by)) for small in _SMALL}
+    return re2.compile("(?i)" + "|".join(_word(word) for word in rotations)), rotations, frozenset(rare)
 
 
-def _rotations_of(found: str) -> Iterator[int]:
-    """By how much the letters of ``found`` can have been moved for the words that gave it away."""
-    words = found.lower().split()
-    for by in range(1, 26):
-        back = [word.strip(string.punctuation).translate(_rotation(26 - by)) for word in words]
-        if any(word in _RARE for word in back) or sum(word in _SMALL for word in back) >= 4:
-            yield by
+def _rotations_in(text: str) -> list[int]:
+    """The rotations that one rare word, or several small ones, give away."""
+    pattern, rotations, rare = _rotated_words()
+    seen: dict[int, set[str]] = {}
+    for match in islice(pattern.finditer(text), _MAX_HITS):
+        word = match.group().lower()
+        seen.setdefault(rotations[word], set()).add(word)
+    # One small word is an abbreviation; several different ones are no accident.
+    return sorted(by for by, words in seen.items() if words & rare or len(words) >= _ENOUGH)[:2]
 
 
 @cache
@@ -80,10 +85,8 @@ def moved_letters(text: str) -> Iterator[tuple[str, str]]:
     for name, sign, table in _signs():
         if sign.search(text):
             yield name, text.translate(table)
-    match = _rotated_sign().search(text)
-    if match is not None:
-        for by in islice(_rotations_of(match.group()), 2):
-            yield f"rot{by}", text.translate(_rotation(26 - by))
+    for by in _rotations_in(text):
+        yield f"rot{by}", text.translate(_rotation(26 - by))
 
 
 _MIRROR_SIGN = re2.compile(

@@ -20,6 +20,7 @@ _LOCAL_CLAIM = re2.compile(
 )
 _TITLE = re2.compile(r"(?m)^(?:name:|#)\s*(\S[^\n]{0,120})")
 _PROSE_ENDINGS = (".txt", ".rst", ".adoc", ".text", ".example", ".sample", ".tmpl", ".template", ".org")
+_NOT_IN_WORDS = str.maketrans({chr(code): " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "-")})
 _WORD = re2.compile(r"[a-z0-9][a-z0-9-]{2,}")
 _GENERIC_LABELS = name_set(
     "api www app get dev docs cdn raw com org net github githubusercontent example test data cloud server host service services web mail blob storage static files download downloads install"
@@ -135,7 +136,7 @@ def read_declared(package: Package, readings: Sequence[Reading]) -> DeclaredSurf
         manifest=manifest,
         hosts=frozenset().union(*document_hosts.values()),
         document_hosts=document_hosts,
-        words=frozenset(match.group() for match in _WORD.finditer(text)),
+        words=frozenset(word for word in text.translate(_NOT_IN_WORDS).split() if len(word) >= 3),
         title=" ".join(title_parts).lower(),
         text=text,
         local_claim=claim.group()[:120] if claim else "",

@@ -74,7 +74,7 @@ def read_encoded(at: LayerScan) -> None:
         _read_moved_letters(at)
     if layer.kind in _PROSE:
         for start, end, plainly in spellings.respelled(layer.text):
-            if injects(at, plainly) and not injects(at, layer.text[start:end]):
+            if not at.is_warned_of(start, end) and injects(at, plainly) and not injects(at, layer.text[start:end]):
                 at.report("SIGMA-OBF-015", plainly.strip()[:80], start, end)
                 at.descend("spelling", plainly, FileKind.TEXT, start, end)
 

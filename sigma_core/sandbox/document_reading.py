@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import textwrap
 
+import re2
+
 from sigma_core.sandbox.code_reading import COMMAND_LINE, read_script
+from sigma_core.sandbox.data_reading import read_addressed_values
 from sigma_core.sandbox.hidden_markup import read_hidden_markup
-from sigma_core.sandbox.instructions import prose_of
+from sigma_core.sandbox.instructions import prose_of, sentences_of
 from sigma_core.sandbox.kinds import guess_text_kind, kind_of_language
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import Part, Segment, split_markdown
@@ -15,6 +18,7 @@ from sigma_core.sandbox.scan import LayerScan
 from sigma_core.sandbox.use_or_mention import command_context
 
 _PLAIN_FENCES = frozenset({"text", "txt", "plain", "plaintext", "markdown", "md", "dockerfile", "makefile"})
+_TITLE = re2.compile(r"\s\"([^\"\n]{20,})\"\s*\)")
 _COLONS = (":", "：")
 
 
@@ -23,6 +27,7 @@ def read_document(at: LayerScan) -> None:
     layer = at.layer
     segments = split_markdown(layer.text, named_by_title=layer.file.endswith("SKILL.md") or layer.depth > 0)
     at.shown = [(part.start, part.end) for part in segments if part.cautionary and part.part is Part.FENCE]
+    at.warned_of = [(part.start, part.end) for part in segments if part.cautionary]
     for number, segment in enumerate(segments):
         if segment.part in {Part.PROSE, Part.TABLE, Part.HEADING, Part.FRONT_MATTER}:
             read_prose(at, segment.start, segment.text, "prose", segment.cautionary)
@@ -37,6 +42,7 @@ def read_document(at: LayerScan) -> None:
             read_prose(at, segment.start, segment.text, "prose", False, directed=True)
         elif segment.part in {Part.LINK, Part.IMAGE}:
             read_patterns(at, "link", segment.start, layer.text[segment.start : segment.end], segment.cautionary)
+            _title(at, segment)
         elif segment.part is Part.INLINE_CODE:
             if guess_text_kind(segment.text) is FileKind.SHELL:
                 context = "mention" if segment.cautionary else "use"
@@ -71,6 +77,14 @@ def _commands_in_prose(at: LayerScan, segment: Segment) -> None:
         read_script(at, FileKind.PYTHON, textwrap.dedent(segment.text), segment.start, "use", in_prose=True)
 
 
+def _title(at: LayerScan, segment: Segment) -> None:
+    """The title of a link or picture, which a person sees only under the pointer."""
+    match = _TITLE.search(at.layer.text, segment.start, segment.end)
+    if match is not None:
+        read_prose(at, match.start(1), match.group(1), "prose", segment.cautionary)
+        at.ask(list(sentences_of(match.group(1), match.start(1), segment.cautionary)))
+
+
 def _fence(at: LayerScan, segment: Segment) -> None:
     kind = kind_of_language(segment.language) or (
         guess_text_kind(segment.text) if not segment.language else FileKind.TEXT
@@ -84,6 +98,8 @@ def _fence(at: LayerScan, segment: Segment) -> None:
     elif kind in {FileKind.JSON, FileKind.YAML, FileKind.TOML}:
         read_patterns(at, "config", segment.start, segment.text, segment.cautionary)
         read_patterns(at, "command", segment.start, segment.text, segment.cautionary)
+        if not segment.cautionary:
+            read_addressed_values(at, segment.text, segment.start)
     else:
         read_prose(at, segment.start, segment.text, "prose", segment.cautionary)
         # A command inside a listing of another language is a string there.

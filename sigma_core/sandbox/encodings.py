@@ -33,6 +33,9 @@ _SAMPLE = 200
 _RULER_CHARACTERS = 4
 _DIGITS = frozenset("0123456789")
 _MAX_BASE58 = 1_024
+_MAX_PREFIX, _MAX_PREFIXES = 40, 3
+"""Characters at the beginning of a token in which names of a path before it are looked for, and how many of them are tried."""
+_PLAIN_BEFORE = 24
 _MAX_WORDS_BEFORE = 4
 """Words of four letters that may stand before groups of four and look like one of them."""
 _LZMA_MEMORY = 33_554_432
@@ -49,7 +52,7 @@ _CANDIDATE = re2.compile(
     r"|(?P<base64>(?:[A-Za-z0-9+/_-]{20,}(?:[\r\n]+[ \t]*[A-Za-z0-9+/_-]{20,})*(?:[\r\n]+[ \t]*[A-Za-z0-9+/_-]{4,})?={0,2}))"
     r"|(?P<percent>(?:[A-Za-z0-9._~/-]{0,12}%[0-9a-fA-F]{2}){5,}[A-Za-z0-9._~/-]{0,64})"
     r"|(?P<entities>(?:[A-Za-z0-9 ./:-]{0,4}&(?:#x?[0-9a-fA-F]{2,7}|[a-zA-Z]{2,8});){6,}[A-Za-z0-9 ./:-]{0,16})"
-    r"|(?P<printable>(?:[^=\r\n]{0,24}=(?:[0-9A-F]{2}|\r?\n)){6,}[^=\r\n]{0,40})"
+    r"|(?P<printable>(?:=(?:[0-9A-F]{2}|\r?\n)[^=\r\n]{0,24}){6,})"
     r"|(?P<ascii85><~[!-u\sz]{16,}~>)"
 )
 _GROUPS = ("", *sorted(_CANDIDATE.groupindex, key=_CANDIDATE.groupindex.__getitem__))
@@ -71,7 +74,7 @@ _URLSAFE = str.maketrans("-_", "+/")
 _BASE58_DIGITS = {c: at for at, c in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")}
 _WORDS = re2.compile(
     r"(?i)(?:https?://|\b(?:curl|wget|bash|eval|exec|echo|import|subprocess|require|ignore|instructions?|password|secret|token|system|prompt|user|send|upload|"
-    r"nohup|chmod|base64|powershell|fetch|credentials?|the|and|from|python3?|sh -c|/bin/|/etc/)\b|\.ssh/|child_process|process\.env|function ?\()"
+    r"nohup|chmod|base64|powershell|fetch|credentials?|the|and|from|python3?|sh -c|/bin/|/etc/)\b|\.ssh/|child_process|process\.env|function ?\(|\b(?:rm|dig|nc|cat|ssh|tar|cp|mv|sudo|crontab|printf|export|sleep|xargs) [-~./$\"'\w])"
 )
 _PACKED = (b"PK\x03\x04", b"\x7fELF", b"MZ\x90\x00", b"7z\xbc\xaf\x27\x1c", b"%PDF-")
 """First bytes of what is worth opening or naming where it is no text."""
@@ -216,7 +219,8 @@ def _token_forms(token: str, text: str) -> Iterator[tuple[str, bytes]]:
             yield "reversed-base64", mirrored
     if len(stripped) >= 32 and not (stripped.islower() or stripped.isupper()):
         # Something that is no part of it stands before it: a path, a prefix, a letter put there on purpose.
-        for skip in (1, 2, 3):
+        before = [at + 1 for at, character in enumerate(stripped[:_MAX_PREFIX]) if character in "/_-"]
+        for skip in (1, 2, 3, *before[-_MAX_PREFIXES:]):
             shifted = decode_base64(stripped[skip:])
             if shifted is not None:
                 yield "base64", shifted
@@ -322,13 +326,17 @@ def meaning(step: str, data: bytes, text: str) -> tuple[str, bytes] | None:
 def find_encoded(text: str) -> Iterator[Decoded]:
     """Every encoded piece of ``text`` whose decoding says something or is an archive or a program, in order of place. One linear scan."""
     for match in _CANDIDATE.finditer(text):
-        group, piece = _GROUPS[match.lastindex or 0], match.group()
+        group, piece, start = _GROUPS[match.lastindex or 0], match.group(), match.start()
         if group == "base64" and _plain_name(piece):
             continue
+        if group == "printable":
+            # What is written plainly before the first escape belongs to it.
+            start = max(text.rfind("\n", 0, start) + 1, start - _PLAIN_BEFORE)
+            piece = text[start : match.end()]
         for step, data in _forms(group, piece, text):
             found = meaning(step, data, text) if data else None
             if found is not None:
-                yield Decoded(match.start(), match.end(), *found)
+                yield Decoded(start, match.end(), *found)
                 break
     if "85" in text:
         yield from _base85_in(text)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from dataclasses import replace
 
 import re2
 
 from sigma_core.sandbox.code_reading import read_script
+from sigma_core.sandbox.document_reading import read_document
+from sigma_core.sandbox.hidden_markup import read_hidden_markup
 from sigma_core.sandbox.layers import FileKind
-from sigma_core.sandbox.pattern_reading import injects, read_patterns, read_prose
+from sigma_core.sandbox.pattern_reading import read_patterns, read_prose
 from sigma_core.sandbox.scan import LayerScan
 
 _SCRIPT_TAG = re2.compile(r"(?is)<script\b[^>]{0,300}>(.*?)</script>")
 _NOT_WORDS = re2.compile(r"(?is)<(?:script|style)\b[^>]{0,300}>.*?</(?:script|style)>|<!--.*?-->")
 _COMMENT = re2.compile(r"(?s)<!--(.*?)-->")
-_TAG = re2.compile(r"<[^<>]*>")
 _HANDLER = re2.compile(
-    r"(?i)\son[a-z]{3,20}\s*=\s*(?:\"([^\"]{4,})\"|'([^']{4,})')|\b(?:href|src|action)\s*=\s*[\"']\s*javascript:([^\"']{4,})"
+    r"(?i)\son[a-z]{3,20}\s*=\s*(?:\"([^\"]{4,})\"|'([^']{4,})')|\b(?:href|src|action)\s*=\s*(?:\"\s*javascript:([^\"]{4,})\"|'\s*javascript:([^']{4,})')"
 )
 _REFRESH = re2.compile(r"(?i)<meta\b[^<>]{0,200}http-equiv\s*=\s*[\"']?refresh[^<>]{0,400}>")
-_MAX_HIDDEN = 16_384
-_MAX_SPANS = 200
 _MAX_TAG = 4_000
 _MAX_SCRIPTS = 64
 
@@ -35,7 +34,7 @@ def read_html(at: LayerScan) -> None:
         if match.group(1).strip():
             read_script(at, FileKind.JAVASCRIPT, match.group(1), match.start(1), "use")
     for number, match in enumerate(_HANDLER.finditer(text)):
-        group = next(group for group in (1, 2, 3) if match.group(group) is not None)
+        group = next(group for group in (1, 2, 3, 4) if match.group(group) is not None)
         if number < _MAX_SCRIPTS:
             read_script(at, FileKind.JAVASCRIPT, html.unescape(match.group(group)), match.start(group), "use")
     for match in _REFRESH.finditer(text):
@@ -43,8 +42,7 @@ def read_html(at: LayerScan) -> None:
     read_patterns(at, "link", 0, text, False)
     words = visible_words(text)
     if words.strip():
-        page = LayerScan(at.scan, replace(at.layer, text=words, kind=FileKind.TEXT))
-        read_document(page)
+        read_document(LayerScan(at.scan, replace(at.layer, text=words, kind=FileKind.TEXT)))
     read_hidden_markup(at)
 
 

@@ -60,7 +60,7 @@ def _png(data: bytes) -> tuple[list[tuple[str, bytes]], int]:
 def _jpeg(data: bytes) -> tuple[list[tuple[str, bytes]], int]:
     texts, at = list[tuple[str, bytes]](), 2
     for _ in range(_MAX_CHUNKS):
-        if data[at : at + 1] != b"\xff":
+        if data[at : at + 1] != b"\xff" or at + 4 > len(data):
             break
         kind, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
         if kind == 0xDA:

@@ -22,7 +22,7 @@ from sigma_core.sandbox.html_reading import read_html
 from sigma_core.sandbox.kinds import kind_by_magic, kind_by_name, kind_of_text_file
 from sigma_core.sandbox.layers import FileKind, Layer
 from sigma_core.sandbox.notebooks import read_notebook
-from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink
+from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
 from sigma_core.sandbox.readings import Reading
 from sigma_core.sandbox.rules import RuleBook
 from sigma_core.sandbox.scan import FileScan, LayerScan
@@ -41,6 +41,7 @@ _READERS: dict[FileKind, Callable[[LayerScan], None]] = {
     FileKind.NOTEBOOK: read_notebook,
     FileKind.HTML: read_html,
 }
+_TAKEN = frozenset({Source.SECRET_FILE, Source.ENVIRONMENT, Source.HOST_DATA, Source.PERSONAL})
 _REACHING_SINKS = frozenset({Sink.SEND, Sink.EXECUTE, Sink.NAME_LOOKUP, Sink.AGENT_FILE, Sink.AUTOSTART})
 _REACHING_ABILITIES = frozenset({Ability.NETWORK, Ability.SECRET_READ, Ability.PERSISTENCE, Ability.AGENT_CONFIG})
 
@@ -135,6 +136,9 @@ class FileInspector:
         reason = self._reason_to_hide(layer, findings, asked, seen)
         if reason:
             self.scan.find("SIGMA-OBF-006", reason, origin, layer.text[:80])
+        elif any(_reaches_out(entry.what) for entry in self.reading.seen[seen:]):
+            # What it does is weighed like any other code; that it is encoded is one fact more.
+            self.scan.find("SIGMA-OBF-016", "code that reaches out", origin, layer.text[:80])
 
     def _reason_to_hide(self, layer: Layer, findings: int, asked: int, seen: int) -> str:
         orders = [order.finding for order in self.reading.asked[asked:]]
@@ -149,9 +153,19 @@ class FileInspector:
         lone = urls[0] if len(urls) == 1 and urls[0][2] == layer.text.strip() else None
         if lone is not None and vocabulary.classify_host(lone[3]) not in {HostClass.LOCAL, HostClass.KNOWN}:
             return "address"
-        for what in (entry.what for entry in self.reading.seen[seen:]):
-            if isinstance(what, Flow) and what.sink in _REACHING_SINKS:
-                return "flow"
-            if isinstance(what, Capability) and what.ability in _REACHING_ABILITIES:
-                return "code that reaches out"
-        return ""
+        return "flow" if any(_attacks(entry.what) for entry in self.reading.seen[seen:]) else ""
+
+
+def _attacks(what: Capability | Flow) -> bool:
+    """Whether a flow is one that nobody encodes for an honest reason."""
+    if not isinstance(what, Flow):
+        return False
+    if what.sink in {Sink.SEND, Sink.SEND_HEADER}:
+        return what.source in _TAKEN
+    return what.sink in {Sink.NAME_LOOKUP, Sink.AUTOSTART} or (
+        what.sink is Sink.EXECUTE and what.source in {Source.REMOTE, Source.DECODED}
+    )
+
+
+def _reaches_out(what: Capability | Flow) -> bool:
+    return what.sink in _REACHING_SINKS if isinstance(what, Flow) else what.ability in _REACHING_ABILITIES

@@ -31,10 +31,24 @@ _LISTING = 240
 _SPACED = str.maketrans("\n\r\t", "   ")
 _ITEM = re2.compile(r"\n[ \t>]*(?:[-*+]\s|\d+[.)]\s|\||$)")
 ACTIONS = frozenset(
-    {"send", "collect", "include", "run", "fetch", "install", "write", "delete", "disable", "alter", "prefer", "ask", "deny"}
+    {
+        "send",
+        "collect",
+        "include",
+        "run",
+        "fetch",
+        "install",
+        "write",
+        "delete",
+        "disable",
+        "alter",
+        "prefer",
+        "ask",
+        "deny",
+    }
 )
 """Terms that are verbs. A frame is an instruction only where one of its verbs stands where an order stands."""
-MANNERS = frozenset({"covert", "unasked"})
+MANNERS = frozenset({"covert", "unasked", "unaware"})
 """Terms that say how a thing is to be done. They carry their own negations, so they are never a mention by themselves."""
 _APART = re2.compile(r"^\s*(?:#{1,6}\s|\|)")
 """Headings and table rows begin something new: no instruction reaches over them."""
@@ -43,6 +57,8 @@ _ADDRESSED = re2.compile(
     r"(?: only| reading this| running this| using this)?\)?[ \t]{0,2}(?:[:：][ \t]+\pL|,[ \t]+please\b|must\b|should\b|please\b|请)"
 )
 """A comment or a string of code that begins by addressing an agent."""
+SEVERAL = {"secret_files": ("secret_file", "hard_secret")}
+"""Terms of sentences that hold two different matches of the terms named."""
 UNSEEN = "unseen"
 """The term of sentences in comments and other places that a reader of the page does not see; it has no words of its own."""
 _ORDER_POSITION = re2.compile(
@@ -53,7 +69,9 @@ _CONDITION_FIRST = re2.compile(
     r"(?i)^[\s*_`\"'#>|\d.)(+-]*(?:after|before|when|whenever|whilst|while|at the|on|once|every|each|during|if|for|upon|as soon as|prior to|to|in order to|following|until)\b"
 )
 """A sentence that opens with its condition puts its verb anywhere after it."""
-_NEGATED_MANNER = re2.compile(r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|isn'?t|rather than|instead of|must not|avoid|no|should|could|may|might|would|can|will)\s+(?:be\s+|have\s+)?$")
+_NEGATED_MANNER = re2.compile(
+    r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|isn'?t|rather than|instead of|must not|avoid|no|should|could|may|might|would|can|will)\s+(?:be\s+|have\s+)?$"
+)
 _BREAK = re2.compile(r"[.!?;](?:[\"')\]*_`]{0,3})(?:[ \t]+|$)|[。！？；]|\n")
 
 
@@ -100,10 +118,11 @@ class FrameBook:
     def __init__(self, terms: Mapping[str, str], frames: Iterable[tuple[str, str, int]]) -> None:
         """``terms`` maps names to RE2 patterns; ``frames`` are ``(rule id, line, span)``. Raises FrameError."""
         self.names = tuple(sorted(terms))
-        self._bits = {name: 1 << at for at, name in enumerate((*self.names, UNSEEN))}
+        self._bits = {name: 1 << at for at, name in enumerate((*self.names, UNSEEN, *SEVERAL))}
         self._searches = tuple(re2.compile("(?i)" + terms[name]) for name in self.names)
-        self._frames = tuple(self._frame(*frame) for frame in frames)
-        self._longest = max((frame.span for frame in self._frames), default=1)
+        all_frames = tuple(self._frame(*frame) for frame in frames)
+        longest = max((frame.span for frame in all_frames), default=1)
+        self._frames = tuple(tuple(frame for frame in all_frames if frame.span > reach) for reach in range(longest))
         self._manners = _union(self._bits[name] for name in MANNERS & set(terms))
         self._actions = _union(self._bits[name] for name in ACTIONS & set(terms))
 
@@ -122,30 +141,14 @@ class FrameBook:
         if not sentences:
             return
         view = "\n".join(sentence.text for sentence in sentences)
-        starts = [0]
-        for sentence in sentences[:-1]:
-            starts.append(starts[-1] + len(sentence.text) + 1)
-        unseen = self._bits[UNSEEN]
-        held = [unseen if sentence.unseen else 0 for sentence in sentences]
-        places: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        for name, search in zip(self.names, self._searches, strict=True):
-            bit = self._bits[name]
-            for count, match in enumerate(search.finditer(view)):
-                if count >= _MAX_OCCURRENCES:
-                    break
-                if bit & self._manners and _NEGATED_MANNER.search(view[max(0, match.start() - 24) : match.start()]):
-                    continue
-                at = bisect_right(starts, match.start()) - 1
-                held[at] |= bit
-                spots = places.setdefault((at, bit), [])
-                if len(spots) < 4:
-                    spots.append(match.span())
+        starts = _starts(sentences)
+        held, places = self._occurrences(sentences, view, starts)
         done: set[tuple[str, int]] = set()
         for at in range(len(sentences)):
             if not held[at]:
                 continue
             seen, last = 0, at
-            for reach in range(self._longest):
+            for reach, frames in enumerate(self._frames):
                 last = at + reach
                 if last >= len(sentences) or starts[last] - starts[at] > MAX_SPAN_CHARACTERS:
                     break
@@ -154,10 +157,8 @@ class FrameBook:
                 before, seen = seen, seen | held[last]
                 if reach and before == seen:
                     continue
-                for frame in self._frames:
-                    if frame.span <= reach or (frame.rule_id, at) in done:
-                        continue
-                    if not all(seen & mask for mask in frame.masks):
+                for frame in frames:
+                    if not all(seen & mask for mask in frame.masks) or (frame.rule_id, at) in done:
                         continue
                     if reach and not self._together(frame, held[at : last + 1]):
                         continue
@@ -168,11 +169,54 @@ class FrameBook:
                     done |= {(frame.rule_id, place) for place in range(at, last + 1)}
                     yield self._instruction(frame, sentences, at, last, view, starts, places)
 
+    def terms_of(self, sentences: Sequence[Sentence]) -> list[frozenset[str]]:
+        """The names of the terms that each sentence holds."""
+        if not sentences:
+            return []
+        view = "\n".join(sentence.text for sentence in sentences)
+        held, _ = self._occurrences(sentences, view, _starts(sentences))
+        names = tuple(self._bits)
+        return [frozenset(name for at, name in enumerate(names) if bits >> at & 1) for bits in held]
+
+    def _occurrences(
+        self, sentences: Sequence[Sentence], view: str, starts: Sequence[int]
+    ) -> tuple[list[int], dict[tuple[int, int], list[tuple[int, int]]]]:
+        """The terms that each sentence holds as bits, and where they stand in ``view``: a few places for each."""
+        unseen = self._bits[UNSEEN]
+        held = [unseen if sentence.unseen else 0 for sentence in sentences]
+        places: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        # RE2 works on bytes: where they are the characters, nothing has to be translated back.
+        subject = view.encode() if view.isascii() else view
+        for name, search in zip(self.names, self._searches, strict=True):
+            bit = self._bits[name]
+            for count, match in enumerate(search.finditer(subject)):
+                if count >= _MAX_OCCURRENCES:
+                    break
+                if bit & self._manners and _NEGATED_MANNER.search(view[max(0, match.start() - 24) : match.start()]):
+                    continue
+                at = bisect_right(starts, match.start()) - 1
+                held[at] |= bit
+                spots = places.setdefault((at, bit), [])
+                if len(spots) < 4:
+                    spots.append(match.span())
+        for several, names in SEVERAL.items():
+            for at in range(len(sentences)):
+                spots = sorted({spot for name in names for spot in places.get((at, self._bits.get(name, 0)), ())})
+                if (
+                    len({view[start:end].lower().strip("~/` ") for start, end in spots}) > 1
+                    and spots[0][1] <= spots[-1][0]
+                ):
+                    held[at] |= self._bits[several]
+                    places[(at, self._bits[several])] = spots[:4]
+        return held, places
+
     def _together(self, frame: Frame, held: Sequence[int]) -> bool:
         """Whether several sentences are one instruction: its first two terms share a sentence, both ends add to it, and what is unseen is unseen throughout."""
         if self._bits[UNSEEN] & frame.masks[0]:
             return all(bits & self._bits[UNSEEN] for bits in held)
         core = frame.masks[:2]
+        if not core[1] & ~self._manners:
+            core = core[:1]
         inner = 0
         for bits in held[1:]:
             inner |= bits
@@ -230,15 +274,14 @@ class FrameBook:
             ]
             if all(
                 # A path or address in backticks is meant, not shown; in what nobody sees, nothing is shown.
-                prose_context(view, *spot, sentence.cautionary, quotes="" if sentence.unseen else PLAIN_QUOTES) == "mention"
+                prose_context(view, *spot, sentence.cautionary, quotes="" if sentence.unseen else PLAIN_QUOTES)
+                == "mention"
                 for spot, sentence in spots
             ):
                 context = "mention"
                 break
         remote = self._bits.get("remote", 0)
-        remotes = tuple(
-            view[start:end] for at in range(first, last + 1) for start, end in places.get((at, remote), ())
-        )
+        remotes = tuple(view[start:end] for at in range(first, last + 1) for start, end in places.get((at, remote), ()))
         end = starts[last] + len(sentences[last].text)
         return Instruction(
             frame.rule_id,
@@ -248,6 +291,14 @@ class FrameBook:
             context,
             remotes,
         )
+
+
+def _starts(sentences: Sequence[Sentence]) -> list[int]:
+    """Where each sentence begins in the view: all of them, a line each."""
+    starts = [0]
+    for sentence in sentences[:-1]:
+        starts.append(starts[-1] + len(sentence.text) + 1)
+    return starts
 
 
 def _union(masks: Iterable[int]) -> int:
@@ -318,7 +369,9 @@ def prose_of(segments: Iterable[Segment], text: str) -> list[Sentence]:
             if segment.part is Part.TABLE:
                 # The cells of a row are texts of their own.
                 words = words.replace("|", "\n")
-            sentences += sentences_of(words, segment.start, cautionary, unseen=unseen, wrapped=segment.part is not Part.TABLE)
+            sentences += sentences_of(
+                words, segment.start, cautionary, unseen=unseen, wrapped=segment.part is not Part.TABLE
+            )
         elif segment.part is Part.FENCE and len(segment.text) <= _LISTING:
             words = " ".join(segment.text.split())
             if words and kind_of_language(segment.language) is None and guess_text_kind(words) is FileKind.TEXT:

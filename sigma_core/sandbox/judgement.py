@@ -65,6 +65,8 @@ _SETUP = re2.compile(
 _CODE_KINDS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
 
 
+_OF_FOREIGN_PLACES = frozenset({"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033"})
+"""Instructions that matter only where every destination is one that nothing else in the package speaks of."""
 _ASKED_OF_OWN_SERVICE = {
     "SIGMA-ORDER-001": "SIGMA-ORDER-020",
     "SIGMA-ORDER-003": "SIGMA-ORDER-020",
@@ -81,7 +83,7 @@ _ASKED_OF_OWN_SERVICE = {
 
 def _reference(path: str) -> bool:
     """Whether a document is background reading of the package rather than what the agent is told to do."""
-    return path.startswith(("references/", "reference/", "docs/", "resources/", "templates/", "examples/"))
+    return path.startswith(("references/", "reference/", "docs/", "resources/", "templates/", "examples/", "assets/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class Judgement:
     def _asked(self, reading: Reading, asked: Asked) -> None:
         """An instruction whose every destination is the package's own service asks for that service, not for a copy elsewhere."""
         finding = asked.finding
-        if finding.rule_id in {"SIGMA-ORDER-030", "SIGMA-ORDER-032"}:
+        if finding.rule_id in _OF_FOREIGN_PLACES:
             if asked.remotes and all(self._foreign(reading, remote, finding) for remote in asked.remotes):
                 self.findings.append(finding)
             return
@@ -322,6 +324,8 @@ class Judgement:
         together = any(
             token in target.host for token in tokens - {"key", "api", "token", "secret", "auth", "access", "url", "app"}
         )
+        chat = any(name in target.host and name in self.declared.words for name in ("telegram", "discord", "slack"))
+        together = together or (chat and target.known is HostClass.DROP)
         foreign = bool(tokens & _BRANDS) and not together
         if target.known is HostClass.DROP and not together and flow.sink is Sink.SEND:
             self._add("SIGMA-THREAT-040", subject, seen)

@@ -46,7 +46,7 @@ class Segment:
 
 _FENCE = re2.compile(r"^[ >*+0-9.)-]{0,40}?(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 _HEADING = re2.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)$")
-_LINK = re2.compile(r"(!?)\[([^\]\n]{0,300})\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"\n]{0,200}\")?\s*\)")
+_LINK = re2.compile(r"(!?)\[([^\]\n]{0,300})\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"\n]*\")?\s*\)")
 _REFERENCE = re2.compile(r"(?m)^ {0,3}\[([^\]\n]{1,200})\]:\s*(\S+)")
 _INLINE_CODE = re2.compile(r"`([^`]{2,800})`")
 _LIST_ITEM = re2.compile(r"^[ \t>]*(?:[-*+]|\d+[.)])\s")

@@ -14,7 +14,7 @@ _TEXT_PARTS = re2.compile(
     r"(?i)^(?:word/(?:document|comments\w*|footnotes|endnotes|header\d*|footer\d*)|ppt/(?:slides|notesSlides|comments|slideMasters)/[\w.-]+|xl/(?:sharedStrings|comments\d*|worksheets/[\w.-]+|threadedComments/[\w.-]+)|docProps/\w+|content|meta|settings|customXml/\w+)\.xml$"
 )
 _BLOCK_END = re2.compile(
-    r"</(?:w:p|a:p|si|row|text:p|text:h|dc:\w+|cp:\w+|[a-z]+:t)>|<(?:w:br|w:tab|text:line-break|text:tab)\b[^<>]{0,200}>"
+    r"</(?:w:p|a:p|si|row|text:p|text:h|dc:\w+|cp:\w+)>|<(?:w:br|w:tab|text:line-break|text:tab)\b[^<>]{0,200}>"
 )
 _RUN = re2.compile(r"(?s)<w:r\b[^<>]{0,400}>(.*?)</w:r>")
 _HIDDEN_RUN = re2.compile(

@@ -81,12 +81,14 @@ class FileScan:
 
 
 class LayerScan:
-    """One layer being read. ``shown`` are its stretches that are talked about, not done (set by the document reader)."""
+    """One layer being read. ``shown`` are its listings that are talked about, not done, ``warned_of`` all its parts of
+    that kind; both are set by the document reader."""
 
     def __init__(self, scan: FileScan, layer: Layer) -> None:
         self.scan = scan
         self.layer = layer
         self.shown: list[tuple[int, int]] = []
+        self.warned_of: list[tuple[int, int]] = []
 
     @cached_property
     def _possible(self) -> Possible:
@@ -118,6 +120,10 @@ class LayerScan:
     def is_shown(self, offset: int) -> bool:
         """Whether what stands at ``offset`` is talked about."""
         return any(start <= offset < end for start, end in self.shown)
+
+    def is_warned_of(self, first: int, last: int) -> bool:
+        """Whether a part that is talked about begins or ends within ``first:last``, or holds it."""
+        return any(start < last and first < end for start, end in self.warned_of)
 
     def descend(
         self,

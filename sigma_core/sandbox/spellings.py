@@ -8,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import re2
@@ -25,6 +26,7 @@ _COMMON = frozenset(
         "security see send settings sh show silently skip so ssh start state stop tell that the their them then they this to token tokens tool tools us use user users via wallet wget what when where will with you your"
     ).split()
 ) | frozenset(_TELLING)
+_SMALL = "the and you your this that with all from for user agent send then".split()
 _LEET = str.maketrans("013457@$!|", "oleastasii")
 _LEET_I = str.maketrans("013457@$!|", "oieastasii")
 _DRESSES = {
@@ -43,19 +45,36 @@ _DRESSES = {
 _GAP = r"[-.*_~`|/+\\ ]{0,3}"
 _SET_APART = re2.compile(r"(?:\b[A-Za-z][-.*_~`|/+\\,: ]{1,4}){3,}[A-Za-z]\b")
 _LETTER = re2.compile(r"([A-Za-z])([-.*_~`|/+\\,: ]{0,4})")
-_LEET_WORD = re2.compile(r"[A-Za-z0-9@$!|]{2,24}")
+_LEET_WORD = re2.compile(r"[A-Za-z0-9@$!|]{2,}")
+_EMPHASIS_IN_WORD = re2.compile(r"([A-Za-z])(?:\*\*|~~|``|\*)([A-Za-z])")
 _SPLIT_WORD = re2.compile(r"[A-Za-z]{1,10}(?:[-.*_~`|+\\]{1,4}[A-Za-z]{1,10}){1,12}")
 _TAG_IN_WORD = re2.compile(r"([A-Za-z])(?:<[^<>\n]{0,80}>){1,6}([A-Za-z])")
 _TURNED = re2.compile("[ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ][^\n]{0,12}[ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ][^\n]{0,12}[ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ]")
 _PUNCTUATION = {ord(character): None for character in "-.*_~`|/+\\ ,:"}
 _MAX_BLOCK = 8_192
+_MAX_SIGNS = 2_000
 _LONGEST_WORD = 14
+_LONGEST_DRESSED = 16
 
 
 @cache
 def _sign() -> Any:
+    """Telling words in any dress, their letters also set apart."""
     spread = [_GAP.join(f"[{re2.escape(_DRESSES.get(letter, letter))}]" for letter in word) for word in _TELLING]
     return re2.compile(r"(?i)(?:^|[^A-Za-z0-9])(" + "|".join(spread) + r")(?:$|[^A-Za-z0-9])")
+
+
+@cache
+def _small_sign() -> Any:
+    """Small words of which at least one letter is dressed."""
+    dressed = []
+    for word in _SMALL:
+        for at, letter in enumerate(word):
+            if letter in _DRESSES:
+                classes = [f"[{re2.escape(_DRESSES.get(other, other))}]" for other in word]
+                classes[at] = f"[{re2.escape(_DRESSES[letter][1:])}]"
+                dressed.append("".join(classes))
+    return re2.compile(r"(?i)(?:^|[\s(,])(" + "|".join(dressed) + r")(?:$|[\s),.;:!?])")
 
 
 def _bare(text: str) -> str:
@@ -91,7 +110,8 @@ def _plain_word(word: str) -> str:
         plain = word.lower().translate(table)
         if plain in _COMMON:
             return plain
-    return word
+    mixed = 3 <= len(word) <= _LONGEST_DRESSED and any(map(str.isalpha, word)) and not word.isalpha()
+    return word.lower().translate(_LEET_I) if mixed else word
 
 
 def _substituted(pattern: Any, text: str, change: Any) -> str:
@@ -105,6 +125,7 @@ def _substituted(pattern: Any, text: str, change: Any) -> str:
 def _plain(block: str) -> str:
     """``block`` in ordinary spelling."""
     block = _bare(_substituted(_TAG_IN_WORD, block, lambda match: match.group(1) + match.group(2)))
+    block = _substituted(_EMPHASIS_IN_WORD, block, lambda match: match.group(1) + match.group(2))
     block = _substituted(_SET_APART, block, lambda match: _together(match.group()))
 
     def joined(match: Any) -> str:
@@ -116,12 +137,17 @@ def _plain(block: str) -> str:
 
 
 def _dressed(text: str) -> list[tuple[int, int]]:
-    """Where a telling word is spelled oddly, or a tag stands inside a word."""
-    spans = [
-        match.span(1) for match in _sign().finditer(text) if not (match.group(1).isascii() and match.group(1).isalpha())
-    ]
-    if "<" in text:
-        spans += [match.span() for match in _TAG_IN_WORD.finditer(text)]
+    """Where a word is spelled oddly, letters stand apart, or a mark or tag stands inside a word."""
+    telling = (match for match in _sign().finditer(text))
+    spans = [match.span(1) for match in telling if not (match.group(1).isascii() and match.group(1).isalpha())]
+    for pattern, needed in (
+        (_small_sign(), True),
+        (_SET_APART, True),
+        (_EMPHASIS_IN_WORD, "*" in text or "~~" in text),
+        (_TAG_IN_WORD, "<" in text),
+    ):
+        if needed:
+            spans += [match.span() for match in islice(pattern.finditer(text), _MAX_SIGNS)]
     return sorted(spans)
 
 

@@ -40,6 +40,7 @@ _ZERO_WIDTH = re2.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u180e]+")
 _OVERRIDE = re2.compile("[\u202d\u202e]")
 _EMBEDDING = re2.compile("[\u202a\u202b\u2066\u2067\u2068]")
 _RIGHT_TO_LEFT = re2.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_EAST_ASIAN = re2.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
 _OTHER_SCRIPT = re2.compile(r"[\p{Cyrillic}\p{Greek}\p{Armenian}]")
 _GREEK = re2.compile(r"\p{Greek}")
 _TELLING = frozenset("exec copy pass paste cookie token open eval xor sh bash curl root sudo".split())
@@ -182,7 +183,8 @@ def read_forms(text: str) -> UnicodeForms:
         word = match.group()
         plain = _styled_reading(word)
         if plain is not None:
-            compatibility.append((*match.span(), plain))
+            if not _EAST_ASIAN.search(text[max(0, match.start() - _AROUND) : match.end() + _AROUND]):
+                compatibility.append((*match.span(), plain))
         else:
             plain = _latin_reading(unicodedata.normalize("NFKC", word))
             if plain is None:
@@ -193,7 +195,7 @@ def read_forms(text: str) -> UnicodeForms:
         last = match.end()
     pieces.append(text[last:])
     invisible, direction = _spans(_INVISIBLE_IN_WORD, text), _directions(text)
-    disguised = look_alike or compatibility or invisible or direction or _SOFT_HYPHEN_IN_WORD.search(text)
+    disguised = len(pieces) > 1 or invisible or direction or _SOFT_HYPHEN_IN_WORD.search(text)
     return UnicodeForms(
         plain="".join(pieces).translate(_DELETE) if disguised else text,
         invisible=invisible,

@@ -7,20 +7,25 @@ import re2
 from sigma_core.sandbox.layers import Layer
 from sigma_core.sandbox.markdown import CAUTION
 
-PLAIN_QUOTES = "\"'“‘«"
+PLAIN_QUOTES = "\"'“‘«„"
 ALL_QUOTES = PLAIN_QUOTES + "`"
 
 _LIST_ITEM = re2.compile(r"^[ \t>]*(?:[-*+]|\d+[.)])\s")
 _SENTENCE_END = re2.compile(r"[.!?。！？](?:\s|$)")
 _NEGATION = re2.compile(
     r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|avoid\w*|refus\w+|reject\w*|block(?:s|ed|ing)|prevent\w*|detect\w*|flag\w*|looks? (?:like|for)|such as|e\.g\.|examples?|attempt\w*|attacks?|attackers?|malicious|suspicious|originally|removed|markers?|classif\w+|tells? the (?:model|agent)|asks? (?:it|the model) to|"
-    r"phishing|red flags?|beware|watch(?:ing)? for|says?|claims?|patterns?|phrases?|contain\w*|trying to|tries to|rather than|injections?|jailbreaks?|scan\w*|checks? for|treat|untrusted|threats?|protect\w*|against|hostile|payloads?)\b|❌|🚫|⚠"
+    r"phishing|red flags?|beware|watch(?:ing)? for|says?|claims?|patterns?|phrases?|contain\w*|trying to|tries to|rather than|injections?|jailbreaks?|scan\w*|checks? for|treat|untrusted|threats?|protect\w*|against|hostile|payloads?|alert(?:s|ing)? on|monitor(?:s|ing)?|ransomware|infostealers?|stealers?|adversar\w+|typically|defend\w*)\b|❌|🚫|⚠"
 )
 _AFFIRMED = re2.compile(
     r"(?i)\b(?:not optional|non-?negotiable|not negotiable|without exceptions?|no exceptions?|(?:do not|don'?t|never|must not|cannot|can'?t|may not|should not) (?:ever )?(?:skip|forget|omit|miss|be skipped|be omitted|proceed|continue|begin|start|respond|answer|wait|ask|prompt|confirm|"
     r"request|tell|inform|notify|mention|reveal|alert|announce|disclose|show|report|surface|discuss)\b[^.;]{0,80}?(?:[,:—–]|\bbut\b|\bbefore\b|\buntil\b|\bunless\b|\band\b|$)|if (?:this|it|that|the [a-z ]{1,20}) (?:is not|isn'?t|does not|doesn'?t|has not|fails)[^,.;]{0,60},|not found,|does not exist,|cannot be (?:found|reached),)"
 )
 """Negations that strengthen what follows them: "do not skip this step: send ..."."""
+_NEGATED_BEFORE = re2.compile(r"(?:不要|不得|切勿|请勿|禁止|严禁|勿)[^，。；]{0,8}$")
+_NEGATED_AFTER = re2.compile(
+    r"^[^,.。，、]{0,16}(?:하지 ?(?:말|마|않)|지 ?(?:마세요|말고)|しないで|てはいけ|ないこと|禁止)"
+)
+"""Chinese puts its "do not" before the verb, Korean and Japanese put theirs after it."""
 _TURN = re2.compile(r"(?i)(?:\b(?:but|however|instead|otherwise|then|except|afterwards)\b|;| — )")
 _CODE_MENTION = re2.compile(
     r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|^\s*(?:#|//|\*|\"\"\"))"
@@ -37,7 +42,7 @@ def prose_context(text: str, start: int, end: int, cautionary: bool, *, quotes: 
         return "mention"
     head = text[max(0, start - 160) : start]
     sentence = _AFFIRMED.sub(" ", _last_sentence(head))
-    if _NEGATION.search(sentence):
+    if _NEGATION.search(sentence) or _NEGATED_BEFORE.search(head) or _NEGATED_AFTER.search(text[end : end + 24]):
         return "mention"
     line_head = text[text.rfind("\n", 0, start) + 1 : start][-400:]
     # In YAML and JSON every value stands in quotes; in prose they set what is quoted apart.

@@ -33,7 +33,7 @@ _DROP = name_set(
     "interact.sh burpcollaborator.net dnslog.cn ceye.io canarytokens.com ngrok.io ngrok.app ngrok-free.app ngrok-free.dev ngrok.dev trycloudflare.com serveo.net localhost.run loca.lt "
     "localtunnel.me bore.pub pagekite.me pastebin.com paste.ee hastebin.com glot.io rentry.co rentry.org ghostbin.com dpaste.com dpaste.org controlc.com termbin.com ix.io sprunge.us 0x0.st "
     "transfer.sh file.io gofile.io anonfiles.com bashupload.com tmpfiles.org catbox.moe uguu.se temp.sh oshi.at ufile.io mega.nz mediafire.com free.beeceptor.com "
-    "typedwebhook.tools webhookrelay.com smee.io mockbin.org mockbin.io putsreq.com postb.in telegra.ph duckdns.org no-ip.org ddns.net hopto.org workers.dev.pw"
+    "typedwebhook.tools webhookrelay.com smee.io mockbin.org mockbin.io putsreq.com postb.in telegra.ph hooks.zapier.com hook.eu1.make.com hook.us1.make.com hook.eu2.make.com formspree.io ntfy.sh getform.io formsubmit.co duckdns.org no-ip.org ddns.net hopto.org workers.dev.pw"
 )
 _DROP_PATHS = re2.compile(
     r"(?i)\b(?:discord(?:app)?\.com/api/(?:v\d+/)?webhooks/|hooks\.slack\.com/(?:services|workflows)/|api\.telegram\.org/bot|gist\.githubusercontent\.com/|gist\.github\.com/[\w-]+/[0-9a-f]{20})"
@@ -55,6 +55,10 @@ _KNOWN = name_set(
     "wikipedia.org wikimedia.org w3.org schema.org ietf.org json-schema.org mozilla.org python.org nodejs.org npmjs.com jsdelivr.net unpkg.com cdnjs.com debian.org ubuntu.com archlinux.org "
     "apache.org opensource.org creativecommons.org spdx.org shields.io img.shields.io readthedocs.io stackoverflow.com docs.rs vercel.com netlify.com heroku.com supabase.co firebaseio.com "
     "coingecko.com binance.com coinbase.com etherscan.io infura.io alchemy.com solana.com openstreetmap.org open-meteo.com wttr.in ipify.org brave.com duckduckgo.com bing.com tavily.com exa.ai serpapi.com "
+    "git-scm.com kernel.org opsgenie.com pagerduty.com datadoghq.com sentry.io newrelic.com grafana.com grafana.net algolia.com mailgun.net postmarkapp.com airtable.com asana.com trello.com monday.com hubspot.com salesforce.com zendesk.com "
+    "figma.com miro.com dropbox.com dropboxapi.com box.com deepl.com wolframalpha.com newsapi.org nasa.gov data.gov europa.eu arxiv.org crossref.org nih.gov doi.org openalex.org semanticscholar.org yahoo.com finnhub.io alphavantage.co polygon.io coinmarketcap.com hetzner.cloud "
+    "digitalocean.com render.com railway.app codeberg.org sourceforge.net bytedance.com volces.com volcengine.com baidu.com aliyun.com aliyuncs.com tencent.com qq.com feishu.cn larksuite.com dingtalk.com bilibili.com zhihu.com yandex.net "
+    "chatgpt.com spotify.com twitch.tv vimeo.com soundcloud.com imdb.com themoviedb.org openweathermap.org weatherapi.com mapbox.com here.com tomtom.com tfl.gov.uk census.gov who.int worldbank.org imf.org sec.gov "
     "clawhub.com clawhub.ai clawdhub.com openclaw.ai clawd.bot molt.bot agentskills.io modelcontextprotocol.io"
 )
 _RESERVED = name_set("example.com example.org example.net")
@@ -202,7 +206,7 @@ def autostart_place(text: str) -> str:
 
 
 _ACTS_UNASKED = re2.compile(
-    r"(?i)(?:authorized_keys|sitecustomize\.py|usercustomize\.py|site-packages/[^\s'\"]*\.pth|ld\.so\.preload|/etc/(?:rc\.local|profile\.d|init\.d|cron)|currentversion\\+run|start menu.{0,40}startup|/var/spool/cron)"
+    r"(?i)(?:authorized_keys|sitecustomize\.py|usercustomize\.py|site-packages/[^\s'\"]*\.pth|ld\.so\.preload|/etc/(?:rc\.local|profile\.d|init\.d)|currentversion\\+run|start menu.{0,40}startup|/var/spool/cron)"
 )
 
 

@@ -64,7 +64,7 @@ class Scenario:
     is resolved after ``resolution_days`` with ``resolved_ppm``, rightly with ``resolution_right_ppm``.
 
     Others submit under ``authors`` names in turn. Countermeasures of a deployment, off by default: ``aimed_canaries_ppm`` of the
-    canaries go out under the name of an author nearly all of whose packages failed (a clique takes them for its own while it
+    canaries are hostile ones under the name of the author with the most failed packages (a clique takes them for its own while it
     submits under one name); ``exposure_limit`` keeps whoever voted SAFE on an author's package that proved UNSAFE off that
     author's later panels. ``fresh_authors`` lets the clique submit under a new name each time.
     """
@@ -108,6 +108,10 @@ class Scenario:
     def validators(self) -> int:
         """Number of validators."""
         return sum(group.size for group in self.groups)
+
+    def sized(self, submissions: int) -> Scenario:
+        """This scenario with so many submissions."""
+        return replace(self, submissions=submissions)
 
     def with_clique(self, share_ppm: int, attack_ppm: int) -> Scenario:
         """This scenario with a sleeper clique of ``share_ppm`` of all validators, taken from the first group, that submits

@@ -38,8 +38,8 @@ from sigma_core.standing.weights import VALIDATOR_COLUMNS, governance_weights
 CLIQUE = "clique"
 """Author of the clique's packages, where it has one name."""
 
-SUSPECT_PACKAGES, SUSPECT_PPM = 3, 800_000
-"""Canaries are aimed at authors with so many packages, of which so many failed."""
+SUSPECT_PACKAGES = 3
+"""Canaries are aimed at nobody with fewer failed packages."""
 
 RESOLVED_COLUMNS = {"round_id": pl.String, "kind": pl.String, "truth": pl.String, "day": pl.Int64}
 
@@ -131,7 +131,6 @@ class _Run:
         self.counts: Counter[str] = Counter()
         self.seats: Counter[str] = Counter()
         self.net: Counter[str] = Counter()
-        self.submitted: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.exposed: dict[str, set[str]] = defaultdict(set)
         self.last_majority = Verdict.SAFE
@@ -230,8 +229,8 @@ class _Run:
         scenario, random = self.scenario, self.random
         kind, label, own, aim = (random.randrange(PPM) for _ in range(4))
         if kind < scenario.canary_ppm:
-            if aim < scenario.aimed_canaries_ppm and (suspects := self._suspects()):
-                return _Submission(number, suspects[own % len(suspects)], Verdict.UNSAFE, canary=True, attack=False)
+            if aim < scenario.aimed_canaries_ppm and (suspect := self._suspect()) is not None:
+                return _Submission(number, suspect, Verdict.UNSAFE, canary=True, attack=False)
             author = f"author_{own % scenario.authors}"
             return _Submission(number, author, _verdict(label < PPM // 2), canary=True, attack=False)
         if kind < scenario.canary_ppm + scenario.attack_ppm:
@@ -240,13 +239,12 @@ class _Run:
         unsafe = label < scenario.unsafe_ppm
         return _Submission(number, f"author_{own % scenario.authors}", _verdict(unsafe), canary=False, attack=False)
 
-    def _suspects(self) -> list[str]:
-        """Authors nearly all of whose packages failed, sorted."""
-        return sorted(
-            author
-            for author, failed in self.failed.items()
-            if failed >= SUSPECT_PACKAGES and failed * PPM >= SUSPECT_PPM * self.submitted[author]
-        )
+    def _suspect(self) -> str | None:
+        """The author with the most failed packages, if there are some; of equals the last name."""
+        if not self.failed:
+            return None
+        failed, author = max((count, name) for name, count in self.failed.items())
+        return author if failed >= SUSPECT_PACKAGES else None
 
     def _round(self, submission: _Submission, day: int) -> None:
         assembly = self.policy.assembly
@@ -283,7 +281,6 @@ class _Run:
         cast = Counter(seat.vote for seat in seats)
         self.last_majority = _verdict(cast[Vote.UNSAFE] > cast[Vote.SAFE])
         if not submission.canary:
-            self.submitted[submission.author] += 1
             self.failed[submission.author] += outcome.outcome is not RoundOutcome.APPROVED
         if outcome.truth is not None and outcome.truth_source is not None:
             escalated = outcome.outcome is RoundOutcome.ESCALATED

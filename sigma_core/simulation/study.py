@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from sigma_core.canonical import canonical_json
 from sigma_core.policy import PPM, Policy, half_life_factor
 from sigma_core.simulation.compare import HONEST, IDLE_GROUPS, failed_gates, share_table, trial, wilson_upper
 from sigma_core.simulation.plots import clique_curve, final_ratios, ratios_over_time, require_altair
@@ -27,15 +28,20 @@ Countermeasure = tuple[str, str, Scenario, Policy]
 """Name, what it is, and the scenario and policy that it makes."""
 
 
+def with_standing(policy: Policy, **values: int) -> Policy:
+    """``policy`` with other values in its section ``standing``. Raises pydantic's ValidationError for one that it cannot take."""
+    document = policy.model_dump(mode="json")
+    return Policy.model_validate_json(canonical_json({**document, "standing": {**document["standing"], **values}}))
+
+
 def countermeasures(scenario: Scenario, policy: Policy) -> list[Countermeasure]:
     """What is tried against the sleeper clique; the first is nothing."""
     slow = half_life_factor(90, policy.standing.decay_bits)
 
     def under(name: str, what: str, **values: int) -> Countermeasure:
-        changed = policy.model_copy(update={"standing": policy.standing.model_copy(update=values)})
-        return name, what, scenario, changed
+        return name, what, scenario, with_standing(policy, **values)
 
-    aimed = replace(scenario, aimed_canaries_ppm=PPM)
+    aimed = replace(scenario, aimed_canaries_ppm=PPM // 2)
     doubled = under(
         "missed × 2", "`missed_unsafe_q10 = 2048`: SAFE on what is UNSAFE costs twice", missed_unsafe_q10=2048
     )
@@ -48,7 +54,7 @@ def countermeasures(scenario: Scenario, policy: Policy) -> list[Countermeasure]:
         under("half-life 90 d", "weight that comes and goes slowly", half_life_days=90, decay_per_day=slow),
         under("prior 16", "`accuracy_prior_points = 16`: no weight before a record", accuracy_prior_points=16),
         ("canaries × 2", "twice as many", replace(scenario, canary_ppm=2 * scenario.canary_ppm), policy),
-        ("aimed canaries", "all of them under names whose packages nearly all failed", aimed, policy),
+        ("aimed canaries", "half of them under the name with the most failed packages", aimed, policy),
         (
             "aimed, fresh names",
             "against a clique with a new name each time",

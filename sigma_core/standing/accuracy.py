@@ -49,7 +49,8 @@ def daily_points(ledger: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     check_columns(ledger.collect_schema().names())
     rows = ledger.lazy().select(pl.col(name).cast(kind) for name, kind in ACCURACY_COLUMNS.items())
     _check_sums_fit(rows)
-    return rows.group_by("validator_id", "day").agg(pl.col(SIDES).sum()).sort("day", "validator_id").collect()
+    sums = rows.group_by("validator_id", "day").agg(pl.col(SIDES).sum()).sort("day", "validator_id")
+    return sums.collect(engine="streaming")
 
 
 def _check_sums_fit(rows: pl.LazyFrame) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sigma_core.policy import PPM, StandingRules
 from sigma_core.standing.accuracy import AccuracyState
-from sigma_core.standing.day_partitions import DayPartition, Lines, numbered
+from sigma_core.standing.day_partitions import INT32_END, DayPartition, Lines, numbered
 from sigma_core.standing.ledger import SIDES, LedgerInvalid, day_limit_q10, prior_q10, state_limit_q10
 
 Integers = NDArray[np.int64]
@@ -52,6 +52,7 @@ class _DaySums:
         self._validators = validators
         self._numbers = np.empty(0, np.intp)
         self._packed = np.empty(0, np.float64)
+        self._misaligned = np.empty(0, np.float64)
         self.aligned = np.empty(validators, np.int64)
         self.misaligned = np.empty(validators, np.int64)
 
@@ -61,22 +62,27 @@ class _DaySums:
         if count > self._numbers.size:
             # A fresh page costs more than adding a line, so the buffers stay.
             self._numbers = np.empty(count, np.intp)
-            self._packed = np.empty(count, np.float64)
-        numbers, packed = self._numbers[:count], self._packed[:count]
-        np.copyto(numbers, lines[0])
-        if count and not (lines[0].min() >= 0 and lines[0].max() < self._validators):
+            self._packed, self._misaligned = np.empty(count, np.float64), np.empty(count, np.float64)
+        numbers, packed, misaligned = self._numbers[:count], self._packed[:count], self._misaligned[:count]
+        # Unsigned, a negative value is 2^31 or more: one pass tells all.
+        highest = lines.view(np.uint32).max(axis=1, initial=0)
+        if highest[0] >= self._validators and count:
             raise LedgerInvalid(f"accuracy ledger: day {day}: a line is of an unknown validator")
-        if count and lines[1:].min() < 0:
+        np.copyto(numbers, lines[0])
+        if max(highest[1:]) >= INT32_END:
             self._side_by_side(day, lines, numbers)
             return
-        np.multiply(lines[1], float(1 << _SHIFT), out=packed)
-        np.add(packed, lines[2], out=packed)
+        np.copyto(packed, lines[1])
+        np.copyto(misaligned, lines[2])
+        np.multiply(packed, float(1 << _SHIFT), out=packed)
+        np.add(packed, misaligned, out=packed)
         sums = np.bincount(numbers, packed, self._validators)
         if sums.max(initial=0) < _EXACT:
             np.copyto(self.misaligned, sums, casting="unsafe")
             np.right_shift(self.misaligned, _SHIFT, out=self.aligned)
             np.bitwise_and(self.misaligned, (1 << _SHIFT) - 1, out=self.misaligned)
-            if int(self.misaligned.sum()) == int(lines[2].sum(dtype=np.int64)):
+            narrow = np.int32 if int(highest[2]) * count < INT32_END else np.int64
+            if int(self.misaligned.sum()) == int(lines[2].sum(dtype=narrow)):
                 return
         self._side_by_side(day, lines, numbers)
 

@@ -333,58 +333,57 @@ def test_policy_comparison_takes_the_last_day_of_each_run(lake: Path) -> None:
     }
 
 
-class TestMartsOfManyRounds:
+# Votes of ada, bo (family-a) and ci (family-b) on an UNSAFE package: ada and bo err together, ci by itself.
+VOTES = ("SSU", "SSU", "SUU", "UUS", "UUS", "UUU", "UUU", "USU")
+
+
+@pytest.fixture(scope="module")
+def many_rounds(shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight rounds of two families with a truth that the votes did not make, and one whose truth they made."""
+    lake = tmp_path_factory.mktemp("rounds")
+    base = LAKE["protocol", "rounds"][0]
+    rounds, seats = [], []
+    for number, votes in enumerate((*VOTES, "SSS")):
+        own = {"truth": "UNSAFE", "truth_source": "OPERATOR", "outcome": "ESCALATED"}
+        if number == len(VOTES):
+            own = {"truth": "SAFE", "truth_source": "UNANIMOUS", "outcome": "APPROVED"}
+        rounds.append({**base, "round_id": f"r{number}", "round_number": number, "weights_epoch": 2, **own})
+        for seat_number, (name, vote) in enumerate(zip(("ada", "bo", "ci"), votes, strict=True), start=1):
+            verdict = "SAFE" if vote == "S" else "UNSAFE"
+            family = "family-b" if name == "ci" else "family-a"
+            seats.append({**seat(seat_number, name, "REVEALED", verdict), "round_id": f"r{number}", "family": family})
+    write_lake(
+        lake,
+        shipped,
+        {
+            **LAKE,
+            ("protocol", "rounds"): rounds,
+            ("protocol", "seats"): seats,
+            ("protocol", "accuracy_ledger"): [],
+            ("protocol", "payout_ledger"): [],
+            ("protocol", "certificates"): [],
+            ("protocol", "weights"): [weight(2, "ada", 300, 50), weight(2, "bo", 100, 25), weight(2, "ci", 100, 25)],
+            ("protocol", "reputation_ledger"): [
+                {"entry_key": f"e{number}", "validator_id": "ci", "day": 20_000 + number, "kind": "ATTRIBUTABLE_ESCALATION", "detail": "r"}
+                for number in range(2)
+            ],
+        },
+    )  # fmt: skip
+    shipped.build(lake)
+    assert failing_tests(shipped, lake) == set()
+    return lake
 
-    # Votes of ada, bo (family-a) and ci (family-b) on an UNSAFE package: ada and bo err together, ci by itself.
-    VOTES = ("SSU", "SSU", "SUU", "UUS", "UUS", "UUU", "UUU", "USU")
 
-    @pytest.fixture(scope="class")
-    def rounds(self, shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        lake = tmp_path_factory.mktemp("rounds")
-        base = LAKE["protocol", "rounds"][0]
-        rounds, seats = [], []
-        for number, votes in enumerate((*self.VOTES, "SSS")):
-            own = {"truth": "UNSAFE", "truth_source": "OPERATOR", "outcome": "ESCALATED"}
-            if number == len(self.VOTES):
-                own = {"truth": "SAFE", "truth_source": "UNANIMOUS", "outcome": "APPROVED"}
-            rounds.append({**base, "round_id": f"r{number}", "round_number": number, "weights_epoch": 2, **own})
-            for seat_number, (name, vote) in enumerate(zip(("ada", "bo", "ci"), votes, strict=True), start=1):
-                verdict = "SAFE" if vote == "S" else "UNSAFE"
-                family = "family-b" if name == "ci" else "family-a"
-                seats.append(
-                    {**seat(seat_number, name, "REVEALED", verdict), "round_id": f"r{number}", "family": family}
-                )
-        write_lake(
-            lake,
-            shipped,
-            {
-                **LAKE,
-                ("protocol", "rounds"): rounds,
-                ("protocol", "seats"): seats,
-                ("protocol", "accuracy_ledger"): [],
-                ("protocol", "payout_ledger"): [],
-                ("protocol", "certificates"): [],
-                ("protocol", "weights"): [weight(2, "ada", 300, 50), weight(2, "bo", 100, 25), weight(2, "ci", 100, 25)],
-                ("protocol", "reputation_ledger"): [
-                    {"entry_key": f"e{number}", "validator_id": "ci", "day": 20_000 + number, "kind": "ATTRIBUTABLE_ESCALATION", "detail": "r"}
-                    for number in range(2)
-                ],
-            },
-        )  # fmt: skip
-        shipped.build(lake)
-        assert failing_tests(shipped, lake) == set()
-        return lake
-
-    def test_error_correlation_is_phi_on_truths_that_the_votes_did_not_make(self, rounds: Path) -> None:
-        pairs = mart(rounds, "family_error_correlation")
+class TestMartsOfManyRounds:
+    def test_error_correlation_is_phi_on_truths_that_the_votes_did_not_make(self, many_rounds: Path) -> None:
+        pairs = mart(many_rounds, "family_error_correlation")
 
         def phi(ones: list[int], others: list[int]) -> float:
             n, a, b = len(ones), sum(ones), sum(others)
             both = sum(one * other for one, other in zip(ones, others, strict=True))
             return (n * both - a * b) / math.sqrt(a * (n - a) * b * (n - b))
 
-        ada, bo, ci = ([int(votes[at] == "S") for votes in self.VOTES] for at in range(3))
+        ada, bo, ci = ([int(votes[at] == "S") for votes in VOTES] for at in range(3))
         same = phi([*ada, *bo], [*bo, *ada])
         other = phi([*ada, *bo], [*ci, *ci])
         assert (pairs["family-a/family-a"]["pairs_of_votes"], pairs["family-a/family-b"]["pairs_of_votes"]) == (8, 16)
@@ -394,8 +393,8 @@ class TestMartsOfManyRounds:
         assert pairs["family-a/family-b"]["n_eff_of_ten_ppm"] == 10_000_000
         assert "family-b/family-b" not in pairs
 
-    def test_selection_fairness_holds_drawn_seats_against_shares_of_weight(self, rounds: Path) -> None:
-        fairness = mart(rounds, "selection_fairness")
+    def test_selection_fairness_holds_drawn_seats_against_shares_of_weight(self, many_rounds: Path) -> None:
+        fairness = mart(many_rounds, "selection_fairness")
         columns = ("drawn_seats", "expected_milli_seats", "z_milli")
         # 27 seats in all: ada was to have 13.5 of them.
         assert {name: tuple(row[column] for column in columns) for name, row in fairness.items()} == {
@@ -404,8 +403,8 @@ class TestMartsOfManyRounds:
             "ci": (9, 6_750, 1_000),
         }
 
-    def test_escalations_are_counted_and_attributed(self, rounds: Path) -> None:
-        escalations = mart(rounds, "escalations_attributable")
+    def test_escalations_are_counted_and_attributed(self, many_rounds: Path) -> None:
+        escalations = mart(many_rounds, "escalations_attributable")
         columns = ("rounds", "escalated_rounds", "resolved_rounds", "attributable_escalations", "last_attributed_on")
         assert tuple(escalations["ci"][column] for column in columns) == (9, 8, 8, 2, date(2024, 10, 5))
         assert tuple(escalations["ada"][column] for column in columns) == (9, 8, 8, 0, None)

@@ -25,10 +25,13 @@ from kept_records import (
 from sigma_api.app import create_app
 from sigma_api.public.schemas import Attestation, CertificateRecord, LiveStatus, SealedPayload, VerifyAnswer
 from sigma_core.canonical import canonical_json, keccak256_hex, sha256_hex
-from sigma_core.certificates.bundle import Bundle
+from sigma_core.certificates.bundle import Bundle, issue
 from sigma_core.certificates.keyset import KeySet, TrustedKey
-from sigma_core.certificates.verify import verify_bundle
+from sigma_core.certificates.signing_key import load_or_create_signing_key
+from sigma_core.certificates.verify import open_bundle, verify_bundle
+from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.certificate_status import change_status
 from sigma_core.storage.protocol import CertificateRow, RoundRow
 from sigma_core.timestamps import utc_now
 
@@ -202,6 +205,34 @@ def test_a_revocation_shows_at_the_next_request(own: Deployment, make_client: Ca
         session.get_one(CertificateRow, ONE.id).status = "REVOKED"
     after = client.get(of(ONE, "/verify"), headers={"If-None-Match": before.headers["etag"]})
     assert (before.json()["valid"], after.status_code, after.json()["valid"]) == (True, 200, False)
+
+
+def test_live_status_tells_who_changed_it_and_why(own: Deployment, make_client: Callable[..., Client]) -> None:
+    keep_assembly(own)
+    keep_certificates(own, [ONE])
+    client = make_client(create_app(own))
+    assert client.get(of(ONE, "/live-status")).json()["statusChange"] is None
+    change = change_status(own, ONE.id, CertificateStatus.SUSPENDED, actor="operator:ada", reason="looked into")
+    told = client.get(of(ONE, "/live-status")).json()
+    assert (told["status"], told["valid"], told["statusChange"]) == ("SUSPENDED", False, change.as_json())
+
+
+def test_nothing_is_said_about_a_certificate_that_no_published_key_signed(
+    own: Deployment, make_client: Callable[..., Client]
+) -> None:
+    """Whoever can write to database and blobs still cannot make SIGMA call something valid."""
+    keep_assembly(own)
+    keep_certificates(own, [ONE])
+    other = load_or_create_signing_key(own.settings.home / "elsewhere" / "key.pem")
+    with own.sessions.begin() as session:
+        row = session.get_one(CertificateRow, ONE.id)
+        payload = open_bundle(own.blobs.get(row.bundle_sha256), own.trusted_keys).payload
+        row.bundle_sha256 = own.blobs.put(issue(payload, other).to_bytes())
+    client = make_client(create_app(own))
+    for path in ("", "/verify", "/live-status"):
+        response = client.get(of(ONE, path))
+        assert response.status_code == 500
+        assert "valid" not in response.json()
 
 
 def test_a_certificate_expires_by_itself(own: Deployment, make_client: Callable[..., Client]) -> None:

@@ -52,10 +52,11 @@ class Checkpoint:
     @classmethod
     def read(cls, note: bytes) -> Checkpoint:
         """What ``note`` says, whoever signed it. Raises NoteError."""
-        return cls._parse(split_note(note)[0])
+        return cls.parse(split_note(note)[0])
 
     @classmethod
-    def _parse(cls, text: str) -> Checkpoint:
+    def parse(cls, text: str) -> Checkpoint:
+        """The checkpoint in the text of a note. Raises NoteError."""
         lines = text.split("\n")
         if len(lines) != 4 or not lines[0]:
             raise NoteError("a checkpoint has three lines: origin, size, root")

@@ -42,22 +42,15 @@ class Cosignature:
     witness: str
     at: datetime
 
+    @classmethod
+    def of(cls, line: SignatureLine) -> Cosignature:
+        """What a line says that a `WitnessKey` signed."""
+        return cls(line.name, datetime.fromtimestamp(int.from_bytes(line.signature[:TIMESTAMP_BYTES], "big"), UTC))
+
 
 def cosigned_message(seconds: int, text: str) -> bytes:
     """What a witness signs: ``seconds`` since 1970, and the text of the checkpoint."""
     return f"cosignature/v1\ntime {seconds}\n{text}".encode()
-
-
-def cosignatures_of(note: bytes, witnesses: Sequence[WitnessKey]) -> tuple[Cosignature, ...]:
-    """Which of ``witnesses`` cosigned a checkpoint, and when.
-
-    Raises NoteError for a note that is none, and for a line in a known witness's name that it did not sign.
-    """
-    text, lines = split_note(note)
-    return tuple(
-        Cosignature(line.name, datetime.fromtimestamp(int.from_bytes(line.signature[:TIMESTAMP_BYTES], "big"), UTC))
-        for line in signers_of(text, lines, witnesses)
-    )
 
 
 def add_cosignatures(note: bytes, answer: bytes, witnesses: Sequence[WitnessKey]) -> bytes:

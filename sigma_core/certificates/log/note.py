@@ -10,6 +10,7 @@ import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -26,6 +27,7 @@ KEY_ID_BYTES = 4
 PREFIX = "— "
 MAX_NOTE_BYTES = 64 * 1024
 MAX_SIGNATURES = 64
+_WITHOUT_CONTROLS = {code: None for code in range(32) if code != ord("\n")}
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class NoteKey:
         if not self.name or "+" in self.name or any(character.isspace() for character in self.name):
             raise NoteError(f"key name {shown(self.name)}: must be non-empty, without blanks and plus signs")
 
-    @property
+    @cached_property
     def key_id(self) -> bytes:
         """First four bytes of SHA-256(name ‖ newline ‖ type ‖ key): tells keys apart, proves nothing."""
         return hashlib.sha256(self.name.encode() + b"\n" + self._typed).digest()[:KEY_ID_BYTES]
@@ -150,7 +152,7 @@ def _split(note: bytes) -> tuple[str, list[str]]:
 def _check_text(text: str) -> None:
     if not text.endswith("\n"):
         raise NoteError("the text of a note ends in a newline")
-    if any(character < " " and character != "\n" for character in text):
+    if len(text.translate(_WITHOUT_CONTROLS)) != len(text):
         raise NoteError("a note has no control characters but newlines")
 
 

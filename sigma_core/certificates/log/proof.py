@@ -8,10 +8,11 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sigma_core.assembly.merkle import verify_inclusion
 from sigma_core.certificates.log.checkpoint import MAX_SIZE_DIGITS, ROOT_BYTES, Checkpoint
-from sigma_core.certificates.log.note import MAX_NOTE_BYTES
+from sigma_core.certificates.log.note import MAX_NOTE_BYTES, NoteKey, SignatureLine, signers_of, split_note
 from sigma_core.certificates.log.refusals import NoteError
 from sigma_core.certificates.refusals import shown
 
@@ -20,18 +21,29 @@ MAX_HASHES = 64
 MAX_PROOF_BYTES = MAX_NOTE_BYTES + 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LogProof:
-    """Entry ``index`` is in the tree of ``note``, a checkpoint, by the sibling ``hashes`` (32 bytes each, leaf first)."""
+    """Entry ``index`` is in the tree of ``note``, a checkpoint, by the sibling ``hashes`` (32 bytes each, leaf first).
+
+    What reads the note raises NoteError where it is none.
+    """
 
     index: int
     hashes: tuple[bytes, ...] = field(repr=False)
     note: bytes = field(repr=False)
 
-    @property
+    @cached_property
+    def _split(self) -> tuple[str, tuple[SignatureLine, ...]]:
+        return split_note(self.note)
+
+    @cached_property
     def checkpoint(self) -> Checkpoint:
-        """What the note says; whose it is, is not checked. Raises NoteError."""
-        return Checkpoint.read(self.note)
+        """What the note says; whose it is, is another question (`signers`)."""
+        return Checkpoint.parse(self._split[0])
+
+    def signers(self, keys: Sequence[NoteKey]) -> tuple[SignatureLine, ...]:
+        """The lines that one of ``keys`` signed. Raises NoteError for a bad signature in such a key's name."""
+        return signers_of(*self._split, keys)
 
     def proves(self, entry: bytes) -> bool:
         """Whether ``entry`` is the one at ``index`` of the checkpoint's tree."""

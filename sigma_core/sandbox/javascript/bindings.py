@@ -8,17 +8,23 @@ from dataclasses import replace
 import tree_sitter
 
 from sigma_core.sandbox.javascript.expressions import environment, one_of, variable
-from sigma_core.sandbox.javascript.reader import Reader
-from sigma_core.sandbox.javascript.values import FUNCTIONS, MAX_CONSTANT, MAX_PARTS, UNKNOWN, Value, text_of
+from sigma_core.sandbox.javascript.reader import MAX_DEPTH, Reader
+from sigma_core.sandbox.javascript.values import FUNCTIONS, MAX_CONSTANT, MAX_PARTS, UNKNOWN, Value
 from sigma_core.sandbox.observations import join
 
 
 def bind(reader: Reader, target: tree_sitter.Node | None, value: Value) -> None:
     """The pattern ``target`` takes ``value``."""
-    if target is None:
+    if target is None or reader.depth >= MAX_DEPTH:
         return
+    reader.depth += 1
+    _bind(reader, target, value)
+    reader.depth -= 1
+
+
+def _bind(reader: Reader, target: tree_sitter.Node, value: Value) -> None:
     if target.type == "identifier":
-        reader.name(text_of(target), value)
+        reader.name(reader.text(target), value)
     elif target.type == "member_expression":
         _bind_member(reader, target, value)
     elif target.type in {"required_parameter", "optional_parameter"}:
@@ -28,16 +34,16 @@ def bind(reader: Reader, target: tree_sitter.Node | None, value: Value) -> None:
         given = value if value != UNKNOWN else default
         bind(reader, target.child_by_field_name("left"), replace(given, labels=join(given.labels, default.labels)))
     elif target.type == "shorthand_property_identifier_pattern":
-        reader.name(text_of(target), value)
+        reader.name(reader.text(target), value)
     elif target.type == "object_pattern":
         for child in target.named_children:
             if child.type == "shorthand_property_identifier_pattern":
-                bind(reader, child, _taken(reader, value, text_of(child), child))
+                bind(reader, child, _taken(reader, value, reader.text(child), child))
             elif child.type == "object_assignment_pattern":
-                name = text_of(child.child_by_field_name("left"))
+                name = reader.text(child.child_by_field_name("left"))
                 bind(reader, child, _taken(reader, value, name, child))
             elif child.type == "pair_pattern":
-                name = text_of(child.child_by_field_name("key")).strip("'\"")
+                name = reader.text(child.child_by_field_name("key")).strip("'\"")
                 bind(reader, child.child_by_field_name("value"), _taken(reader, value, name, child))
             else:
                 bind(reader, child, replace(value, parts=()))
@@ -49,19 +55,19 @@ def bind(reader: Reader, target: tree_sitter.Node | None, value: Value) -> None:
 
 
 def _bind_member(reader: Reader, target: tree_sitter.Node, value: Value) -> None:
-    name = text_of(target.child_by_field_name("property"))
+    name = reader.text(target.child_by_field_name("property"))
     owner = target.child_by_field_name("object")
-    if name == "exports" or text_of(owner) in {"exports", "module"}:
+    if name == "exports" or reader.text(owner) in {"exports", "module"}:
         return
     reader.names[f".:{name}"] = value
     if owner is not None and owner.type == "identifier":
-        held = reader.lookup(text_of(owner))
+        held = reader.lookup(reader.text(owner))
         if held is not None and held.name.startswith("object"):
             # An object that takes a value carries it on.
             fields = dict(held.fields or {})
             if len(fields) < MAX_PARTS:
                 fields[name] = value
-            reader.name(text_of(owner), replace(held, labels=join(held.labels, value.labels), fields=fields))
+            reader.name(reader.text(owner), replace(held, labels=join(held.labels, value.labels), fields=fields))
 
 
 def _taken(reader: Reader, value: Value, name: str, node: tree_sitter.Node) -> Value:
@@ -79,7 +85,7 @@ def _taken(reader: Reader, value: Value, name: str, node: tree_sitter.Node) -> V
 def _variable_declarator(reader: Reader, node: tree_sitter.Node) -> Value:
     name, body = node.child_by_field_name("name"), node.child_by_field_name("value")
     if body is not None and body.type in FUNCTIONS and name is not None and name.type == "identifier":
-        define(reader, text_of(name), body)
+        define(reader, reader.text(name), body)
     else:
         bind(reader, name, reader.read(body))
     return UNKNOWN
@@ -89,9 +95,9 @@ def _field_definition(reader: Reader, node: tree_sitter.Node) -> Value:
     name = node.child_by_field_name("property") or node.child_by_field_name("name")
     body = node.child_by_field_name("value")
     if body is not None and body.type in FUNCTIONS:
-        define(reader, text_of(name), body)
+        define(reader, reader.text(name), body)
     elif body is not None:
-        reader.names[f".:{text_of(name)}"] = reader.read(body)
+        reader.names[f".:{reader.text(name)}"] = reader.read(body)
     return UNKNOWN
 
 
@@ -100,9 +106,9 @@ def _enum_declaration(reader: Reader, node: tree_sitter.Node) -> Value:
     body = node.child_by_field_name("body")
     for child in body.named_children[:MAX_PARTS] if body is not None else ():
         if child.type == "enum_assignment":
-            key = text_of(child.child_by_field_name("name")).strip("'\"")
+            key = reader.text(child.child_by_field_name("name")).strip("'\"")
             fields[key] = reader.read(child.child_by_field_name("value"))
-    reader.name(text_of(node.child_by_field_name("name")), Value(name="object", fields=fields))
+    reader.name(reader.text(node.child_by_field_name("name")), Value(name="object", fields=fields))
     return UNKNOWN
 
 
@@ -111,7 +117,7 @@ def _assignment_expression(reader: Reader, node: tree_sitter.Node) -> Value:
     if left is not None and left.type == "subscript_expression":
         reader.read(left)
     if right is not None and right.type in FUNCTIONS and left is not None and left.type == "member_expression":
-        return define(reader, text_of(left.child_by_field_name("property")), right)
+        return define(reader, reader.text(left.child_by_field_name("property")), right)
     value = reader.read(right)
     bind(reader, left, value)
     return value
@@ -144,7 +150,7 @@ def define(reader: Reader, name: str, node: tree_sitter.Node) -> Value:
     names = []
     for child in parameters_of(node):
         inner = child.child_by_field_name("pattern") or child.child_by_field_name("left") or child
-        names.append(text_of(inner)[:200])
+        names.append(reader.text(inner)[:200])
     reader.functions[name] = names
     reader.enclosing.append(name)
     for child, parameter in zip(parameters_of(node), names, strict=True):
@@ -159,7 +165,7 @@ def define(reader: Reader, name: str, node: tree_sitter.Node) -> Value:
 
 
 def _function_declaration(reader: Reader, node: tree_sitter.Node) -> Value:
-    return define(reader, text_of(node.child_by_field_name("name")), node)
+    return define(reader, reader.text(node.child_by_field_name("name")), node)
 
 
 def _return_statement(reader: Reader, node: tree_sitter.Node) -> Value:
@@ -178,21 +184,21 @@ def _for_in_statement(reader: Reader, node: tree_sitter.Node) -> Value:
 def _import_statement(reader: Reader, node: tree_sitter.Node) -> Value:
     if any(child.type == "type" for child in node.children):
         return UNKNOWN
-    module = text_of(node.child_by_field_name("source"))[1:-1].removeprefix("node:")
+    module = reader.text(node.child_by_field_name("source"))[1:-1].removeprefix("node:")
     for clause in node.named_children:
         if clause.type == "import_require_clause" and clause.named_children:
-            taken = text_of(clause.child_by_field_name("source"))[1:-1].removeprefix("node:")
-            reader.names[f":{text_of(clause.named_children[0])}"] = Value(name=taken)
+            taken = reader.text(clause.child_by_field_name("source"))[1:-1].removeprefix("node:")
+            reader.names[f":{reader.text(clause.named_children[0])}"] = Value(name=taken)
         for child in clause.named_children if clause.type == "import_clause" else ():
             if child.type == "identifier":
-                reader.names[f":{text_of(child)}"] = Value(name=module)
+                reader.names[f":{reader.text(child)}"] = Value(name=module)
             elif child.type == "namespace_import" and child.named_children:
-                reader.names[f":{text_of(child.named_children[0])}"] = Value(name=module)
+                reader.names[f":{reader.text(child.named_children[0])}"] = Value(name=module)
             elif child.type == "named_imports":
                 for item in child.named_children:
                     name, alias = item.child_by_field_name("name"), item.child_by_field_name("alias")
                     if name is not None:
-                        reader.names[f":{text_of(alias or name)}"] = Value(name=f"{module}.{text_of(name)}")
+                        reader.names[f":{reader.text(alias or name)}"] = Value(name=f"{module}.{reader.text(name)}")
     return UNKNOWN
 
 

@@ -16,7 +16,7 @@ from sigma_core.sandbox.javascript.network import network_of, socket
 from sigma_core.sandbox.javascript.programs import program_of
 from sigma_core.sandbox.javascript.reader import Reader
 from sigma_core.sandbox.javascript.texts import text_call_of
-from sigma_core.sandbox.javascript.values import FUNCTIONS, UNKNOWN, Call, Value, arguments_of, text_of
+from sigma_core.sandbox.javascript.values import FUNCTIONS, UNKNOWN, Call, Value, arguments_of
 from sigma_core.sandbox.observations import NO_LABELS, Ability, Source, join
 from sigma_core.sandbox.vocabulary import name_set
 
@@ -42,7 +42,7 @@ def _call_expression(reader: Reader, node: tree_sitter.Node) -> Value:
     if callee is not None and callee.type == "member_expression":
         holder = reader.read(callee.child_by_field_name("object"))
         target = member(reader, holder, callee)
-        method = text_of(callee.child_by_field_name("property"))
+        method = reader.text(callee.child_by_field_name("property"))
     elif callee is not None and callee.type == "subscript_expression":
         holder = reader.read(callee.child_by_field_name("object"))
         index = reader.read(callee.child_by_field_name("index"))
@@ -199,7 +199,7 @@ def _new_expression(reader: Reader, node: tree_sitter.Node) -> Value:
     if constructor is not None and constructor.type in FUNCTIONS:
         return define(reader, "", constructor)
     arguments = [reader.read(child) for child in arguments_of(node)]
-    name = reader.read(constructor).name or text_of(constructor)[:200]
+    name = reader.read(constructor).name or reader.text(constructor)[:200]
     call = Call(node, f"new {name}", name, UNKNOWN, arguments)
     for reads in (evaluation_of, program_of):
         value = reads(reader, call)

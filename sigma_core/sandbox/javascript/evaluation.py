@@ -6,7 +6,7 @@ import re2
 import tree_sitter
 
 from sigma_core.sandbox.javascript.reader import Reader
-from sigma_core.sandbox.javascript.values import FUNCTIONS, UNKNOWN, Call, Value, arguments_of, text_of
+from sigma_core.sandbox.javascript.values import FUNCTIONS, UNKNOWN, Call, Value, arguments_of
 from sigma_core.sandbox.observations import Ability, Sink, Source, only
 from sigma_core.sandbox.vocabulary import name_set
 
@@ -24,7 +24,7 @@ def evaluation_of(reader: Reader, call: Call) -> Value | None:
     plain = name.removeprefix("new ")
     if plain in _FIRST_IS_CODE or (call.root == "vm" and method.startswith("run")):
         return _evaluate(reader, name, call.first, call)
-    if plain in _LAST_IS_CODE or _constructs_function(call):
+    if plain in _LAST_IS_CODE or _constructs_function(reader, call):
         return _evaluate(reader, name or "constructor", call.arguments[-1] if call.arguments else UNKNOWN, call)
     if name in _TIMERS:
         return UNKNOWN if call.first.constant is None else _evaluate(reader, name, call.first, call)
@@ -40,7 +40,7 @@ def evaluation_of(reader: Reader, call: Call) -> Value | None:
     return None
 
 
-def _constructs_function(call: Call) -> bool:
+def _constructs_function(reader: Reader, call: Call) -> bool:
     """``(() => {}).constructor('code')``, ``[].constructor.constructor('code')``: the constructor of a function is `Function`."""
     callee = call.node.child_by_field_name("function")
     owner = callee.child_by_field_name("object") if callee is not None else None
@@ -49,7 +49,7 @@ def _constructs_function(call: Call) -> bool:
     if call.method != "constructor" or owner is None:
         return False
     return owner.type in FUNCTIONS or (
-        owner.type == "member_expression" and text_of(owner.child_by_field_name("property")) == "constructor"
+        owner.type == "member_expression" and reader.text(owner.child_by_field_name("property")) == "constructor"
     )
 
 
@@ -78,10 +78,10 @@ _ROTATION = re2.compile(r"\bpush['\"]?\]?\(\w{1,40}(?:\.|\[['\"])shift['\"]?\]?\
 _ALWAYS = frozenset({"!![]", "true", "!0", "1"})
 
 
-def rotates_strings(node: tree_sitter.Node) -> bool:
+def rotates_strings(reader: Reader, node: tree_sitter.Node) -> bool:
     """Whether a loop turns an array of texts until a sum of numbers in it fits: the start-up of an obfuscator's string table."""
-    condition = text_of(node.child_by_field_name("condition")).strip("() ")
+    condition = reader.text(node.child_by_field_name("condition")).strip("() ")
     if condition not in _ALWAYS:
         return False
-    body = text_of(node.child_by_field_name("body"))[:8_192]
+    body = reader.text(node.child_by_field_name("body"))[:8_192]
     return "parseInt" in body and bool(_ROTATION.search(body))

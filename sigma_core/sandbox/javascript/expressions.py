@@ -9,7 +9,7 @@ import tree_sitter
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.javascript.evaluation import rotates_strings
 from sigma_core.sandbox.javascript.reader import Reader
-from sigma_core.sandbox.javascript.values import MAX_CONSTANT, MAX_PARTS, UNKNOWN, Value, text_of, unescape
+from sigma_core.sandbox.javascript.values import MAX_CONSTANT, MAX_PARTS, UNKNOWN, Value, unescape
 from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Source, join
 
 _ENVIRONMENTS = frozenset({"process.env", "Deno.env", "Bun.env", "import.meta.env"})
@@ -20,12 +20,12 @@ _NAMED_AT_RUN_TIME = frozenset({"eval", "exec", "execSync", "spawn", "constructo
 
 
 def _identifier(reader: Reader, node: tree_sitter.Node) -> Value:
-    name = text_of(node)
+    name = reader.text(node)
     return reader.lookup(name) or Value(name=name)
 
 
-def _string(_reader: Reader, node: tree_sitter.Node) -> Value:
-    return Value(constant=unescape(text_of(node)[1:-1])[:MAX_CONSTANT])
+def _string(reader: Reader, node: tree_sitter.Node) -> Value:
+    return Value(constant=unescape(reader.text(node)[1:-1])[:MAX_CONSTANT])
 
 
 def _template_string(reader: Reader, node: tree_sitter.Node) -> Value:
@@ -36,12 +36,12 @@ def _template_string(reader: Reader, node: tree_sitter.Node) -> Value:
             labels.append(value.labels)
             pieces.append(value.constant if value.constant is not None else "{}")
         else:
-            pieces.append(text_of(child))
-    return Value(constant="".join(pieces)[:MAX_CONSTANT] or text_of(node)[1:-1], labels=join(*labels))
+            pieces.append(reader.text(child))
+    return Value(constant="".join(pieces)[:MAX_CONSTANT] or reader.text(node)[1:-1], labels=join(*labels))
 
 
 def _binary_expression(reader: Reader, node: tree_sitter.Node) -> Value:
-    operator = text_of(node.child_by_field_name("operator"))
+    operator = reader.text(node.child_by_field_name("operator"))
     if operator == "+":
         return _sum(reader, node)
     left, right = reader.read(node.child_by_field_name("left")), reader.read(node.child_by_field_name("right"))
@@ -57,7 +57,9 @@ def _sum(reader: Reader, node: tree_sitter.Node) -> Value:
     operands: list[tree_sitter.Node | None] = []
     rest: tree_sitter.Node | None = node
     while (
-        rest is not None and rest.type == "binary_expression" and text_of(rest.child_by_field_name("operator")) == "+"
+        rest is not None
+        and rest.type == "binary_expression"
+        and reader.text(rest.child_by_field_name("operator")) == "+"
     ):
         operands.append(rest.child_by_field_name("right"))
         rest = rest.child_by_field_name("left")
@@ -104,7 +106,7 @@ def _object(reader: Reader, node: tree_sitter.Node) -> Value:
     for child in node.named_children[:MAX_PARTS]:
         if child.type == "pair":
             key_node = child.child_by_field_name("key")
-            key = text_of(key_node).strip("'\"")
+            key = reader.text(key_node).strip("'\"")
             if key_node is not None and key_node.type == "computed_property_name":
                 key = reader.read(key_node.named_children[0]).constant or "" if key_node.named_children else ""
             value = fields[key] = reader.read(child.child_by_field_name("value"))
@@ -115,7 +117,7 @@ def _object(reader: Reader, node: tree_sitter.Node) -> Value:
             if key.lower() in _URL_KEYS and value.constant:
                 url = value.constant
         elif child.type == "shorthand_property_identifier":
-            key = text_of(child)
+            key = reader.text(child)
             value = fields[key] = reader.lookup(key) or Value(name=key)
             (headers if key.lower() in _HEADER_KEYS else labels).append(value.labels)
             if key.lower() in _URL_KEYS and value.constant:
@@ -135,7 +137,7 @@ def _member_expression(reader: Reader, node: tree_sitter.Node) -> Value:
 
 def member(reader: Reader, holder: Value, node: tree_sitter.Node) -> Value:
     """``holder.property`` of the member expression ``node``."""
-    name = text_of(node.child_by_field_name("property"))
+    name = reader.text(node.child_by_field_name("property"))
     if holder.name == "process.env":
         return holder if name == "toObject" else variable(reader, name, node)
     if holder.fields and name in holder.fields:
@@ -201,7 +203,7 @@ def variable(reader: Reader, name: str, node: tree_sitter.Node) -> Value:
 
 
 def _while_statement(reader: Reader, node: tree_sitter.Node) -> Value:
-    if rotates_strings(node):
+    if rotates_strings(reader, node):
         reader.hit("SIGMA-OBF-014", "rotated table of strings", node)
     for child in node.named_children:
         reader.read(child)

@@ -33,7 +33,15 @@ def program_of(reader: Reader, call: Call) -> Value | None:
     program = command
     if not by_shell and words:
         if len(words) > 1 and words[0] in _CODE_OPTIONS:
-            language = "javascript" if "node" in command else "python" if "python" in command else "shell"
+            language = (
+                "powershell"
+                if "powershell" in command or "pwsh" in command
+                else "javascript"
+                if "node" in command
+                else "python"
+                if "python" in command
+                else "shell"
+            )
             reader.embed("command", language, words[1], call.node)
         else:
             command = " ".join([command, *words])

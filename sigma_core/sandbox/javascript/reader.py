@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import tree_sitter
 
-from sigma_core.sandbox.javascript.values import MAX_PARTS, UNKNOWN, Value, text_of
+from sigma_core.sandbox.javascript.values import MAX_PARTS, UNKNOWN, Value
 from sigma_core.sandbox.observations import Ability, Labels, Observations, Sink, join
 
 MAX_DEPTH = 100
@@ -30,6 +30,7 @@ class Reader:
     reports, knows the names that the first one met."""
 
     out: Observations
+    data: bytes
     offsets: list[int] | None
     work_left: int
     expressions: Mapping[str, Callable[[Reader, tree_sitter.Node], Value]]
@@ -49,6 +50,10 @@ class Reader:
             node, self.enclosing = self.postponed.pop()
             self.depth = 0
             self.read(node)
+
+    def text(self, node: tree_sitter.Node | None) -> str:
+        """The source text of ``node``; empty for none."""
+        return "" if node is None else self.data[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -105,7 +110,7 @@ class Reader:
         if node is None:
             return UNKNOWN
         if self.depth >= MAX_DEPTH:
-            self.postponed.append((node, list(self.enclosing)))
+            self.postponed.append((node, self.enclosing[-MAX_ENCLOSING:]))
             return UNKNOWN
         self.depth += 1
         value = self._read(node)
@@ -129,7 +134,7 @@ class Reader:
         if expression is not None:
             return expression(self, node)
         if kind == "number":
-            return Value(constant=text_of(node))
+            return Value(constant=self.text(node))
         if kind in _SILENT:
             return UNKNOWN
         children = node.named_children

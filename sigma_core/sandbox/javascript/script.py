@@ -17,15 +17,15 @@ LEAST_WORK = 1_048_576
 
 def read_javascript(source: str) -> Observations:
     """Observations of JavaScript or TypeScript ``source``; never raises on malformed input (the grammar recovers)."""
-    data = source.encode("utf-8", "surrogatepass")
+    data = source.encode("utf-8", "replace")
     offsets: list[int] | None = None
     if not source.isascii():
         offsets = []
         for index, character in enumerate(source):
-            offsets += [index] * len(character.encode("utf-8", "surrogatepass"))
+            offsets += [index] * len(character.encode("utf-8", "replace"))
         offsets.append(len(source))
     observations = Observations()
-    reader = Reader(observations, offsets, LEAST_WORK + WORK_PER_CHARACTER * len(source), _SYNTAX)
+    reader = Reader(observations, data, offsets, LEAST_WORK + WORK_PER_CHARACTER * len(source), _SYNTAX)
     root = parse_script(data)
     reader.walk(root, emitting=False)
     reader.walk(root, emitting=True)

@@ -8,7 +8,7 @@ import re2
 import tree_sitter
 
 from sigma_core.sandbox.javascript.reader import Reader
-from sigma_core.sandbox.javascript.values import MAX_CONSTANT, MAX_PARTS, Call, Value, arguments_of, text_of
+from sigma_core.sandbox.javascript.values import MAX_CONSTANT, MAX_PARTS, Call, Value, arguments_of
 from sigma_core.sandbox.vocabulary import name_set
 
 _PATHS = name_set("path.join path.resolve join path.posix.join path.win32.join")
@@ -40,7 +40,7 @@ def text_call_of(reader: Reader, call: Call) -> Value | None:
         parts = holder.constant.split(first.constant) if first.constant else list(holder.constant)
         return Value(parts=tuple(parts[:MAX_CONSTANT]), labels=holder.labels)
     if method in {"replace", "replaceAll"}:
-        return _replaced(call)
+        return _replaced(reader, call)
     if method in _CUTS:
         return replace(holder, constant=_cut(holder.constant, method, [value.constant for value in call.arguments]))
     if method == "charAt":
@@ -52,7 +52,7 @@ def text_call_of(reader: Reader, call: Call) -> Value | None:
     return Value(holder.constant, holder.labels, folded=holder.folded) if method in _KEEPS else None
 
 
-def _replaced(call: Call) -> Value:
+def _replaced(reader: Reader, call: Call) -> Value:
     """``text.replace(/x/g, '')`` where the pattern is a plain text or a set of characters; else the text as it stands."""
     holder, nodes = call.holder, arguments_of(call.node)
     text, instead = holder.constant or "", call.argument(1).constant
@@ -60,7 +60,7 @@ def _replaced(call: Call) -> Value:
         return Value(text, holder.labels, folded=holder.folded)
     pattern: tree_sitter.Node = nodes[0]
     if pattern.type == "regex":
-        match = _PLAIN_PATTERN.search(text_of(pattern))
+        match = _PLAIN_PATTERN.search(reader.text(pattern))
         for old in (list(match.group(2)) if match.group(1) else [match.group(2)]) if match else []:
             text = text.replace(old, instead)[:MAX_CONSTANT]
     elif call.first.constant:

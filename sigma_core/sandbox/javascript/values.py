@@ -67,11 +67,6 @@ class Call:
         return self.name.removeprefix("node:").partition(".")[0].partition("/")[0]
 
 
-def text_of(node: tree_sitter.Node | None) -> str:
-    """The source text of ``node``; empty for none."""
-    return "" if node is None else (node.text or b"").decode("utf-8", "replace")
-
-
 def arguments_of(node: tree_sitter.Node) -> list[tree_sitter.Node]:
     """The arguments of a call; of a tagged template, the template."""
     listed = node.child_by_field_name("arguments")
@@ -92,6 +87,8 @@ def unescape(text: str) -> str:
     if "\\" not in text or not text.isascii():
         return text
     try:
-        return codecs.decode(text.encode("ascii"), "unicode_escape")
+        # Escaped halves of one character are put together; a half alone is no text.
+        plain = codecs.decode(text.encode("ascii"), "unicode_escape")
+        return plain if plain.isascii() else plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     except (UnicodeDecodeError, ValueError):
         return text

@@ -18,7 +18,6 @@ _SET = re2.compile(r"(?i)^\s*@?set\s+\"?(\w+)=([^\"\r\n]*)\"?\s*$")
 _USE = re2.compile(r"%(\w+)(?::~(-?\d+),?(-?\d+)?)?%|!(\w+)!")
 _HEAD = re2.compile(r"(?i)^\s*@?(?:call\s+|start\s+(?:\"[^\"]*\"\s+)?(?:/\w+\s+)*)?")
 _LINE = re2.compile(r"\n")
-Match = Any
 _HOME = {"userprofile": "~", "appdata": "~\\AppData\\Roaming", "localappdata": "~\\AppData\\Local", "homepath": "~"}
 MAX_VALUE = 8_192
 """Characters that a batch variable holds: cmd.exe's own bound."""
@@ -53,7 +52,7 @@ def _fill(script: Script, line: str, variables: dict[str, str]) -> str:
     if "%" not in line and "!" not in line:
         return line
 
-    def value(match: Match) -> str:
+    def value(match: Any) -> str:
         name = (match.group(1) or match.group(4)).lower()
         text = variables.get(name)
         if text is None:

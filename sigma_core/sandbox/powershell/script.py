@@ -62,7 +62,7 @@ class Script:
         place = vocabulary.autostart_place(path) or ("$PROFILE" if path.lower().startswith("$profile") else "")
         if place:
             self.can(Ability.PERSISTENCE, place, span)
-            self.hit("SIGMA-THREAT-044" if vocabulary.acts_unasked(path) else "SIGMA-THREAT-006", place, span)
+            self.hit("SIGMA-THREAT-044" if vocabulary.acts_unasked(place) else "SIGMA-THREAT-006", place, span)
 
     def origin(self, path: str) -> Labels:
         """Where what is in a file that the script made came from."""

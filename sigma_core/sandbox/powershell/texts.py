@@ -15,7 +15,7 @@ _HOME = frozenset({"home", "env:userprofile", "env:home", "env:homepath"})
 _HOST = frozenset({"env:computername", "env:username", "env:userdomain"})
 
 
-def unquote(_script: Script, text: str) -> Word:
+def unquote(text: str) -> Word:
     """A text in single quotes, or a here-string as it stands."""
     if text.startswith("@"):
         return Word(text[2:-2].strip("\r\n"))

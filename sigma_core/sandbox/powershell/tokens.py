@@ -7,29 +7,18 @@ from dataclasses import dataclass
 import re2
 
 _TOKEN = re2.compile(
-    r"(?is)(?P<comment><#.*?#>|#[^\n]*)"
-    r"|(?P<here>@'[ \t]*\r?\n.*?\n'@|@\"[ \t]*\r?\n.*?\n\"@)"
-    r"|(?P<single>'(?:[^']|'')*')"
-    r"|(?P<double>\"(?:[^\"`]|`.|\"\")*\")"
-    r"|(?P<join>`\r?\n)"
-    r"|(?P<line>\r?\n)"
-    r"|(?P<blank>[ \t]+)"
-    r"|(?P<variable>\$(?:\{[^}\n]{1,200}\}|(?:env|global|script|local|using|private):\w+|\w+|[?^$_])|@\w+)"
-    r"|(?P<type>\[[A-Za-z][\w.,\[\] ]{0,120}\](?:::)?)"
-    r"|(?P<open>[$@]?\(|@?\{|\[)"
-    r"|(?P<close>[)}\]])"
-    r"|(?P<stop>;|&&|\|\|)"
-    r"|(?P<pipe>\|)"
-    r"|(?P<redirect>[0-9*]?>>?(?:&[0-9])?)"
-    r"|(?P<assign>\+?=)"
-    r"|(?P<comma>,)"
-    r"|(?P<plus>\+)"
-    r"|(?P<member>::|\.)"
-    r"|(?P<option>-[A-Za-z]\w*:?)"
-    r"|(?P<call>&)"
-    r"|(?P<word>(?:[^\s'\"`$@(){}\[\];|>&,=+.#-]|`[^\n])(?:[^\s'\"`$(){}\[\];|>&,+=]|`[^\n])*)"
-    r"|(?P<other>.)"
+    rb"(?is)(?P<comment>#[^\n]*)|(?P<opener><#|@'[ \t]*\r?\n|@\"[ \t]*\r?\n|'|\")|(?P<join>`\r?\n)|(?P<line>\r?\n)|(?P<blank>[ \t]+)"
+    rb"|(?P<variable>\$(?:\{[\w:() -]{1,80}\}|(?:env|global|script|local|using|private):\w+|\w+|[?^$_])|@\w+)"
+    rb"|(?P<type>\[[A-Z][\w.,\[\] ]{0,80}\](?:::)?)"
+    rb"|(?P<open>[$@]?\(|@?\{|\[)|(?P<close>[)}\]])|(?P<stop>;|&&|\|\|)|(?P<pipe>\|)|(?P<redirect>[0-9*]?>>?(?:&[0-9])?)|(?P<assign>\+?=)"
+    rb"|(?P<comma>,)|(?P<plus>\+)|(?P<member>::|\.)|(?P<option>-[A-Z]\w*:?)|(?P<call>&)"
+    rb"|(?P<word>(?:[^\s'\"`$@(){}\[\];|>&,=+.#-]|`[^\n])(?:[^\s'\"`$(){}\[\];|>&,+=]|`[^\n])*)"
+    rb"|(?P<other>.)"
 )
+_KINDS = {number: name.decode() for name, number in _TOKEN.groupindex.items()}
+_DOUBLE = re2.compile(rb"(?s)(?:[^\"`]|`.|\"\")*\"")
+_SINGLE = re2.compile(rb"(?:[^']|'')*'")
+_CLOSERS = {b"<": b"#>", b"@'": b"\n'@", b'@"': b'\n"@'}
 _PAIRS = {")": "(", "}": "{", "]": "["}
 
 
@@ -47,16 +36,22 @@ class Token:
 
 def tokens_of(text: str) -> list[Token]:
     """The tokens of ``text`` without blanks and comments; ``spaced`` says whether a blank stood before."""
+    # One byte a character, whatever its alphabet: a search that starts in the middle then costs nothing more.
+    data = text.encode("ascii", "replace")
     found: list[Token] = []
-    spaced = True
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup or "other"
-        if kind == "comment" and match.group().startswith("#") and not spaced:
+    unclosed: set[bytes] = set()
+    at, spaced = 0, True
+    while at < len(data):
+        match = _TOKEN.match(data, at)
+        kind, start, at = _KINDS[match.lastindex], match.start(), match.end()
+        if kind == "opener":
+            kind, at = _quoted(data, match.group(), at, unclosed)
+        if kind == "comment" and data[start] == ord("#") and not spaced:
             kind = "word"
         if kind in {"blank", "comment", "join"}:
             spaced = True
             continue
-        found.append(Token(kind, match.group(), match.start(), match.end(), spaced))
+        found.append(Token(kind, text[start:at], start, at, spaced))
         spaced = kind in {"line", "stop", "pipe", "open"}
     mates: dict[int, int] = {}
     opened: list[int] = []
@@ -73,3 +68,21 @@ def tokens_of(text: str) -> list[Token]:
         else Token(token.kind, token.text, token.start, token.end, token.spaced, mates[at])
         for at, token in enumerate(found)
     ]
+
+
+def _quoted(data: bytes, opener: bytes, at: int, unclosed: set[bytes]) -> tuple[str, int]:
+    """The kind and the end of what ``opener`` opens; one that nothing closes is a character like any other, as are all after it."""
+    mark = opener[:2] if opener[:1] == b"@" else opener[:1]
+    if mark in unclosed:
+        return "other", at
+    if mark in _CLOSERS:
+        # The line end before a closing mark may be the one that ends the opening.
+        found = data.find(_CLOSERS[mark], at - 1 if mark != b"<" else at)
+        if found >= 0:
+            return "comment" if mark == b"<" else "here", found + len(_CLOSERS[mark])
+    else:
+        match = (_DOUBLE if mark == b'"' else _SINGLE).match(data, at)
+        if match is not None:
+            return "double" if mark == b'"' else "single", match.end()
+    unclosed.add(mark)
+    return "other", at

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
 from collections.abc import Callable
 
 import re2
@@ -13,7 +12,7 @@ from sigma_core.sandbox.encodings import bounded_decompress, decode_base64, read
 from sigma_core.sandbox.observations import NO_LABELS, Source, join
 from sigma_core.sandbox.shell.script import Script
 from sigma_core.sandbox.shell.transfers import secure_socket
-from sigma_core.sandbox.shell.values import MAX_TEXT, Call, Stream
+from sigma_core.sandbox.shell.values import MAX_TEXT, Call, Stream, unescape
 
 MAX_ROUNDS = 64
 """How often ``printf`` repeats its form."""
@@ -28,14 +27,14 @@ def _echo(_script: Script, call: Call) -> Stream:
         options += 1
     escapes = any("e" in text for text in call.texts[:options])
     text = " ".join(call.texts[options:])
-    return Stream(call.labels, _unescape(text) if escapes else text)
+    return Stream(call.labels, unescape(text) if escapes else text)
 
 
 def _printf(_script: Script, call: Call) -> Stream:
     texts = call.texts[1:] if call.texts[:1] == ["--"] else call.texts
     if not texts:
         return Stream(call.labels, "")
-    return Stream(call.labels, _formatted(_unescape(texts[0]), texts[1:]))
+    return Stream(call.labels, _formatted(unescape(texts[0]), texts[1:]))
 
 
 def _formatted(form: str, values: list[str]) -> str:
@@ -45,7 +44,7 @@ def _formatted(form: str, values: list[str]) -> str:
         return " ".join([form, *values])
     rounds = -(-len(values) // places) if values else 1
     pieces = (form * min(rounds, MAX_ROUNDS)).replace("%b", "%s").split("%s")
-    filled = [_unescape(value) if "%b" in form else value for value in values]
+    filled = [unescape(value) if "%b" in form else value for value in values]
     filled += [""] * (len(pieces) - 1 - len(filled))
     return "".join(piece + value for piece, value in zip(pieces, [*filled[: len(pieces) - 1], ""], strict=True))[
         :MAX_TEXT
@@ -112,7 +111,7 @@ def _translated(text: str, texts: list[str]) -> bytes | None:
 
 def _characters(operand: str) -> str:
     """The characters that an operand of ``tr`` names, ranges spelled out."""
-    operand = _unescape(operand.replace("[:upper:]", "A-Z").replace("[:lower:]", "a-z"))[:512]
+    operand = unescape(operand.replace("[:upper:]", "A-Z").replace("[:lower:]", "a-z"))[:512]
     spelled, at = [], 0
     while at < len(operand):
         if operand[at + 1 : at + 2] == "-" and at + 2 < len(operand) and ord(operand[at]) <= ord(operand[at + 2]) < 256:
@@ -141,13 +140,6 @@ def _deciphered(text: str, texts: list[str]) -> bytes | None:
         option.startswith(("-aes", "-des", "-k", "-pass")) for option in texts
     )
     return decode_base64(text.strip()) if plain else None
-
-
-def _unescape(text: str) -> str:
-    try:
-        return codecs.decode(text.encode("latin-1", "ignore"), "unicode_escape") if "\\" in text else text
-    except (UnicodeDecodeError, ValueError):
-        return text
 
 
 _Decoder = Callable[[str, list[str]], bytes | None]

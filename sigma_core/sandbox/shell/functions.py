@@ -29,10 +29,10 @@ def call_function(script: Script, call: Call) -> Stream | None:
         return None
     body.seen.add(key)
     size = body.node.end_byte - body.node.start_byte
-    if script.work_left < size:
+    if script.calls_left < size:
         script.out.bound("function calls")
         return None
-    script.work_left -= size
+    script.calls_left -= size
     outer, variables = script.piece, script.variables
     every = Word(" ".join(call.texts), call.labels, items=tuple(call.arguments))
     script.variables = (

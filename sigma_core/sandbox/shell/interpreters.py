@@ -13,11 +13,13 @@ _SHELLS = name_set("sh bash zsh ksh dash ash fish eval source .")
 _SWITCHERS = name_set("su runuser script")
 """Programs that hand a command line to a shell with ``-c``, and are no interpreters otherwise."""
 _JAVASCRIPT = name_set("node deno bun")
+_POWERSHELL = name_set("pwsh powershell")
 INTERPRETERS = (
     _SHELLS
     | _SWITCHERS
     | _JAVASCRIPT
-    | name_set("python python2 python3 perl ruby php osascript pwsh powershell lua tclsh iex")
+    | _POWERSHELL
+    | name_set("python python2 python3 perl ruby php osascript lua tclsh iex")
 )
 _CODE_OPTIONS = name_set("-c -e -r --eval -p --print -E -Command -command --command")
 _STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
@@ -48,6 +50,8 @@ def interpret(script: Script, call: Call) -> Stream | None:
                 script.embed("command", "shell", match.group(1).replace("\\", ""), node)
         # Data piped into inline code is input, not code.
         return Stream(only(call.stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT, Source.REMOTE))
+    if name in _POWERSHELL and flags:
+        script.embed("command", "powershell", " ".join([name, *flags]), node)
     from_input = language == "shell" and "-s" in flags
     file = next((word for word in call.arguments if not word.text.startswith("-")), None)
     if file is not None and file.text not in _STANDARD_INPUT and not from_input:
@@ -90,4 +94,6 @@ def _language(name: str) -> str:
         return "python"
     if name in _JAVASCRIPT:
         return "javascript"
+    if name in _POWERSHELL:
+        return "powershell"
     return "shell" if name in _SHELLS or name in _SWITCHERS else "text"

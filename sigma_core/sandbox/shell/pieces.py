@@ -22,6 +22,8 @@ SMALL = 1_536
 """Characters of a piece that is parsed whatever it holds."""
 MAX_PIPES = 512
 MAX_HEREDOCS = 64
+CHUNK = 1_024
+"""Bytes that the parser is handed at once; it asks again for most tokens."""
 
 _TOKEN = re2.compile(
     r"(?s)(?P<escape>\\.)|(?P<comment>\s#[^\n]*)|(?P<single>')|(?P<double>\")|(?P<open>\$\()|(?P<close>\))|(?P<line>\n)"
@@ -48,7 +50,7 @@ class Pieces:
 
     def _trees(self, start: int, end: int, level: int) -> Iterator[tuple[int, bytes, tree_sitter.Node]]:
         text = self.source[start:end]
-        data = text.encode("utf-8", "surrogatepass")
+        data = text.encode("utf-8")
         tree = _parse(text, data)
         if tree is not None:
             yield start, data, tree.root_node
@@ -133,7 +135,7 @@ def _parse(text: str, data: bytes) -> tree_sitter.Tree | None:
         return None
     try:
         return parser.parse(
-            lambda at, _point: data[at : at + 65_536], progress_callback=lambda _at, has_error: has_error
+            lambda at, _point: data[at : at + CHUNK], progress_callback=lambda _at, has_error: has_error
         )
     except ValueError:
         parser.reset()

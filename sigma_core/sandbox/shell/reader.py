@@ -12,6 +12,8 @@ from sigma_core.sandbox.shell.statements import statements
 
 WORK_PER_CHARACTER = 16
 LEAST_WORK = 262_144
+CALLS_PER_CHARACTER = 4
+LEAST_CALLS = 32_768
 _PLACEHOLDER = re2.compile(r"(?m)(^|[^<])<([A-Za-z][\w|:-]{0,60}(?: [\w|:-]{1,30}){0,6})>(\s|['\"`,)\]]|$)")
 _WORD = str.maketrans(" |", "__")
 
@@ -24,8 +26,9 @@ def read_shell(source: str) -> Observations:
         output_of=lambda node, stdin=None: statements(script, node, stdin),
         run=lambda call: run(script, call),
         work_left=LEAST_WORK + WORK_PER_CHARACTER * len(source),
+        calls_left=LEAST_CALLS + CALLS_PER_CHARACTER * len(source),
     )
-    pieces = Pieces(_without_placeholders(source))
+    pieces = Pieces(_without_placeholders(source.encode("utf-8", "replace").decode()))
     for start, data, root in pieces.trees():
         script.piece = Piece.of(start, data)
         statements(script, root)

@@ -33,7 +33,7 @@ class Piece:
         """The piece ``data`` that begins at the script's character number ``start``."""
         if data.isascii():
             return cls(data, start)
-        # Continuation bytes belong to the character before them; a lone surrogate's three bytes are one character.
+        # Continuation bytes belong to the character before them.
         offsets, index = [], -1
         for byte in data:
             index += byte & 0xC0 != 0x80
@@ -54,12 +54,13 @@ class Body:
 class Script:
     """``output_of`` reads the statements below a node and ``run`` one resolved command: the two ways in which words, statements
     and commands need each other. ``written`` and ``contents`` are where the files came from that the script made, and what is in
-    them; ``work_left`` counts characters that may still be built, and bytes of functions that may still be read again."""
+    them; ``work_left`` counts the characters that may still be built, ``calls_left`` the bytes of functions that may still be read again."""
 
     out: Observations
     output_of: Callable[..., Stream]
     run: Callable[[Call], Stream]
     work_left: int
+    calls_left: int
     variables: dict[str, Word] = field(default_factory=dict)
     functions: dict[str, Body] = field(default_factory=dict)
     written: dict[str, Labels] = field(default_factory=dict)

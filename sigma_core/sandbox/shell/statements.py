@@ -35,7 +35,7 @@ def statements(script: Script, node: tree_sitter.Node, stdin: Stream | None = No
     script.depth += 1
     result = Stream()
     try:
-        for child in node.children:
+        for child in _listed(node):
             if child.is_named:
                 out = statement(script, child, stdin)
                 if out.labels or out.text is not None:
@@ -43,6 +43,17 @@ def statements(script: Script, node: tree_sitter.Node, stdin: Stream | None = No
     finally:
         script.depth -= 1
     return result
+
+
+def _listed(node: tree_sitter.Node) -> list[tree_sitter.Node]:
+    """The parts of ``node``; those of ``a && b && c``, which the grammar nests to the left, side by side."""
+    parts: list[tree_sitter.Node] = []
+    while node.type == "list" and node.child_count:
+        parts += reversed(node.children[1:])
+        node = node.children[0]
+        if node.type != "list":
+            return [node, *reversed(parts)]
+    return node.children
 
 
 def statement(script: Script, node: tree_sitter.Node, stdin: Stream | None = None) -> Stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -74,3 +75,14 @@ def path_labels(text: str) -> Labels:
 def base_name(path: str) -> str:
     """The name by which a command is known: no folder, no extension, lower case."""
     return path.rpartition("/")[2].lower().removesuffix(".exe")
+
+
+def unescape(text: str) -> str:
+    """``text`` with the escapes of ``$'…'``, ``echo -e`` and ``printf`` resolved."""
+    if "\\" not in text:
+        return text
+    try:
+        plain = codecs.decode(text.encode("latin-1", "ignore"), "unicode_escape")
+    except (UnicodeDecodeError, ValueError):
+        return text
+    return plain if plain.isascii() else plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
-
 import re2
 import tree_sitter
 
 from sigma_core.sandbox.observations import join
 from sigma_core.sandbox.shell.expansions import expand
 from sigma_core.sandbox.shell.script import Script
-from sigma_core.sandbox.shell.values import MAX_TEXT, Word
+from sigma_core.sandbox.shell.values import MAX_TEXT, Word, unescape
 
 MAX_DEPTH = 60
 MAX_NAME = 16
@@ -45,10 +43,7 @@ def _word(script: Script, node: tree_sitter.Node) -> Word:
     if kind == "raw_string":
         return Word(text[1:-1])
     if kind == "ansi_c_string":
-        try:
-            return Word(codecs.decode(text[2:-1].encode("latin-1", "ignore"), "unicode_escape"), built=True)
-        except UnicodeDecodeError:
-            return Word(text[2:-1])
+        return Word(unescape(text[2:-1]), built=True)
     if kind == "word":
         plain = text.replace("\\\n", "")
         if "\\" in plain:

@@ -24,6 +24,7 @@ UPSTREAM = {
     "certificates": ["certificate"],
     "accuracy_ledger": ["accuracy_ledger"],
     "reputation_ledger": ["accuracy_ledger"],
+    "payout_ledger": ["round_payouts"],
     "call_attempts": ["phase_one_verdicts", "phase_two_verdicts"],
 }
 
@@ -62,7 +63,9 @@ def _lake_asset(exported: LakeTable) -> dg.AssetsDefinition:
 
 
 def _source_key(source: str, name: str) -> dg.AssetKey:
-    # Weights are published by an asset of their own, straight into the lake.
+    # Weights and simulations are written by assets of their own, straight into the lake.
+    if source == "simulation":
+        return dg.AssetKey("policy_simulation")
     return dg.AssetKey("governance_weights") if name == "weights" else _lake_key(source, name)
 
 

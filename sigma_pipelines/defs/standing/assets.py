@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sigma_core.lifecycle import standing
+from sigma_core.lifecycle import standing, standing_state
 from sigma_pipelines.defs.rounds.assets import round_outcome
 from sigma_pipelines.defs.rounds.metadata import table
 from sigma_pipelines.resources.deployment import SigmaDeployment
@@ -19,8 +19,8 @@ def _schema(**columns: str) -> dg.TableSchema:
     group_name="standing",
     owners=[OWNER],
     kinds={"python", "sql"},
-    description="Books every decided round that is not booked yet: integer points for each vote on a resolved truth, and reputation "
-    "events. Append-only; an escalation scores nobody until it is resolved.",
+    description="Books every decided round that is not booked yet: integer points for each vote on a resolved truth, reputation "
+    "events, and payouts. Append-only; an escalation scores and pays nobody until it is resolved.",
 )
 def accuracy_ledger(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     booked = standing.book_decided_rounds(sigma.open())
@@ -29,6 +29,7 @@ def accuracy_ledger(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
             "rounds_booked": booked.rounds,
             "accuracy_entries": booked.accuracy_entries,
             "reputation_events": booked.reputation_events,
+            "payout_lines": booked.payout_lines,
         }
     )
 
@@ -46,7 +47,7 @@ def accuracy_ledger(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     },
 )
 def validator_accuracy(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
-    frame = standing.accuracy_today(sigma.open())
+    frame = standing_state.accuracy_today(sigma.open())
     best = frame.sort(["accuracy_ppm", "validator_id"], descending=[True, False])
     return dg.MaterializeResult(
         metadata={
@@ -67,7 +68,7 @@ def validator_accuracy(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     metadata={"dagster/column_schema": _schema(validator_id="String", reputation_ppm="Int64")},
 )
 def sigma_reputation(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
-    frame = standing.reputation_today(sigma.open())
+    frame = standing_state.reputation_today(sigma.open())
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": frame.height,
@@ -115,4 +116,22 @@ def governance_weights(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     )
 
 
-STANDING_ASSETS = [accuracy_ledger, validator_accuracy, sigma_reputation, governance_weights]
+@dg.asset(
+    deps=[accuracy_ledger],
+    group_name="standing",
+    owners=[OWNER],
+    kinds={"python", "sql"},
+    description="What resolved rounds paid, in micro-USD, booked with their points: net points at the policy's price out of budget and "
+    "forfeits; what nobody earned is the reserve's.",
+)
+def round_payouts(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
+    totals = standing.payout_totals(sigma.open())
+    return dg.MaterializeResult(
+        metadata={
+            "rounds": totals.rounds,
+            "totals": table(("kind", "micro-USD"), totals.by_kind.items()),
+        }
+    )
+
+
+STANDING_ASSETS = [accuracy_ledger, round_payouts, validator_accuracy, sigma_reputation, governance_weights]

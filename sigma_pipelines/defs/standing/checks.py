@@ -3,18 +3,43 @@
 import dagster as dg
 
 from sigma_core.errors import SigmaError
-from sigma_core.lifecycle import standing
-from sigma_pipelines.defs.standing.assets import governance_weights, validator_accuracy
+from sigma_core.lifecycle import standing, standing_state
+from sigma_pipelines.defs.standing.assets import accuracy_ledger, governance_weights, round_payouts, validator_accuracy
 from sigma_pipelines.resources.deployment import SigmaDeployment
+
+
+@dg.asset_check(
+    asset=accuracy_ledger,
+    blocking=True,
+    description="Every line of both ledgers is of a known validator, round and policy, of a day that has come, and of a seat that its "
+    "validator could be drawn for.",
+)
+def ledgers_are_sound(sigma: SigmaDeployment) -> dg.AssetCheckResult:
+    try:
+        standing.check_ledgers(sigma.open())
+    except SigmaError as error:
+        return dg.AssetCheckResult(passed=False, metadata={"why": str(error)})
+    return dg.AssetCheckResult(passed=True)
+
+
+@dg.asset_check(
+    asset=round_payouts,
+    blocking=True,
+    description="The lines of every round sum to zero: payouts and reserve are budget and forfeits.",
+)
+def funds_are_conserved(sigma: SigmaDeployment) -> dg.AssetCheckResult:
+    unbalanced = standing.payout_totals(sigma.open()).unbalanced_rounds
+    return dg.AssetCheckResult(passed=not unbalanced, metadata={"unbalanced_rounds": unbalanced[:20]})
 
 
 @dg.asset_check(
     asset=validator_accuracy,
     blocking=True,
-    description="Polars and DuckDB, replaying the whole ledger each in its own way, give the same integers for every validator.",
+    description="Accuracy and reputation by the day's update, and replayed whole by Polars, by DuckDB and (accuracy) by NumPy, are the "
+    "same integers for every validator.",
 )
 def engines_agree(sigma: SigmaDeployment) -> dg.AssetCheckResult:
-    differing = standing.engine_disagreements(sigma.open())
+    differing = standing_state.engine_disagreements(sigma.open())
     return dg.AssetCheckResult(passed=not differing, metadata={"differing_validators": len(differing)})
 
 
@@ -31,4 +56,4 @@ def merkle_root_holds(sigma: SigmaDeployment) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True, metadata={"epoch": snapshot.epoch, "merkle_root": snapshot.merkle_root})
 
 
-STANDING_CHECKS = [engines_agree, merkle_root_holds]
+STANDING_CHECKS = [ledgers_are_sound, funds_are_conserved, engines_agree, merkle_root_holds]

@@ -5,12 +5,13 @@ import dagster as dg
 from sigma_core.lifecycle.standing import unbooked_rounds
 from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
 from sigma_pipelines.defs.rounds.jobs import QUIET
+from sigma_pipelines.defs.simulation.assets import SIMULATED
 from sigma_pipelines.defs.transparency.assets import TRANSPARENCY_ASSETS
 from sigma_pipelines.resources.deployment import SigmaDeployment
 
 standing = dg.define_asset_job(
     "standing",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*ROUND_ASSETS, *TRANSPARENCY_ASSETS),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*ROUND_ASSETS, *TRANSPARENCY_ASSETS) - SIMULATED,
     description="Ledgers, accuracy, reputation, weights, lake tables and SQL models, with their checks.",
     config=QUIET,
 )

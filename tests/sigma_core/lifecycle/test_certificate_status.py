@@ -27,7 +27,7 @@ from sigma_core.lifecycle.certificate_status import (
     last_change,
 )
 from sigma_core.lifecycle.log_audit import audit_log, status_list_faults
-from sigma_core.lifecycle.status_lists import list_file, publish_status_lists
+from sigma_core.lifecycle.status_lists import list_file, publish_status_lists, published_list
 from sigma_core.storage.protocol import AuditTrailRow, CertificateRow, LogEntryRow
 from sigma_core.submissions.package import Package
 from sigma_core.timestamps import utc_now
@@ -162,6 +162,9 @@ def test_a_list_that_still_says_what_is_so_is_left_as_it_is(
     now = utc_now()
     assert len(publish_status_lists(deployment, now=now)) == 2
     assert publish_status_lists(deployment, now=now + timedelta(hours=1)) == []
+    assert [published_list(deployment, 0, purpose) for purpose in PURPOSES.values()] == lists(deployment)
+    for number, purpose in ((1, "revocation"), (-1, "revocation"), (0, "other"), (0, "../keys/log.pem")):
+        assert published_list(deployment, number, purpose) is None
     before = lists(deployment)
     assert len(publish_status_lists(deployment, now=now + timedelta(hours=12))) == 2  # half of their time is over
     assert lists(deployment) != before

