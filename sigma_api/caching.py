@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request, Response
@@ -11,6 +12,9 @@ from sigma_core.canonical import sha256_hex
 CACHE_CONTROL = "public, max-age=30, stale-while-revalidate=300"
 NOT_FOUND_CACHE_CONTROL = "public, max-age=5"
 """A certificate that is not there now may be there in a moment."""
+FRESH_CACHE_CONTROL = "public, max-age=5"
+"""For what says how things stand now, and is signed: whoever holds an older one holds on to an older status."""
+IMMUTABLE_CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 JSON = "application/json"
 
@@ -20,13 +24,39 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
 """The OpenAPI ``responses`` of a route that answers with `cacheable`."""
 
 
-def cacheable(request: Request, content: bytes, media_type: str = JSON) -> Response:
-    """200 with ``content``, its ETag and `CACHE_CONTROL`; 304 where the client holds these bytes already."""
-    etag = f'"{sha256_hex(content)}"'
-    headers = {"ETag": etag, "Cache-Control": CACHE_CONTROL}
-    if is_known(request.headers.getlist("if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The bytes of a 200 with their strong ETag; ``headers`` are what the answer adds to those of its plane."""
+
+    content: bytes = field(repr=False)
+    etag: str
+    media_type: str
+    headers: dict[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        content: bytes,
+        media_type: str = JSON,
+        cache_control: str = CACHE_CONTROL,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """The answer with its ETag computed."""
+        etag = f'"{sha256_hex(content)}"'
+        return cls(content, etag, media_type, {"ETag": etag, "Cache-Control": cache_control, **(headers or {})})
+
+    def response(self, if_none_match: list[str]) -> Response:
+        """200 with the bytes; 304 where the client, by its ``If-None-Match`` fields, holds them already."""
+        if if_none_match and is_known(if_none_match, self.etag):
+            return Response(status_code=304, headers=self.headers)
+        return Response(self.content, media_type=self.media_type, headers=self.headers)
+
+
+def cacheable(
+    request: Request, content: bytes, media_type: str = JSON, cache_control: str = CACHE_CONTROL
+) -> Response:
+    """200 with ``content``, its ETag and ``cache_control``; 304 where the client holds these bytes already."""
+    return Answer.of(content, media_type, cache_control).response(request.headers.getlist("if-none-match"))
 
 
 def is_known(if_none_match: list[str], etag: str) -> bool:

@@ -24,7 +24,7 @@ from sigma_core.sandbox.secrets import Redactor
 from sigma_core.sandbox.supply_chain import supply_chain
 from sigma_core.submissions.package import Package, PackageFile
 
-SANDBOX_VERSION = "1"
+SANDBOX_VERSION = "2"
 """Raised with every change that can change facts."""
 
 
@@ -159,9 +159,9 @@ def _declared_json(declared: DeclaredSurface) -> dict[str, Any]:
     manifest = declared.manifest
     safety = manifest.get("safety")
     return {
-        "name": str(manifest.get("name", ""))[:200],
-        "version": str(manifest.get("version", ""))[:80],
-        "description": str(manifest.get("description", ""))[:1_000],
+        "name": str(manifest.get("name") or "")[:200],
+        "version": str(manifest.get("version") or "")[:80],
+        "description": str(manifest.get("description") or "")[:1_000],
         "safety": {key: _plain(safety.get(key)) for key in ("network", "filesystem")}
         if isinstance(safety, dict)
         else {"network": None, "filesystem": None},

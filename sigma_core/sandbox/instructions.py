@@ -17,6 +17,7 @@ import re2
 
 from sigma_core.sandbox.kinds import guess_text_kind, kind_of_language
 from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.markdown import Part, Segment
 from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, prose_context
 
@@ -119,7 +120,7 @@ class FrameBook:
         """``terms`` maps names to RE2 patterns; ``frames`` are ``(rule id, line, span)``. Raises FrameError."""
         self.names = tuple(sorted(terms))
         self._bits = {name: 1 << at for at, name in enumerate((*self.names, UNSEEN, *SEVERAL))}
-        self._searches = tuple(re2.compile("(?i)" + terms[name]) for name in self.names)
+        self._searches = tuple(linear_pattern("(?i)" + terms[name]) for name in self.names)
         all_frames = tuple(self._frame(*frame) for frame in frames)
         longest = max((frame.span for frame in all_frames), default=1)
         self._frames = tuple(tuple(frame for frame in all_frames if frame.span > reach) for reach in range(longest))
@@ -323,9 +324,9 @@ def sentences_of(
     start = 0
     for match in _BREAK.finditer(flat):
         end = match.end()
-        if flat[end - 1] != "\n" and end - start < _QUOTED_SENTENCES:
-            if flat.count('"', start, end) % 2 or (match.group()[0] in ".!?" and flat[end : end + 1].islower()):
-                continue
+        goes_on = flat.count('"', start, end) % 2 or (match.group()[0] in ".!?" and flat[end : end + 1].islower())
+        if goes_on and flat[end - 1] != "\n" and end - start < _QUOTED_SENTENCES:
+            continue
         if flat[start:end].strip():
             yield Sentence(offset + start, offset + end, flat[start:end].rstrip("\n"), cautionary, unseen)
         start = end

@@ -56,6 +56,7 @@ _CONTACT = re2.compile(
     r"(?i)\b(?:help|support|questions?|contact|feedback to|e\.g\.|for example|your[-\w]*\.|@(?:your|example|company|domain|acme|mail|test)|placeholder|sales)\b"
 )
 """Words around an address that people write to by themselves."""
+_CODE_HOSTS = ("github.com", "githubusercontent.com")
 _PASTE = re2.compile(
     r"(?i)(?:paste|glot\.io|rentry|hastebin|ghostbin|termbin|ix\.io|sprunge|0x0\.st|transfer\.sh|file\.io|gofile|anonfiles|bashupload|catbox|mega\.nz|mediafire|telegra\.ph|gist)"
 )
@@ -183,7 +184,7 @@ class Judgement:
         if target.branded or target.known not in {HostClass.UNKNOWN, HostClass.DROP, HostClass.RAW_ADDRESS}:
             return False
         owner = vocabulary.registrable(target.host)
-        if "." not in owner:
+        if "." not in owner or owner.startswith(("example", "your", "my-", "acme")):
             return False
         here = sum(
             1
@@ -299,8 +300,9 @@ class Judgement:
         elif source is Source.SECRET_VARIABLE:
             self._variable_sent(seen, flow, target, subject, unknown_place)
         elif source is Source.PERSONAL:
+            own_cookie = "cookie" in flow.origin and (target.trusted or unknown_place)
             self._add(
-                "SIGMA-THREAT-015" if not target.trusted or "cookie" not in flow.origin else "SIGMA-THREAT-018",
+                "SIGMA-THREAT-018" if own_cookie else "SIGMA-THREAT-015",
                 subject,
                 seen,
             )
@@ -326,6 +328,7 @@ class Judgement:
         )
         chat = any(name in target.host and name in self.declared.words for name in ("telegram", "discord", "slack"))
         together = together or (chat and target.known is HostClass.DROP)
+        together = together or (bool(tokens & {"github", "pat"}) and target.host.endswith(_CODE_HOSTS))
         foreign = bool(tokens & _BRANDS) and not together
         if target.known is HostClass.DROP and not together and flow.sink is Sink.SEND:
             self._add("SIGMA-THREAT-040", subject, seen)
@@ -378,9 +381,13 @@ class Judgement:
                 and "." in target.host
                 and not (target.named or target.branded)
             ):
-                if vocabulary.registrable(target.host) not in reading.text.lower():
+                named_here = vocabulary.registrable(target.host) in reading.text.lower()
+                if not named_here and not target.host.startswith(("{", "$")):
                     self._add("SIGMA-THREAT-046", target.host, seen)
-                self._add("SIGMA-MIS-002" if target.host in moved else "SIGMA-MIS-013", target.host, seen)
+                if target.host in moved:
+                    self._add("SIGMA-MIS-002", target.host, seen)
+                elif target.known is not HostClass.RESERVED and not target.host.endswith(_CODE_HOSTS):
+                    self._add("SIGMA-MIS-013", target.host, seen)
 
     def _mismatches(self) -> None:
         documents = self.declared.text

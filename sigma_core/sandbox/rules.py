@@ -19,6 +19,7 @@ from sigma_core.canonical import sha256_of
 from sigma_core.errors import SigmaError
 from sigma_core.sandbox.facts import FactKind, Severity, SignalKind
 from sigma_core.sandbox.instructions import FrameBook, FrameError
+from sigma_core.sandbox.linear_pattern import linear_pattern
 
 RULES_FOLDER = Path(__file__).with_name("rules")
 SURFACES = frozenset({"prose", "comment", "link", "command", "code", "config"})
@@ -80,7 +81,7 @@ class Rule:
     @cached_property
     def searches(self) -> tuple[_Search, ...]:
         """The patterns, compiled by google-re2, each with the parts that a match needs."""
-        return tuple(_Search(self, re2.compile(pattern), _parts(pattern)) for pattern in self.patterns)
+        return tuple(_Search(self, linear_pattern(pattern), _parts(pattern)) for pattern in self.patterns)
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ _GAP = re2.compile(r"(?:\.|\[\^\\n\])\{\d+,\d+\}")
 
 @cache
 def _part(text: str) -> Any:
-    return re2.compile(text)
+    return linear_pattern(text)
 
 
 def _parts(pattern: str) -> tuple[str, ...]:

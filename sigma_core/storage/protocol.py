@@ -371,6 +371,22 @@ class CertificateRow(ProtocolBase):
     __table_args__ = (Index(None, "issued_at", "id"),)
 
 
+class FlagRow(ProtocolBase):
+    """A stranger's flag on a certificate. ``reporter`` is a keyed hash of where it came from; open until an operator closes it."""
+
+    __tablename__ = "flags"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    certificate_id: Mapped[str] = mapped_column(ForeignKey("certificates.id"))
+    reason: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[str] = mapped_column(Text)
+    contact: Mapped[str | None] = mapped_column(String(254))
+    reporter: Mapped[str] = mapped_column(Digest)
+    flagged_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("certificate_id", "reporter", "reason"),)
+
+
 class StatusPositionRow(ProtocolBase):
     """Which entry of the status lists is a certificate's: positions count through the lists, each certificate has one."""
 

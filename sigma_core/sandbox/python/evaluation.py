@@ -225,7 +225,10 @@ class Evaluator(PureFunctions):
             if not isinstance(holder, str | bytes | list) or bounds[2] == 0:
                 raise NotPure
             self.steps.take(1 + len(holder) // 8)
-            return holder[slice(*bounds)]
+            try:
+                return holder[slice(*bounds)]
+            except TypeError:
+                raise NotPure from None
         at = self.value(node.slice)
         try:
             return holder[at]

@@ -108,10 +108,11 @@ def test_shared_causes_do_not_change_how_often_a_validator_is_right(package: int
 
 
 def test_exposed_validators_never_sit_on_that_author_again(policy: Policy) -> None:
-    crowd = (Group("honest", 300), *TOWN.groups[1:])
-    scenario = replace(TOWN, groups=crowd, exposure_limit=True, attack_ppm=300_000, canary_ppm=0, resolution_days=1)
-    limited, free = simulate(scenario, policy, 1), simulate(replace(scenario, exposure_limit=False), policy, 1)
-    assert limited.seats_by_group["idle"] < free.seats_by_group["idle"]
+    crowd = (Group("honest", 220), Group("idle", 60, Behaviour.ALWAYS_SAFE), Group("sleeper", 40, Behaviour.SLEEPER))
+    free = replace(TOWN, groups=crowd, attack_ppm=300_000, canary_ppm=0, resolution_days=1).sized(200)
+    seats, limited = simulate(free, policy, 1), simulate(replace(free, exposure_limit=True), policy, 1)
+    for group in ("idle", "sleeper"):
+        assert limited.seats_by_group[group] < seats.seats_by_group[group]
 
 
 def test_aimed_canaries_cost_a_clique_with_one_name_and_not_one_with_many(policy: Policy) -> None:

@@ -1,0 +1,26 @@
+"""What the routes of the public plane share: their prefix, parameters, and the problems that any of them may answer with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Path
+
+from sigma_api.caching import NOT_MODIFIED
+from sigma_api.plane import deployment_of
+from sigma_api.problems import ProblemError, documented
+from sigma_core.deployment import Deployment
+
+PREFIX = "/api/v1/public"
+
+ANY = documented("invalid-parameter", "rate-limited", "internal", "unavailable")
+COMMON = NOT_MODIFIED | ANY
+OF_ONE = COMMON | documented("not-found")
+
+OpenDeployment = Annotated[Deployment, Depends(deployment_of)]
+CertificateId = Annotated[str, Path(description="Id of a certificate: `cert_…`.", examples=["cert_01kaj0x8m5…_r1"])]
+
+
+def no_certificate() -> ProblemError:
+    """The problem of an id that no certificate has."""
+    return ProblemError("not-found", "No certificate has this id.")
