@@ -52,9 +52,7 @@ class Answer:
         return Response(self.content, media_type=self.media_type, headers=self.headers)
 
 
-def cacheable(
-    request: Request, content: bytes, media_type: str = JSON, cache_control: str = CACHE_CONTROL
-) -> Response:
+def cacheable(request: Request, content: bytes, media_type: str = JSON, cache_control: str = CACHE_CONTROL) -> Response:
     """200 with ``content``, its ETag and ``cache_control``; 304 where the client holds these bytes already."""
     return Answer.of(content, media_type, cache_control).response(request.headers.getlist("if-none-match"))
 

@@ -45,17 +45,40 @@ PROBLEMS: dict[str, ProblemKind] = {
         400, "The cursor is not one of ours", "Take `cursor` unchanged from `nextCursor` of an earlier page."
     ),
     "not-found": ProblemKind(404, "There is nothing here", "No record has this id, or no route has this path."),
+    "no-skill-file": ProblemKind(
+        404, "There is no SKILL.md", "The certificate is about an API, which has no SKILL.md to hash or compare."
+    ),
     "method-not-allowed": ProblemKind(
         405, "This method is not served here", "The `Allow` header lists the methods that are."
     ),
+    "request-timeout": ProblemKind(
+        408, "The body came too slowly", "Send the whole body within the time that `detail` names."
+    ),
+    "content-too-large": ProblemKind(413, "The body is too large", "`detail` says how many bytes are taken."),
     "invalid-parameter": ProblemKind(
         422, "A parameter breaks its rule", "`errors` names each parameter and the rule that it breaks."
+    ),
+    "source-url-invalid": ProblemKind(
+        422,
+        "This is no source on GitHub",
+        "Give an https URL of a public repository, of a folder in it, or of its SKILL.md, and a branch, tag or commit.",
+    ),
+    "source-refused": ProblemKind(
+        422, "The source was not taken", "What is at the source is too large, is not a plain file, or leads elsewhere."
     ),
     "rate-limited": ProblemKind(429, "Too many requests", "Wait as many seconds as `Retry-After` says."),
     "internal": ProblemKind(
         500, "SIGMA failed", "The fault is ours and has been logged under the `X-Request-ID` of the answer."
     ),
+    "source-unreachable": ProblemKind(
+        502,
+        "The source cannot be fetched",
+        "GitHub has no public file there, or did not answer. It may help to try again.",
+    ),
     "unavailable": ProblemKind(503, "SIGMA cannot answer now", "Try again after `Retry-After` seconds."),
+    "source-timed-out": ProblemKind(
+        504, "The source took too long", "GitHub did not send the file in time. Try again later."
+    ),
 }
 """Every problem type by its slug, the last part of ``type``."""
 

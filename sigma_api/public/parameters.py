@@ -9,6 +9,7 @@ from fastapi import Depends, Path
 from sigma_api.caching import NOT_MODIFIED
 from sigma_api.plane import deployment_of
 from sigma_api.problems import ProblemError, documented
+from sigma_api.public import records
 from sigma_core.deployment import Deployment
 
 PREFIX = "/api/v1/public"
@@ -19,6 +20,14 @@ OF_ONE = COMMON | documented("not-found")
 
 OpenDeployment = Annotated[Deployment, Depends(deployment_of)]
 CertificateId = Annotated[str, Path(description="Id of a certificate: `cert_…`.", examples=["cert_01kaj0x8m5…_r1"])]
+
+
+def find(deployment: Deployment, certificate_id: str) -> records.KeptCertificate:
+    """The certificate of this id. Raises ProblemError ``not-found``."""
+    certificate = records.find_certificate(deployment, certificate_id)
+    if certificate is None:
+        raise no_certificate()
+    return certificate
 
 
 def no_certificate() -> ProblemError:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from fastapi import APIRouter
+
+from sigma_api.bodies import BodyLimit
 from sigma_api.envelope import SECURITY_HEADERS, Envelope
 from sigma_api.methods import Methods
 from sigma_api.plane import Plane, api_of
-from sigma_api.public.routes import PREFIX, router
+from sigma_api.public import flag_routes, log_routes, quotas, routes, source_routes
+from sigma_api.public.parameters import PREFIX
+from sigma_api.public.snapshot import SnapshotFront, Snapshots
 from sigma_api.rate_limit import RateLimit, SlidingWindow
+
+ROUTERS = (routes.router, log_routes.router, source_routes.router, flag_routes.router)
 
 CROSS_ORIGIN_HEADERS = {
     # Any page may read what is public. Sent whoever asks, so that one cached answer serves everybody and nothing varies.
@@ -24,6 +31,12 @@ PREFLIGHT_HEADERS = {
 
 def public_plane(window: SlidingWindow) -> Plane:
     """The public plane, each client address held to ``window``."""
+    router = APIRouter()
+    for each in ROUTERS:
+        router.include_router(each)
     api = api_of(router)
-    limited = RateLimit(Methods(api, api, PREFLIGHT_HEADERS), "public", window)
-    return Plane((PREFIX,), api, Envelope(limited, SECURITY_HEADERS | CROSS_ORIGIN_HEADERS))
+    api.state.windows = quotas.windows()
+    answered = Methods(SnapshotFront(BodyLimit(api), api, Snapshots()), api, PREFLIGHT_HEADERS)
+    return Plane(
+        (PREFIX,), api, Envelope(RateLimit(answered, "public", window), SECURITY_HEADERS | CROSS_ORIGIN_HEADERS)
+    )

@@ -14,6 +14,7 @@ import re2
 from sqlalchemy import literal, or_, select, tuple_
 
 from sigma_api.paging import Cursor
+from sigma_api.public.snapshot import CertificateState, certificate_states
 from sigma_core.certificates.answer import LiveState, status_at, verify_answer
 from sigma_core.certificates.bundle import Bundle
 from sigma_core.certificates.payload import Payload
@@ -32,16 +33,22 @@ IDENTIFIER = re2.compile(r"[A-Za-z0-9_]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class KeptCertificate:
-    """A certificate with its opened bundle."""
+    """A certificate with its opened bundle; ``state`` was read first, so nothing here is older."""
 
+    state: CertificateState
     row: CertificateRow
     bundle: Bundle
     payload: Payload
 
     @property
     def live(self) -> LiveState:
-        """What is true of it now. Flags and chain commitments have no record yet, so there are none."""
-        return LiveState(status=CertificateStatus(self.row.status))
+        """What is true of it now. Chain commitments have no record yet, so there is none."""
+        return LiveState(status=CertificateStatus(self.row.status), active_flag_count=self.state.open_flags)
+
+    @property
+    def good_until(self) -> datetime | None:
+        """When what is said of it changes by itself: at its end, unless it has lost its approval already."""
+        return self.payload.expires_at if self.row.status == CertificateStatus.APPROVED.value else None
 
 
 def certificate_page(
@@ -85,11 +92,14 @@ def find_certificate(deployment: Deployment, certificate_id: str) -> KeptCertifi
     Raises BlobMissing or BlobCorrupt when its bundle is not what was kept, VerificationError when it is not genuine: nothing is
     said about such a certificate, least of all that it is valid.
     """
+    if not IDENTIFIER.fullmatch(certificate_id):
+        return None
+    state = certificate_states(deployment, [certificate_id]).get(certificate_id)
     row = _certificate_row(deployment, certificate_id)
-    if row is None:
+    if state is None or row is None:
         return None
     opened = open_bundle(deployment.blobs.get(row.bundle_sha256), deployment.trusted_keys)
-    return KeptCertificate(row, opened.bundle, opened.payload)
+    return KeptCertificate(state, row, opened.bundle, opened.payload)
 
 
 def attestation(deployment: Deployment, certificate_id: str) -> bytes | None:

@@ -1,32 +1,34 @@
-"""Routes of the public plane. Each reads one thing and answers its bytes with a strong ETag."""
+"""What is on record about certificates. Each route reads one thing and answers its bytes with a strong ETag."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
-from sigma_api.caching import NOT_MODIFIED, cacheable
+from sigma_api.caching import Answer, cacheable
 from sigma_api.paging import MAX_CURSOR_CHARACTERS, Cursor
-from sigma_api.plane import deployment_of
 from sigma_api.problems import ProblemError, documented
 from sigma_api.public import records, schemas
+from sigma_api.public.parameters import (
+    COMMON,
+    OF_ONE,
+    PREFIX,
+    CertificateId,
+    OpenDeployment,
+    find,
+    no_certificate,
+)
+from sigma_api.public.snapshot import Kept, keep
 from sigma_core.certificates.bundle import MEDIA_TYPE as BUNDLE_MEDIA_TYPE
-from sigma_core.deployment import Deployment
 from sigma_core.timestamps import utc_now
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 20
 
-COMMON = NOT_MODIFIED | documented("invalid-parameter", "rate-limited", "internal", "unavailable")
-OF_ONE = COMMON | documented("not-found")
-
-PREFIX = "/api/v1/public"
 router = APIRouter(prefix=PREFIX, tags=["public"])
 
-OpenDeployment = Annotated[Deployment, Depends(deployment_of)]
-CertificateId = Annotated[str, Path(description="Id of a certificate: `cert_…`.", examples=["cert_01kaj0x8m5…_r1"])]
 RoundId = Annotated[str, Path(description="Id of a round: `rnd_…`.", examples=["rnd_01kaj0x8m5…_r1"])]
 
 
@@ -59,7 +61,8 @@ def list_certificates(
     """Approved certificates that have not expired, newest first, a page at a time. No certificate is lost or repeated between
     pages, whatever is issued meanwhile."""
     after = None if cursor is None else Cursor.decode(cursor)
-    return _json(request, records.certificate_page(deployment, limit=limit, search=q, after=after, at=utc_now()))
+    page = records.certificate_page(deployment, limit=limit, search=q, after=after, at=utc_now())
+    return keep(request, Kept(Answer.of(orjson.dumps(page))))
 
 
 @router.get(
@@ -71,8 +74,10 @@ def list_certificates(
 )
 def get_certificate(request: Request, deployment: OpenDeployment, certificate_id: CertificateId) -> Response:
     """What was sealed, and every round of the submission: panels, verdicts and findings at file and line."""
-    certificate = _certificate(deployment, certificate_id)
-    return _json(request, records.certificate_record(deployment, certificate, utc_now()))
+    certificate = find(deployment, certificate_id)
+    # Its rounds may change while its own state does not, so it is kept for one snapshot only.
+    record = records.certificate_record(deployment, certificate, utc_now())
+    return keep(request, Kept(Answer.of(orjson.dumps(record)), certificate.good_until))
 
 
 @router.get(
@@ -84,7 +89,8 @@ def get_certificate(request: Request, deployment: OpenDeployment, certificate_id
 )
 def verify_certificate(request: Request, deployment: OpenDeployment, certificate_id: CertificateId) -> Response:
     """Every sealed field with the status now. To trust nobody, take `attestation` and verify its signature yourself."""
-    return _json(request, records.verification(_certificate(deployment, certificate_id), utc_now()))
+    certificate = find(deployment, certificate_id)
+    return _about(request, certificate, records.verification(certificate, utc_now()))
 
 
 @router.get(
@@ -96,7 +102,8 @@ def verify_certificate(request: Request, deployment: OpenDeployment, certificate
 )
 def get_live_status(request: Request, deployment: OpenDeployment, certificate_id: CertificateId) -> Response:
     """Status now, who changed it last and why, open flags, monitoring, views."""
-    return _json(request, records.live_status(deployment, _certificate(deployment, certificate_id), utc_now()))
+    certificate = find(deployment, certificate_id)
+    return _about(request, certificate, records.live_status(deployment, certificate, utc_now()))
 
 
 @router.get(
@@ -116,7 +123,7 @@ def get_attestation(request: Request, deployment: OpenDeployment, certificate_id
     """What `sigma verify` checks offline with a public key: a DSSE envelope over an in-toto statement that carries the payload."""
     bundle = records.attestation(deployment, certificate_id)
     if bundle is None:
-        raise _no_certificate()
+        raise no_certificate()
     return cacheable(request, bundle, BUNDLE_MEDIA_TYPE)
 
 
@@ -135,16 +142,6 @@ def get_round_replay(request: Request, deployment: OpenDeployment, round_id: Rou
     return cacheable(request, document)
 
 
-def _certificate(deployment: Deployment, certificate_id: str) -> records.KeptCertificate:
-    certificate = records.find_certificate(deployment, certificate_id)
-    if certificate is None:
-        raise _no_certificate()
-    return certificate
-
-
-def _no_certificate() -> ProblemError:
-    return ProblemError("not-found", "No certificate has this id.")
-
-
-def _json(request: Request, answer: dict[str, Any]) -> Response:
-    return cacheable(request, orjson.dumps(answer))
+def _about(request: Request, certificate: records.KeptCertificate, answer: dict[str, Any]) -> Response:
+    kept = Kept(Answer.of(orjson.dumps(answer)), certificate.good_until, certificate.row.id, certificate.state)
+    return keep(request, kept)

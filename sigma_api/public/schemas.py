@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
+from sigma_api.public.flags import FlagReason
 from sigma_api.wire import OpenWireModel, Sha256, UtcTime, WireModel
 from sigma_core.assembly.commit_reveal import SeatStatus
 from sigma_core.assembly.consensus import RoundOutcome, Vote
@@ -380,3 +381,72 @@ class Attestation(WireModel):
 
 class ReplayDocument(OpenWireModel):
     """Everything needed to recompute a round: `sigma replay` reads it."""
+
+
+class SourceIntegrity(WireModel):
+    """What the certified SKILL.md hashes to, and where it came from."""
+
+    certificate_id: str
+    skill_hash: Sha256
+    algorithm: Literal["SHA-256"]
+    normalization: Literal["LF"]
+    """CRLF and lone CR are turned into LF before hashing."""
+    tree_hash: Sha256
+    """Identity of all certified files."""
+    source: Source
+
+
+class GithubSource(WireModel):
+    """A public SKILL.md on GitHub."""
+
+    source_url: Annotated[str, StringConstraints(min_length=1, max_length=2_048)]
+    """A repository, a folder in it (`/tree/<ref>/…`), or the file itself."""
+    source_ref: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    """Branch, tag or commit; replaces the one in the URL."""
+
+
+class FetchedSource(WireModel):
+    """What was fetched."""
+
+    url: str
+    ref: str
+
+
+class Comparison(WireModel):
+    """Whether a SKILL.md is the certified one."""
+
+    certificate_id: str
+    matches: bool
+    certified_hash: Sha256
+    found_hash: Sha256
+    bytes: int
+    """Of what was compared."""
+    fetched: FetchedSource | None
+    """Null for an upload."""
+
+
+# What people may write: any letters, lines and tabs, no other control characters.
+PlainText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
+]
+
+
+class Flag(WireModel):
+    """A flag on a certificate."""
+
+    reason: FlagReason
+    detail: Annotated[PlainText, StringConstraints(max_length=2_000)]
+    """What you saw, and how to see it again."""
+    contact: Annotated[PlainText, StringConstraints(max_length=254)] | None = None
+    """Where people may ask you; never published."""
+
+
+class FlagReceipt(WireModel):
+    """A flag that was taken."""
+
+    certificate_id: str
+    reason: FlagReason
+    flagged_at: UtcTime
+    known: bool
+    """You had raised it before."""
+    active_flag_count: int

@@ -51,8 +51,6 @@ ACTIONS = frozenset(
 """Terms that are verbs. A frame is an instruction only where one of its verbs stands where an order stands."""
 MANNERS = frozenset({"covert", "unasked", "unaware"})
 """Terms that say how a thing is to be done. They carry their own negations, so they are never a mention by themselves."""
-_APART = re2.compile(r"^\s*(?:#{1,6}\s|\|)")
-"""Headings and table rows begin something new: no instruction reaches over them."""
 _ADDRESSED = re2.compile(
     r"(?i)(?:#|//|/\*|\*|--|;|[\"'`(（])[ \t]{0,3}(?:next |note to |note for |for )?\(?(?:the |any |this )?(?:AI |coding |LLM |language )?(?:agents?|assistants?|claude|copilot|gemini|gpt|LLMs?|AI|助手|智能体|エージェント)"
     r"(?: only| reading this| running this| using this)?\)?[ \t]{0,2}(?:[:：][ \t]+\pL|,[ \t]+please\b|must\b|should\b|please\b|请)"
@@ -88,13 +86,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of prose: its place in the layer, its words on one line, whether what surrounds it warns of it, and whether a reader of the page never sees it."""
+    """A sentence of prose: its place in the layer, its words on one line, whether what surrounds it warns of it, whether a reader of the page never
+    sees it, and whether it stands ``apart`` from what is before it, as a heading or a table's cell does."""
 
     start: int
     end: int
     text: str
     cautionary: bool
     unseen: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class FrameBook:
                 last = at + reach
                 if last >= len(sentences) or starts[last] - starts[at] > MAX_SPAN_CHARACTERS:
                     break
-                if reach and _APART.search(sentences[last].text):
+                if reach and sentences[last].apart:
                     break
                 before, seen = seen, seen | held[last]
                 if reach and before == seen:
@@ -317,21 +317,27 @@ def _bits_of(mask: int) -> Iterator[int]:
 
 
 def sentences_of(
-    text: str, offset: int, cautionary: bool, *, wrapped: bool = True, unseen: bool = False
+    text: str, offset: int, cautionary: bool, *, wrapped: bool = True, unseen: bool = False, apart: bool = False
 ) -> Iterator[Sentence]:
-    """The sentences of a stretch of prose at ``offset`` of its layer; list items and table rows end sentences, ``wrapped`` lines do not."""
+    """The sentences of a stretch of prose at ``offset`` of its layer; list items end sentences, ``wrapped`` lines do not."""
     flat = one_line_each(text) if wrapped else text
+    start = 0
+    for end in [*_ends(flat), len(flat)]:
+        if flat[start:end].strip():
+            yield Sentence(offset + start, offset + end, flat[start:end].rstrip("\n"), cautionary, unseen, apart)
+        start = max(start, end)
+
+
+def _ends(flat: str) -> Iterator[int]:
+    """Where sentences end. A quotation holds its sentences together, and a small letter goes on with the one before."""
     start = 0
     for match in _BREAK.finditer(flat):
         end = match.end()
         goes_on = flat.count('"', start, end) % 2 or (match.group()[0] in ".!?" and flat[end : end + 1].islower())
         if goes_on and flat[end - 1] != "\n" and end - start < _QUOTED_SENTENCES:
             continue
-        if flat[start:end].strip():
-            yield Sentence(offset + start, offset + end, flat[start:end].rstrip("\n"), cautionary, unseen)
+        yield end
         start = end
-    if flat[start:].strip():
-        yield Sentence(offset + start, offset + len(flat), flat[start:], cautionary, unseen)
 
 
 def one_line_each(text: str) -> str:
@@ -367,12 +373,11 @@ def prose_of(segments: Iterable[Segment], text: str) -> list[Sentence]:
             unseen = segment.part is Part.COMMENT
             cautionary = segment.cautionary and not unseen
             words = text[segment.start : segment.end]
-            if segment.part is Part.TABLE:
-                # The cells of a row are texts of their own.
-                words = words.replace("|", "\n")
-            sentences += sentences_of(
-                words, segment.start, cautionary, unseen=unseen, wrapped=segment.part is not Part.TABLE
-            )
+            table = segment.part is Part.TABLE
+            # The cells of a table are texts of their own.
+            words = words.replace("|", "\n") if table else words
+            apart = table or segment.part is Part.HEADING
+            sentences += sentences_of(words, segment.start, cautionary, wrapped=not table, unseen=unseen, apart=apart)
         elif segment.part is Part.FENCE and len(segment.text) <= _LISTING:
             words = " ".join(segment.text.split())
             if words and kind_of_language(segment.language) is None and guess_text_kind(words) is FileKind.TEXT:

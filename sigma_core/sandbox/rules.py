@@ -239,7 +239,7 @@ def load_rules() -> RuleBook:
             rules[rule.id] = rule
             frames += [(rule.id, line, raw.get("span", 1)) for line in rule.frames]
             _ = rule.searches
-        terms |= document.get("terms", {})
+        terms |= {name: "|".join(alternatives) for name, alternatives in document.get("terms", {}).items()}
     try:
         return RuleBook(rules, FrameBook(terms, frames), sha256_of(documents))
     except FrameError as error:

@@ -20,7 +20,7 @@ from packages_of_ours import HONEST, MALICIOUS, Files, package_of
 
 from sigma_core.policy import load_policy
 from sigma_core.sandbox.derive import derive_facts
-from tests.bench.sandbox import wilson
+from tests.bench.labelled import wilson
 
 AIM = 0.85
 

@@ -314,6 +314,22 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_certificates_issued_at_id"), ["issued_at", "id"], unique=False)
 
     op.create_table(
+        "flags",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("certificate_id", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("contact", sa.String(length=254), nullable=True),
+        sa.Column("reporter", sa.String(length=64), nullable=False),
+        sa.Column("flagged_at", UtcDateTime(), nullable=False),
+        sa.Column("closed_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["certificate_id"], ["certificates.id"], name=op.f("fk_flags_certificate_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_flags")),
+        sa.UniqueConstraint(
+            "certificate_id", "reporter", "reason", name=op.f("uq_flags_certificate_id_reporter_reason")
+        ),
+    )
+    op.create_table(
         "payout_ledger",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("entry_key", sa.String(length=160), nullable=False),
@@ -430,6 +446,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_payout_ledger_round_id"))
 
     op.drop_table("payout_ledger")
+    op.drop_table("flags")
     with op.batch_alter_table("certificates", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_certificates_issued_at_id"))
 
