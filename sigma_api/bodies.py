@@ -44,7 +44,8 @@ class BodyLimit:
 
 async def _read(receive: Receive) -> bytes | None:
     """The body, or None for one that is too large."""
-    chunks, size = [], 0
+    chunks: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":

@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     public_url: str = Field(
         default="http://127.0.0.1:8400", description="Address under which clients reach the public plane."
     )
+    security_contact: str | None = Field(
+        default=None,
+        max_length=500,
+        pattern=r"^(mailto:|https://|tel:)[!-~]+$",
+        description="Where people report faults of this deployment (mailto:, https: or tel:), for its security.txt.",
+    )
     public_rate_requests: int = Field(
         default=600, ge=1, description="Requests that one client address may send to the public plane in a window."
     )

@@ -154,13 +154,13 @@ def certificate_states(deployment: Deployment, identifiers: Iterable[str]) -> di
                 .where(FlagRow.certificate_id.in_(some), FlagRow.closed_at.is_(None))
                 .group_by(FlagRow.certificate_id)
             )
-            open_flags = {identifier: count for identifier, count in flags}
+            open_flags = {row[0]: row[1] for row in flags}
             changes = session.execute(
                 select(LogEntryRow.subject, func.max(LogEntryRow.index))
                 .where(LogEntryRow.subject.in_(some), LogEntryRow.kind == EntryKind.STATUS.value)
                 .group_by(LogEntryRow.subject)
             )
-            last_changes = {identifier: index for identifier, index in changes}
+            last_changes = {row[0]: row[1] for row in changes}
         for identifier, status, digest in rows:
             states[identifier] = CertificateState(
                 status, digest, open_flags.get(identifier, 0), last_changes.get(identifier)

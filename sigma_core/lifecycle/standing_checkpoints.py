@@ -13,10 +13,8 @@ import polars as pl
 
 from sigma_core.canonical import sha256_of
 from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.accuracy_days import LINE_ID
 from sigma_core.lifecycle.lake import write_parquet
-
-LINE_ID = "line_id"
-"""The column with a ledger line's serial number."""
 
 _KEPT = 3
 

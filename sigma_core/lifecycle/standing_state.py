@@ -1,7 +1,7 @@
 """Accuracy and reputation as they stand today, from the two ledgers; and whether every engine sees the same.
 
 The day's update starts from the newest checkpoint of a closed day while every later line is of a later day. A line that was booked
-late for a closed day makes the replay start over.
+late for a closed day makes the replay start over: accuracy from its day partitions, reputation from the ledger.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import polars as pl
 from sqlalchemy import select, true
 
 from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.accuracy_days import LINE_ID, AccuracyDays, accuracy_days, ledger_lines
 from sigma_core.lifecycle.panels import load_snapshot
 from sigma_core.lifecycle.standing_checkpoints import (
-    LINE_ID,
     Checkpoint,
     closed_lines,
     keep_checkpoint,
@@ -20,6 +20,7 @@ from sigma_core.lifecycle.standing_checkpoints import (
 )
 from sigma_core.standing import accuracy, accuracy_duckdb, accuracy_numpy, reputation, reputation_duckdb
 from sigma_core.standing.accuracy import AccuracyState
+from sigma_core.standing.accuracy_numpy import NumberedState
 from sigma_core.standing.ledger import ACCURACY_COLUMNS
 from sigma_core.standing.ledger_check import (
     DRAWN_FROM_COLUMNS,
@@ -36,20 +37,6 @@ _LEDGERS: dict[str, type[AccuracyEntryRow] | type[ReputationEntryRow]] = {
     "accuracy": AccuracyEntryRow,
     "reputation": ReputationEntryRow,
 }
-
-
-def _accuracy_lines(deployment: Deployment, after: int = 0, up_to: int | None = None) -> pl.DataFrame:
-    """The accuracy ledger after the line ``after``, up to the line ``up_to``: `ACCURACY_COLUMNS` and `LINE_ID`."""
-    row = AccuracyEntryRow
-    with deployment.read_sessions() as session:
-        lines = session.execute(
-            select(row.validator_id, row.day, row.aligned_q10, row.misaligned_q10, row.id)
-            .where(row.id > after, row.id <= up_to if up_to is not None else true())
-            .order_by(row.id)
-        )
-        return pl.DataFrame(
-            [tuple(line) for line in lines], schema={**ACCURACY_COLUMNS, LINE_ID: pl.Int64}, orient="row"
-        )
 
 
 def _reputation_lines(deployment: Deployment, after: int = 0, up_to: int | None = None) -> pl.DataFrame:
@@ -69,26 +56,35 @@ def _reputation_lines(deployment: Deployment, after: int = 0, up_to: int | None 
 
 
 def accuracy_today(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
-    """validator_id, aligned_q10, misaligned_q10, accuracy_ppm of every validator with entries, by Polars.
+    """validator_id, aligned_q10, misaligned_q10, accuracy_ppm of every validator with entries, by NumPy over the day partitions.
 
     Raises LedgerInvalid for lines that the rules of standing do not cover.
     """
     rules, today = deployment.policy.standing, day_number(utc_now())
-    kept = newest_checkpoint(deployment, "accuracy", up_to)
-    lines = _accuracy_lines(deployment, kept.high_water if kept else 0, up_to)
-    if kept is not None and kept.day < today and (lines.is_empty() or lines["day"].min() > kept.day):  # type: ignore[operator]
-        state = AccuracyState(kept.day, kept.frame)
+    with accuracy_days(deployment, up_to) as days:
+        if (up_to is None or days.high_water <= up_to) and (days.last_day or today) <= today:
+            state = _accuracy_state(deployment, days, today - 1)
+            state = accuracy_numpy.advance(state, days.between(today - 1, today), today, rules, days.validators)
+            return accuracy.accuracy(accuracy_numpy.named(state, days.validators), rules)
+    # Partitions do not say which lines came after ``up_to``; and of a day that has not come, nobody has standing yet.
+    lines = ledger_lines(deployment, 0, up_to)
+    return accuracy.accuracy(accuracy.replay(lines, today, rules), rules)
+
+
+def _accuracy_state(deployment: Deployment, days: AccuracyDays, closed: int) -> NumberedState:
+    """The state after the day ``closed``, from the newest checkpoint if nothing was booked late since; kept as a checkpoint."""
+    rules = deployment.policy.standing
+    kept = newest_checkpoint(deployment, "accuracy")
+    if kept is not None and kept.day <= closed and kept.high_water == days.last_line(kept.day):
+        state = NumberedState.of(AccuracyState(kept.day, kept.frame), days.validators)
     else:
-        lines = _accuracy_lines(deployment, 0, up_to)
-        first = int(lines["day"].min() or 0) if lines.height else today  # type: ignore[arg-type]
-        state = AccuracyState.before(min(first, today))
-    daily = accuracy.daily_points(lines)
-    closed = closed_lines(lines, today - 1)
-    if closed is not None:
-        state = accuracy.advance(state, daily, today - 1, rules)
-        keep_checkpoint(deployment, "accuracy", Checkpoint(today - 1, closed, state.frame))
-        daily = daily.filter(pl.col("day") > today - 1)
-    return accuracy.accuracy(accuracy.advance(state, daily, today, rules), rules)
+        first = closed if days.first_day is None else days.first_day
+        state = NumberedState.before(min(first, closed + 1), len(days.validators))
+    state = accuracy_numpy.advance(state, days.between(state.day, closed), closed, rules, days.validators)
+    if high_water := days.last_line(closed):
+        frame = accuracy_numpy.named(state, days.validators).frame
+        keep_checkpoint(deployment, "accuracy", Checkpoint(closed, high_water, frame))
+    return state
 
 
 def reputation_today(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
@@ -112,24 +108,32 @@ def reputation_today(deployment: Deployment, up_to: int | None = None) -> pl.Dat
 
 
 def engine_disagreements(deployment: Deployment) -> list[str]:
-    """Validators whose standing is not the same integers by the day's update in Polars and by full replays in Polars, DuckDB
-    and, for accuracy, NumPy: must be empty."""
+    """Validators whose standing is not the same integers by the day's update and by full replays in Polars, DuckDB and, for
+    accuracy, NumPy: must be empty. Accuracy is replayed from the day partitions (`accuracy_days.differing_days`)."""
     rules, today = deployment.policy.standing, day_number(utc_now())
-    lines, events = _accuracy_lines(deployment), _reputation_lines(deployment).drop(LINE_ID)
-    accuracies = [
-        accuracy_today(deployment),
-        *(engine.accuracy(engine.replay(lines, today, rules), rules) for engine in (accuracy, accuracy_duckdb)),
-        accuracy.accuracy(accuracy_numpy.replay_lines(lines, today, rules), rules),
-    ]
+    events = _reputation_lines(deployment).drop(LINE_ID)
+    accuracies = [accuracy_today(deployment)]
+    with accuracy_days(deployment) as days:
+        first = min(today if days.first_day is None else days.first_day, today)
+        replayed = accuracy_numpy.replay(days.between(-1, today), len(days.validators), first, today, rules)
+        states = [accuracy_numpy.named(replayed, days.validators)]
+        for engine in (accuracy, accuracy_duckdb):
+            state = AccuracyState.before(first)
+            for lines in days.frames(today):
+                daily = engine.daily_points(lines)
+                state = engine.advance(state, daily, daily["day"][-1], rules)
+            states.append(engine.advance(state, pl.DataFrame(schema=ACCURACY_COLUMNS), today, rules))
+        accuracies += [accuracy.accuracy(states[0], rules), accuracy.accuracy(states[1], rules)]
+        accuracies.append(accuracy_duckdb.accuracy(states[2], rules))
     reputations = [
         reputation_today(deployment),
         *(engine.replay(events, today, rules).frame for engine in (reputation, reputation_duckdb)),
     ]
     differing: set[str] = set()
-    for first, *others in (accuracies, reputations):
+    for standing_first, *others in (accuracies, reputations):
         for other in others:
-            if not first.equals(other):
-                differing |= {row[0] for row in set(first.rows()) ^ set(other.rows())}
+            if not standing_first.equals(other):
+                differing |= {row[0] for row in set(standing_first.rows()) ^ set(other.rows())}
     return sorted(differing)
 
 

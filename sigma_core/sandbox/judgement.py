@@ -63,6 +63,8 @@ _PASTE = re2.compile(
 _SETUP = re2.compile(
     r"(?i)\b(?:install\w*|set-?up|prerequisites?|requirements?|requires?|bootstrap|download|before (?:you|using)|fallback)\b"
 )
+SEVERAL_SECRETS = 3
+"""Different files of secrets that one script has to name before the list itself is a fact."""
 _CODE_KINDS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
 
 
@@ -126,6 +128,8 @@ class Judgement:
                     self._capability(reading, seen, seen.what, moved)
         self._mismatches()
         self._spread_theft()
+        self._collected_secrets()
+        self._memory_kept_quiet()
         self._configured_drops()
         self._programs_from_nowhere()
         self._lookalikes()
@@ -465,6 +469,40 @@ class Judgement:
             other = next((host for place, host in talks if place != path), None)
             if other is not None and isinstance(seen.what, Capability):
                 self._add("SIGMA-THREAT-041", f"{seen.what.subject} / {other}", seen)
+
+    def _collected_secrets(self) -> None:
+        """A script that lists several files of secrets and talks to the network, however the two are tied together."""
+        for reading in self.readings:
+            if reading.kind not in _CODE_KINDS:
+                continue
+            talks = next((seen for seen in reading.seen if self._talks(seen)), None)
+            if talks is None:
+                continue
+            named = {name.lower() for name in vocabulary.secret_files(reading.text) if not name.startswith(".env")}
+            if len({name.rpartition("/")[2] or name for name in named}) >= SEVERAL_SECRETS:
+                self._add("SIGMA-THREAT-051", ", ".join(sorted(named))[:160], talks)
+
+    @staticmethod
+    def _talks(seen: Seen) -> bool:
+        """Whether this is contact with another machine, in code that runs."""
+        if seen.context != "use" or seen.in_prose:
+            return False
+        what = seen.what
+        if isinstance(what, Flow):
+            return what.sink in {Sink.SEND, Sink.SEND_HEADER}
+        return what.ability is Ability.NETWORK and vocabulary.classify_host(what.subject) is not HostClass.LOCAL
+
+    def _memory_kept_quiet(self) -> None:
+        """A passage for the agent's memory, and a word that it is to be kept from the person, in one document."""
+        for reading in self.readings:
+            told = [
+                finding
+                for finding in self.findings
+                if finding.location.file == reading.path and finding.context == "use"
+            ]
+            planted = next((finding for finding in told if finding.rule_id == "SIGMA-INJ-007"), None)
+            if planted is not None and any(finding.rule_id == "SIGMA-INJ-002" for finding in told):
+                self.findings.append(replace(planted, rule_id="SIGMA-ORDER-006"))
 
     def _programs_from_nowhere(self) -> None:
         """Links in documents to a program on a raw address, or to a paste board from a section on setting up."""

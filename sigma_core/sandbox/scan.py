@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import re2
@@ -110,7 +111,15 @@ class LayerScan:
     def ask(self, sentences: Sequence[Sentence]) -> None:
         """Report what the ``sentences`` ask for."""
         layer = self.layer
-        for instruction in self.scan.rules.frames.read(sentences):
+        frames = self.scan.rules.frames
+        if layer.hidden:
+            # What was decoded and speaks to an agent was meant for nobody else.
+            spoken = frames.terms_of(sentences)
+            sentences = [
+                replace(sentence, unseen="addressed" in terms)
+                for sentence, terms in zip(sentences, spoken, strict=True)
+            ]
+        for instruction in frames.read(sentences):
             context = "use" if layer.hidden else instruction.context
             at = layer.locate(instruction.start, instruction.end)
             text = instruction.text.strip()

@@ -105,6 +105,8 @@ def _reader(path: str) -> Callable[[str], Iterator[StartedCommand]] | None:
         return _container
     if name == ".envrc":
         return lambda text: _whole_file(Trigger.ENTERING, text)
+    if name.endswith((".service", ".desktop")):
+        return _unit
     if is_git_hook(path):
         return lambda text: _whole_file(Trigger.GIT, text)
     if name in {"settings.json", "settings.local.json", "hooks.json", "plugin.json"} and (
@@ -126,6 +128,15 @@ def _reader(path: str) -> Callable[[str], Iterator[StartedCommand]] | None:
 
 def _whole_file(trigger: Trigger, text: str) -> Iterator[StartedCommand]:
     yield StartedCommand(trigger, text, 0, len(text))
+
+
+_STARTS = re2.compile(r"(?m)^[ \t]*(?:Exec(?:Start|StartPre|StartPost|Reload|Stop|StopPost)?)[ \t]*=[ \t]*[-@:+!]{0,3}([^\n]+)")
+
+
+def _unit(text: str) -> Iterator[StartedCommand]:
+    """A systemd unit (systemd.service(5)) or a desktop entry: what it executes."""
+    for match in _STARTS.finditer(text):
+        yield StartedCommand(Trigger.ENTERING, match.group(1), *match.span(1))
 
 
 def is_server_configuration(path: str) -> bool:

@@ -193,6 +193,11 @@ def secret_file(text: str) -> str:
     return str(match.group()).strip(" '\"")
 
 
+def secret_files(text: str) -> frozenset[str]:
+    """Every part of ``text`` that names a file holding secrets of the person."""
+    return frozenset(match.group().strip(" '\"") for match in _SECRET_FILE.finditer(text))
+
+
 def agent_file(text: str) -> str:
     """The part of ``text`` that names a file which steers an agent (rules, memory, settings, servers), or empty."""
     match = _AGENT_FILE.search(text)

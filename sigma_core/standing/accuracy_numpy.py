@@ -44,6 +44,13 @@ class NumberedState:
         """Nothing yet, on the eve of ``day``."""
         return cls(day - 1, np.zeros(validators, np.int64), np.zeros(validators, np.int64))
 
+    @classmethod
+    def of(cls, state: AccuracyState, validators: Sequence[str]) -> NumberedState:
+        """``state`` by the numbers of ``validators``; who is not in it has nothing yet."""
+        numbers = pl.DataFrame({"validator_id": validators}, schema={"validator_id": pl.String})
+        frame = numbers.join(state.frame, on="validator_id", how="left", maintain_order="left").fill_null(0)
+        return cls(state.day, *(frame[side].to_numpy(writable=True) for side in SIDES))
+
 
 class _DaySums:
     """Sums of one day after the other; its buffers are as large as the largest day."""
@@ -93,14 +100,24 @@ class _DaySums:
             np.copyto(sums, np.bincount(numbers, side, self._validators), casting="unsafe")
 
 
-def advance(state: NumberedState, partitions: Iterable[DayPartition], day: int, rules: StandingRules) -> NumberedState:
+def advance(
+    state: NumberedState,
+    partitions: Iterable[DayPartition],
+    day: int,
+    rules: StandingRules,
+    validators: Sequence[str] | None = None,
+) -> NumberedState:
     """The state after ``day``, from an earlier one and the partitions after it, in order; partitions after ``day`` wait.
 
-    The arrays of ``state`` are stepped in place. Raises LedgerInvalid as `accuracy.advance` does, naming validators by number.
+    The arrays of ``state`` are stepped in place. Raises LedgerInvalid as `accuracy.advance` does, naming validators by their id in
+    ``validators``, else by number.
     """
     limit, day_limit = state_limit_q10(rules), day_limit_q10(rules)
     aligned, misaligned, today = state.aligned, state.misaligned, state.day
     sums = _DaySums(aligned.size)
+
+    def name_of(number: int) -> str:
+        return f"number {number}" if validators is None else validators[number]
 
     def decay(until: int) -> None:
         for _ in range(today, until):
@@ -125,13 +142,13 @@ def advance(state: NumberedState, partitions: Iterable[DayPartition], day: int, 
             if added.size and (added.max() > day_limit or added.min() < -limit):
                 number = int(added.argmax() if added.max() > day_limit else added.argmin())
                 raise LedgerInvalid(
-                    f"accuracy ledger: validator number {number}, day {today}, {name} {added[number]}: a day's sum is at most "
+                    f"accuracy ledger: validator {name_of(number)}, day {today}, {name} {added[number]}: a day's sum is at most "
                     f"{day_limit} and at least −{limit} q10"
                 )
             np.add(points, added, out=points)
             if points.size and points.min() < 0:
                 raise LedgerInvalid(
-                    f"accuracy ledger: validator number {int(points.argmin())}, day {today}: {name} falls below zero"
+                    f"accuracy ledger: validator {name_of(int(points.argmin()))}, day {today}: {name} falls below zero"
                 )
     decay(day)
     return NumberedState(day, aligned, misaligned)

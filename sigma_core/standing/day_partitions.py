@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +58,16 @@ def numbered(ledger: pl.DataFrame, validators: Sequence[str]) -> list[DayPartiti
     ]
 
 
+def day_bytes(lines: Lines) -> bytes:
+    """The file of one day's lines."""
+    file = BytesIO()
+    np.save(file, np.ascontiguousarray(lines, dtype=np.int32), allow_pickle=False)
+    return file.getvalue()
+
+
 def write_day(path: Path, lines: Lines) -> None:
     """Write one day's lines to ``path``, as they stand."""
-    with path.open("wb") as file:
-        np.save(file, np.ascontiguousarray(lines, dtype=np.int32), allow_pickle=False)
+    path.write_bytes(day_bytes(lines))
 
 
 class DayReader:

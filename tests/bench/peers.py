@@ -132,12 +132,12 @@ def skillfortify() -> Scanner:
 PEERS = (skill_auditor, skillfortify)
 
 
-class NotInstalled(Exception):
+class NotInstalledError(Exception):
     """A peer that cannot be had here; the text says why."""
 
 
 def program_of(name: str, version: str) -> Path:
-    """The peer's program, installed at this version if it is not yet. Wheels only: nothing is built. Raises NotInstalled."""
+    """The peer's program, installed at this version if it is not yet. Wheels only: nothing is built. Raises NotInstalledError."""
     home = CACHE / f"{name}-{version}"
     program, done = home / "bin" / name, home / "installed"
     if done.is_file() and program.is_file():
@@ -154,15 +154,15 @@ def program_of(name: str, version: str) -> Path:
         )
     except subprocess.CalledProcessError as error:
         last = ((error.stderr or "").strip().splitlines() or ["no word why"])[-1]
-        raise NotInstalled(f"{name} {version} could not be installed (is there a network?): {last}") from None
+        raise NotInstalledError(f"{name} {version} could not be installed (is there a network?): {last}") from None
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotInstalled(f"{name} {version} could not be installed: {error}") from None
+        raise NotInstalledError(f"{name} {version} could not be installed: {error}") from None
     done.touch()
     return program
 
 
 def scan(scanner: Scanner, folder: Path, home: Path) -> Scan:
-    """Run ``scanner`` on the package in ``folder``, at most `LIMIT_SECONDS`, with ``home`` as its home and no way out to a network but by force."""
+    """Run ``scanner`` on the package in ``folder``, at most `LIMIT_SECONDS`; its home is ``home`` and its proxies lead nowhere."""
     environment = {
         "PATH": os.defpath,
         "HOME": str(home),
@@ -200,7 +200,7 @@ def scan(scanner: Scanner, folder: Path, home: Path) -> Scan:
 
 
 def unpack(corpus: str, part: str | None, at_most: int, folder: Path) -> list[Package]:
-    """Write samples of a corpus under ``folder``. Raises ValueError for a path that would leave its package."""
+    """Write samples of a corpus under ``folder``, a numbered folder each. Raises ValueError as `write` does."""
     packages = []
     for number, sample in enumerate(read_corpus(corpus, part, at_most)):
         package = folder / f"{number:04}"
@@ -260,7 +260,7 @@ def installed() -> list[Scanner]:
     for peer in PEERS:
         try:
             scanners.append(peer())
-        except NotInstalled as error:
+        except NotInstalledError as error:
             print(f"skipped: {error}")
     return scanners
 

@@ -135,10 +135,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--misses", action="store_true", help="list the packages that were decided wrongly, and why")
     parser.add_argument("--folder", type=Path, help="measure the packages in this folder instead")
     parser.add_argument("--label", choices=["malicious", "benign"], help="what the packages in --folder are")
-    parser.add_argument("corpora", nargs="*", choices=[*NAMES, []], metavar="CORPUS")
+    parser.add_argument("corpora", nargs="*", metavar="CORPUS", help=", ".join(NAMES))
     options = parser.parse_args(arguments or [])
+    if unknown := set(options.corpora) - set(NAMES):
+        parser.error(f"no such corpus: {', '.join(sorted(unknown))}")
     if (options.folder is None) != (options.label is None):
         parser.error("--folder and --label go together")
+    if options.folder is not None and not options.folder.is_dir():
+        parser.error(f"no such folder: {options.folder}")
     if options.folder is None and not CORPORA.is_dir():
         print("skipped: there are no labelled packages beside this repository")
         return 0

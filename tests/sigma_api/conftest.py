@@ -10,6 +10,7 @@ from http_client import Client
 from kept_records import ALL, AUDITED_AGAIN, keep_assembly, keep_certificates, keep_open_round
 
 from sigma_api.app import create_app
+from sigma_api.public import snapshot
 from sigma_core.config import load_settings
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.opening import record_policy
@@ -66,3 +67,10 @@ def make_client() -> Iterator[Callable[..., Client]]:
     yield make
     for client in made:
         client.close()
+
+
+@pytest.fixture
+def up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request gets a snapshot of its own: what was written before shows at once, without waiting a second."""
+    monkeypatch.setattr(snapshot, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(snapshot, "MAX_AGE_SECONDS", 0.0)

@@ -196,7 +196,8 @@ def test_a_changed_bundle_is_never_served(own: Deployment, make_client: Callable
         assert_problem(make_client(create_app(own)).get(of(ONE, route)), "internal")
 
 
-def test_a_revocation_shows_at_the_next_request(own: Deployment, make_client: Callable[..., Client]) -> None:
+@pytest.mark.usefixtures("up_to_date")
+def test_a_revocation_shows_in_the_next_snapshot(own: Deployment, make_client: Callable[..., Client]) -> None:
     keep_assembly(own)
     keep_certificates(own, [ONE])
     client = make_client(create_app(own))
@@ -207,6 +208,7 @@ def test_a_revocation_shows_at_the_next_request(own: Deployment, make_client: Ca
     assert (before.json()["valid"], after.status_code, after.json()["valid"]) == (True, 200, False)
 
 
+@pytest.mark.usefixtures("up_to_date")
 def test_live_status_tells_who_changed_it_and_why(own: Deployment, make_client: Callable[..., Client]) -> None:
     keep_assembly(own)
     keep_certificates(own, [ONE])

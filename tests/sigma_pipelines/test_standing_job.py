@@ -39,7 +39,13 @@ def test_every_scored_round_is_booked(world: World, booked: dg.ExecuteInProcessR
 
 def test_the_engines_agree_and_every_check_passes(booked: dg.ExecuteInProcessResult) -> None:
     checks = checks_of(booked)
-    assert {"ledgers_are_sound", "funds_are_conserved", "engines_agree", "merkle_root_holds"} < set(checks)
+    assert {
+        "ledgers_are_sound",
+        "funds_are_conserved",
+        "days_match_the_ledger",
+        "engines_agree",
+        "merkle_root_holds",
+    } < set(checks)
     assert [name for name, passed in checks.items() if not passed] == []
 
 

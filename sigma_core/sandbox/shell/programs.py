@@ -15,6 +15,8 @@ _READERS = name_set(
 )
 _PACKERS = name_set("tar zip 7z cp mv ditto rsync ln install")
 _INSTALLERS = name_set("npm pip pip3 yarn pnpm brew apt apt-get npx uvx gem cargo go")
+_ENABLERS = name_set("chmod installer dpkg rpm msiexec open hdiutil")
+"""Programs that turn a file into one that runs, or install it."""
 _ARCHIVES = (".tar", ".tgz", ".gz", ".zip", ".7z")
 _VITAL = frozenset({"", "~", "$HOME", "/home", "/Users", "/etc", "/usr", "/var", "/boot", "/bin", "/lib", "~/Documents", "~/Desktop", "/var/log", "/var/log/audit"})  # fmt: skip
 
@@ -29,6 +31,11 @@ def ordinary(script: Script, call: Call) -> Stream:
     )
     if name in REGISTRATIONS:
         REGISTRATIONS[name](script, call)
+    elif name in _ENABLERS and _enables(call):
+        for path in call.operands:
+            fetched = only(script.written.get(path, NO_LABELS), Source.REMOTE, Source.DECODED)
+            script.flow(fetched, Sink.EXECUTE, f"{name} {path}", node)
+        return Stream()
     elif name in {"chmod", "chown"} or (name == "open" and texts):
         return Stream()
     elif name in _PACKERS and (name != "install" or any("/" in text for text in call.operands[-1:])):
@@ -58,6 +65,11 @@ def ordinary(script: Script, call: Call) -> Stream:
     return Stream(
         join(only(call.stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT), only(reading, Source.SECRET_FILE))
     )
+
+
+def _enables(call: Call) -> bool:
+    """Whether the call makes a file run: `chmod` only where it sets an execute bit."""
+    return call.name != "chmod" or any("x" in text.partition("+")[2] or text[-3:] in {"755", "777", "700", "775"} for text in call.texts)
 
 
 def _run_program(script: Script, call: Call) -> None:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sigma_core.lifecycle import standing, standing_state
+from sigma_core.lifecycle import accuracy_days, standing, standing_state
 from sigma_pipelines.defs.rounds.assets import round_outcome
 from sigma_pipelines.defs.rounds.metadata import table
 from sigma_pipelines.resources.deployment import SigmaDeployment
@@ -38,7 +38,22 @@ def accuracy_ledger(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     deps=[accuracy_ledger],
     group_name="standing",
     owners=[OWNER],
-    kinds={"polars"},
+    kinds={"numpy"},
+    description="The accuracy ledger by UTC day as NumPy files in the lake, from which the engines replay it. New lines are added to "
+    "their days; a kill leaves the old files or the new ones.",
+)
+def accuracy_ledger_days(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
+    with accuracy_days.accuracy_days(sigma.open()) as days:
+        return dg.MaterializeResult(
+            metadata={"days": len(days.last_lines), "validators": len(days.validators), "last_line": days.high_water}
+        )
+
+
+@dg.asset(
+    deps=[accuracy_ledger_days],
+    group_name="standing",
+    owners=[OWNER],
+    kinds={"numpy", "polars"},
     description="Audit accuracy of every validator today, in ppm: (A + K) / (A + M + 2K) after daily decay. Integers throughout.",
     metadata={
         "dagster/column_schema": _schema(
@@ -134,4 +149,11 @@ def round_payouts(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     )
 
 
-STANDING_ASSETS = [accuracy_ledger, round_payouts, validator_accuracy, sigma_reputation, governance_weights]
+STANDING_ASSETS = [
+    accuracy_ledger,
+    accuracy_ledger_days,
+    round_payouts,
+    validator_accuracy,
+    sigma_reputation,
+    governance_weights,
+]

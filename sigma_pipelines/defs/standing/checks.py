@@ -3,8 +3,14 @@
 import dagster as dg
 
 from sigma_core.errors import SigmaError
-from sigma_core.lifecycle import standing, standing_state
-from sigma_pipelines.defs.standing.assets import accuracy_ledger, governance_weights, round_payouts, validator_accuracy
+from sigma_core.lifecycle import accuracy_days, standing, standing_state
+from sigma_pipelines.defs.standing.assets import (
+    accuracy_ledger,
+    accuracy_ledger_days,
+    governance_weights,
+    round_payouts,
+    validator_accuracy,
+)
 from sigma_pipelines.resources.deployment import SigmaDeployment
 
 
@@ -33,10 +39,21 @@ def funds_are_conserved(sigma: SigmaDeployment) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
+    asset=accuracy_ledger_days,
+    blocking=True,
+    description="Lines and points of every day and of every validator add up to the same in the files as in the ledger. If not, remove "
+    "the lake's folder standing/accuracy_days: it is made from the ledger again.",
+)
+def days_match_the_ledger(sigma: SigmaDeployment) -> dg.AssetCheckResult:
+    differing = accuracy_days.differing_days(sigma.open())
+    return dg.AssetCheckResult(passed=not differing, metadata={"differing": differing[:20]})
+
+
+@dg.asset_check(
     asset=validator_accuracy,
     blocking=True,
     description="Accuracy and reputation by the day's update, and replayed whole by Polars, by DuckDB and (accuracy) by NumPy, are the "
-    "same integers for every validator.",
+    "same integers for every validator. Accuracy is replayed from the ledger's days.",
 )
 def engines_agree(sigma: SigmaDeployment) -> dg.AssetCheckResult:
     differing = standing_state.engine_disagreements(sigma.open())
@@ -56,4 +73,4 @@ def merkle_root_holds(sigma: SigmaDeployment) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True, metadata={"epoch": snapshot.epoch, "merkle_root": snapshot.merkle_root})
 
 
-STANDING_CHECKS = [ledgers_are_sound, funds_are_conserved, engines_agree, merkle_root_holds]
+STANDING_CHECKS = [ledgers_are_sound, funds_are_conserved, days_match_the_ledger, engines_agree, merkle_root_holds]
