@@ -193,7 +193,12 @@ def landing(deployment: Deployment) -> bytes:
 
 DOCUMENTS = (
     Document(
-        "/skill.md", MARKDOWN, skill_guide, "getSkillGuide", "The agent guide as a skill", "How to check a skill or API."
+        "/skill.md",
+        MARKDOWN,
+        skill_guide,
+        "getSkillGuide",
+        "The agent guide as a skill",
+        "How to check a skill or API.",
     ),
     Document("/llms.txt", TEXT, llms_txt, "getLlmsTxt", "Overview for language models", "What is where, in Markdown."),
     Document(
@@ -232,7 +237,12 @@ def _add_route(document: Document) -> None:
         description=document.description,
         response_class=Response,
         responses=OF_ONE
-        | {200: {"description": document.summary, "content": {document.media_type.partition(";")[0]: {"schema": schema}}}},
+        | {
+            200: {
+                "description": document.summary,
+                "content": {document.media_type.partition(";")[0]: {"schema": schema}},
+            }
+        },
     )(get_document)
 
 
@@ -273,9 +283,7 @@ def get_skill_store(
 ) -> Response:
     """Skills with a certificate that is good now, newest first, with where to verify each."""
     after = None if cursor is None else Cursor.decode(cursor)
-    page = records.certificate_page(
-        deployment, limit=limit, search=None, after=after, at=utc_now(), skills_only=True
-    )
+    page = records.certificate_page(deployment, limit=limit, search=None, after=after, at=utc_now(), skills_only=True)
     site, base = site_of(deployment), public_base(deployment.settings)
     store = {
         "name": "SIGMA certified skills",

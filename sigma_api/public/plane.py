@@ -8,12 +8,21 @@ from sigma_api.bodies import BodyLimit
 from sigma_api.envelope import SECURITY_HEADERS, Envelope
 from sigma_api.methods import Methods
 from sigma_api.plane import Plane, api_of
-from sigma_api.public import flag_routes, log_routes, quotas, routes, source_routes
+from sigma_api.public import discovery, flag_routes, log_routes, pages, quotas, routes, source_routes, standing
 from sigma_api.public.parameters import PREFIX
 from sigma_api.public.snapshot import SnapshotFront, Snapshots
 from sigma_api.rate_limit import RateLimit, SlidingWindow
 
-ROUTERS = (routes.router, log_routes.router, source_routes.router, flag_routes.router)
+ROUTERS = (
+    routes.router,
+    log_routes.router,
+    standing.router,
+    source_routes.router,
+    flag_routes.router,
+    discovery.router,
+    pages.router,
+)
+PREFIXES = (PREFIX, "/.well-known", "/skill.md", "/llms.txt", "/certificates", "/problems")
 
 CROSS_ORIGIN_HEADERS = {
     # Any page may read what is public. Sent whoever asks, so that one cached answer serves everybody and nothing varies.
@@ -37,6 +46,5 @@ def public_plane(window: SlidingWindow) -> Plane:
     api = api_of(router)
     api.state.windows = quotas.windows()
     answered = Methods(SnapshotFront(BodyLimit(api), api, Snapshots()), api, PREFLIGHT_HEADERS)
-    return Plane(
-        (PREFIX,), api, Envelope(RateLimit(answered, "public", window), SECURITY_HEADERS | CROSS_ORIGIN_HEADERS)
-    )
+    limited = RateLimit(answered, "public", window)
+    return Plane(PREFIXES, api, Envelope(limited, SECURITY_HEADERS | CROSS_ORIGIN_HEADERS))

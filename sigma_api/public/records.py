@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import re2
-from sqlalchemy import literal, or_, select, tuple_
+from sqlalchemy import Select, func, literal, or_, select, tuple_
 
 from sigma_api.paging import Cursor
 from sigma_api.public.snapshot import CertificateState, certificate_states
@@ -22,13 +22,16 @@ from sigma_core.certificates.verify import open_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certificate_status import last_change
-from sigma_core.storage.protocol import CertificateRow, RoundRow, SeatRow, SubmissionRow
+from sigma_core.storage.protocol import CertificateRow, RoundRow, SeatRow, SubmissionRow, ValidatorRow
 from sigma_core.storage.types import UtcDateTime
-from sigma_core.submissions.package import ProductType
+from sigma_core.submissions.package import ProductType, SourceType
 from sigma_core.timestamps import iso_utc
 
 IDENTIFIER = re2.compile(r"[A-Za-z0-9_]{1,64}")
 """Every id that SIGMA gives has this form (`sigma_core.identifiers`); what has not is not looked up."""
+
+RECENT = 6
+"""Certificates on the landing page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +55,22 @@ class KeptCertificate:
 
 
 def certificate_page(
-    deployment: Deployment, *, limit: int, search: str | None, after: Cursor | None, at: datetime
+    deployment: Deployment,
+    *,
+    limit: int,
+    search: str | None,
+    after: Cursor | None,
+    at: datetime,
+    skills_only: bool = False,
 ) -> dict[str, Any]:
     """At most ``limit`` certificates that are approved and not expired at ``at``, newest first, following ``after``.
 
-    ``search`` must occur in name or description, whatever the case of its letters (SQLite folds ASCII letters only).
+    ``skills_only`` leaves out what has no SKILL.md. ``search`` must occur in name or description, whatever the case of its
+    letters (SQLite folds ASCII letters only).
     """
-    statement = (
-        select(CertificateRow, SubmissionRow)
-        .join(SubmissionRow, SubmissionRow.id == CertificateRow.submission_id)
-        .where(CertificateRow.status == CertificateStatus.APPROVED.value, CertificateRow.expires_at > at)
-        .order_by(CertificateRow.issued_at.desc(), CertificateRow.id.desc())
-        .limit(limit + 1)
-    )
+    statement = _good_certificates(at).limit(limit + 1)
+    if skills_only:
+        statement = statement.where(SubmissionRow.skill_hash.is_not(None))
     if search:
         statement = statement.where(
             or_(
@@ -84,6 +90,54 @@ def certificate_page(
         "items": [_summary(certificate, submission) for certificate, submission in rows[:limit]],
         "nextCursor": None if last is None else Cursor(last.issued_at, last.id).encode(),
     }
+
+
+def landing(deployment: Deployment, *, at: datetime) -> dict[str, Any]:
+    """Counts, prices and the newest certificates."""
+    good = (CertificateRow.status == CertificateStatus.APPROVED.value, CertificateRow.expires_at > at)
+    counts = {
+        "certificates": select(func.count()).select_from(CertificateRow).where(*good),
+        "submissions": select(func.count()).select_from(SubmissionRow),
+        "rounds": select(func.count()).select_from(RoundRow).where(RoundRow.decided_at.is_not(None)),
+        "validators": select(func.count()).select_from(ValidatorRow).where(ValidatorRow.status == "ACTIVE"),
+    }
+    with deployment.read_sessions() as session:
+        counted = {name: session.scalar(statement) or 0 for name, statement in counts.items()}
+    page = certificate_page(deployment, limit=RECENT, search=None, after=None, at=at)
+    return {"counts": counted, "pricesFrom": None, "recent": page["items"]}
+
+
+@dataclass(frozen=True, slots=True)
+class PublicSkill:
+    """A certified skill whose source anybody can fetch: a GitHub URL and the commit that was certified."""
+
+    name: str
+    description: str
+    source_url: str
+    source_ref: str
+    skill_hash: str
+
+
+def certified_from_github(deployment: Deployment, *, limit: int, at: datetime) -> list[PublicSkill]:
+    """The newest ``limit`` certified skills from public repositories, newest first."""
+    statement = _good_certificates(at).where(
+        SubmissionRow.source_type == SourceType.GITHUB.value,
+        SubmissionRow.source_url.is_not(None),
+        SubmissionRow.source_ref.is_not(None),
+        SubmissionRow.skill_hash.is_not(None),
+    )
+    with deployment.read_sessions() as session:
+        rows = session.execute(statement.limit(limit)).all()
+    return [
+        PublicSkill(
+            certificate.skill_name,
+            certificate.description,
+            str(submission.source_url),
+            str(submission.source_ref),
+            str(submission.skill_hash),
+        )
+        for certificate, submission in rows
+    ]
 
 
 def find_certificate(deployment: Deployment, certificate_id: str) -> KeptCertificate | None:
@@ -151,6 +205,16 @@ def replay_document(deployment: Deployment, round_id: str) -> bytes | None:
     with deployment.read_sessions() as session:
         digest = session.scalar(select(RoundRow.replay_sha256).where(RoundRow.id == round_id))
     return None if digest is None else deployment.blobs.get(digest)
+
+
+def _good_certificates(at: datetime) -> Select[CertificateRow, SubmissionRow]:
+    """Certificates that are approved and not expired at ``at`` with their submissions, newest first."""
+    return (
+        select(CertificateRow, SubmissionRow)
+        .join(SubmissionRow, SubmissionRow.id == CertificateRow.submission_id)
+        .where(CertificateRow.status == CertificateStatus.APPROVED.value, CertificateRow.expires_at > at)
+        .order_by(CertificateRow.issued_at.desc(), CertificateRow.id.desc())
+    )
 
 
 def _certificate_row(deployment: Deployment, certificate_id: str) -> CertificateRow | None:

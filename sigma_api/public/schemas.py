@@ -42,6 +42,48 @@ class CertificatePage(WireModel):
     """Give it as `cursor` to get the next page; null on the last."""
 
 
+class StoredSkill(CertificateSummary):
+    """A certified skill in the feed for agents."""
+
+    verify_url: str
+    attestation_url: str
+    certificate_url: str
+    """The page for people."""
+    badge_url: str
+
+
+class SkillStore(WireModel):
+    """One page of certified skills, newest first."""
+
+    name: str
+    guide: str
+    """How to check a skill, as a skill."""
+    skills: list[StoredSkill]
+    next_cursor: str | None
+    """Give it as `cursor` to get the next page; null on the last."""
+
+
+class LandingCounts(WireModel):
+    """How much there is."""
+
+    certificates: int
+    """Good now."""
+    submissions: int
+    rounds: int
+    """Decided."""
+    validators: int
+    """Active."""
+
+
+class Landing(WireModel):
+    """What a front page shows."""
+
+    counts: LandingCounts
+    prices_from: str | None
+    """Lowest price as decimal USDC; null where nothing is for sale."""
+    recent: list[CertificateSummary]
+
+
 class StatusListEntry(WireModel):
     """The bit that will show suspension and revocation."""
 

@@ -16,6 +16,7 @@ from sigma_core.audit.model import Verdict
 from sigma_core.canonical import sha256_of
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
+from sigma_core.lifecycle.epoch_tables import keep_epoch_table
 from sigma_core.lifecycle.lake import write_parquet
 from sigma_core.lifecycle.panels import load_snapshot
 from sigma_core.lifecycle.standing_state import accuracy_today, check_booked_lines, reputation_today
@@ -304,6 +305,7 @@ def _publish(
         merkle_root=snapshot.merkle_root,
         previous=previous,
     )
+    keep_epoch_table(deployment, document)
     published = WeightEpochRow(
         epoch=number,
         day=day,

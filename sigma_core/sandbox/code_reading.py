@@ -8,7 +8,6 @@ import re2
 
 from sigma_core.sandbox import encodings
 from sigma_core.sandbox.facts import Location
-from sigma_core.sandbox.instructions import addressed_lines
 from sigma_core.sandbox.javascript import read_javascript
 from sigma_core.sandbox.kinds import guess_text_kind
 from sigma_core.sandbox.layers import FileKind
@@ -18,6 +17,7 @@ from sigma_core.sandbox.powershell import read_powershell
 from sigma_core.sandbox.python import read_python
 from sigma_core.sandbox.readings import Seen
 from sigma_core.sandbox.scan import LayerScan
+from sigma_core.sandbox.sentences import addressed_lines
 from sigma_core.sandbox.shell import read_shell
 from sigma_core.sandbox.use_or_mention import prose_context
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re2
 
 from sigma_core.sandbox.encodings import unescape
-from sigma_core.sandbox.instructions import addressed_lines, data_prose
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.pattern_reading import injects, read_patterns, read_prose
 from sigma_core.sandbox.scan import LayerScan
+from sigma_core.sandbox.sentences import addressed_lines, data_prose
 
 _VALUE = r'"((?:[^"\\\n]|\\.){%d,})"'
 _ESCAPED_VALUE = re2.compile(_VALUE % 12)

@@ -28,7 +28,6 @@ SANDBOX_VERSION = "2"
 """Raised with every change that can change facts."""
 
 
-
 def derive_facts(package: Package, policy: Policy) -> FactsDocument:
     """The facts of ``package`` under ``policy``: a pure function of bytes, manifest and policy.
 

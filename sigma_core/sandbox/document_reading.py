@@ -9,12 +9,12 @@ import re2
 from sigma_core.sandbox.code_reading import COMMAND_LINE, read_script
 from sigma_core.sandbox.data_reading import read_addressed_values
 from sigma_core.sandbox.hidden_markup import read_hidden_markup
-from sigma_core.sandbox.instructions import prose_of, sentences_of
 from sigma_core.sandbox.kinds import guess_text_kind, kind_of_language
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import Part, Segment, split_markdown
 from sigma_core.sandbox.pattern_reading import SPACED, read_patterns, read_prose, read_spread_prose
 from sigma_core.sandbox.scan import LayerScan
+from sigma_core.sandbox.sentences import prose_of, sentences_of
 from sigma_core.sandbox.use_or_mention import command_context
 
 _PLAIN_FENCES = frozenset({"text", "txt", "plain", "plaintext", "markdown", "md", "dockerfile", "makefile"})

@@ -8,8 +8,8 @@ import re2
 
 from sigma_core.sandbox.confusables import QUOTES, SPACES
 from sigma_core.sandbox.facts import FactKind, Severity
-from sigma_core.sandbox.instructions import sentences_of
 from sigma_core.sandbox.scan import LayerScan
+from sigma_core.sandbox.sentences import sentences_of
 from sigma_core.sandbox.use_or_mention import ALL_QUOTES, PLAIN_QUOTES, code_context, prose_context
 
 _SPREADABLE = frozenset(

@@ -16,10 +16,10 @@ from sigma_core.policy import SandboxBudgets
 from sigma_core.sandbox.budget import BudgetExhausted, WorkMeter
 from sigma_core.sandbox.confusables import QUOTES, SPACES
 from sigma_core.sandbox.facts import Location
-from sigma_core.sandbox.instructions import Sentence
 from sigma_core.sandbox.layers import FileKind, Layer
 from sigma_core.sandbox.readings import Asked, Finding, Reading
 from sigma_core.sandbox.rules import Possible, Rule, RuleBook
+from sigma_core.sandbox.sentences import Sentence
 from sigma_core.submissions.package import PackageFile
 
 _PLAIN = SPACES | QUOTES

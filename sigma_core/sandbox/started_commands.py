@@ -130,7 +130,9 @@ def _whole_file(trigger: Trigger, text: str) -> Iterator[StartedCommand]:
     yield StartedCommand(trigger, text, 0, len(text))
 
 
-_STARTS = re2.compile(r"(?m)^[ \t]*(?:Exec(?:Start|StartPre|StartPost|Reload|Stop|StopPost)?)[ \t]*=[ \t]*[-@:+!]{0,3}([^\n]+)")
+_STARTS = re2.compile(
+    r"(?m)^[ \t]*(?:Exec(?:Start|StartPre|StartPost|Reload|Stop|StopPost)?)[ \t]*=[ \t]*[-@:+!]{0,3}([^\n]+)"
+)
 
 
 def _unit(text: str) -> Iterator[StartedCommand]:

@@ -50,6 +50,7 @@ class Scanner:
     """How one scanner is run on a folder, and what of its answer counts as its own decision to block.
 
     ``blocks`` takes exit code and report and gives None for no decision: a refusal, an error, incomplete coverage.
+    ``sees`` is the folder that the command gets, under that of the sample.
     """
 
     name: str

@@ -126,7 +126,7 @@ def test_a_flag_changes_the_state_of_its_certificate_alone(two: Deployment) -> N
                 reporter="0" * 64,
                 flagged_at=NOW,
                 closed_at=None,
-            )  # fmt: skip
+            )
         )
     after = certificate_states(two, [first, second])
     assert (after[first].open_flags, after[second]) == (1, before[second])

@@ -30,7 +30,9 @@ HTML = "text/html; charset=utf-8"
 def visible(text: object) -> str:
     """``text`` for a person: signs that are invisible or turn the direction of writing stand as their code point."""
     return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else f"\N{LEFT WHITE SQUARE BRACKET}U+{ord(sign):04X}\N{RIGHT WHITE SQUARE BRACKET}"
+        sign
+        if sign.isprintable() or sign in "\n\t"
+        else f"\N{LEFT WHITE SQUARE BRACKET}U+{ord(sign):04X}\N{RIGHT WHITE SQUARE BRACKET}"
         for sign in str(text)
     )
 
@@ -43,8 +45,12 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEXTS = Environment(  # plain texts, filled in with the deployment's own addresses only
-    loader=FileSystemLoader(FOLDER), autoescape=False, undefined=StrictUndefined, keep_trailing_newline=True  # noqa: S701
+# Plain texts, filled in with the deployment's own addresses only.
+_TEXTS = Environment(
+    loader=FileSystemLoader(FOLDER),
+    autoescape=False,  # noqa: S701
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
 )
 
 

@@ -69,7 +69,9 @@ def ordinary(script: Script, call: Call) -> Stream:
 
 def _enables(call: Call) -> bool:
     """Whether the call makes a file run: `chmod` only where it sets an execute bit."""
-    return call.name != "chmod" or any("x" in text.partition("+")[2] or text[-3:] in {"755", "777", "700", "775"} for text in call.texts)
+    return call.name != "chmod" or any(
+        "x" in text.partition("+")[2] or text[-3:] in {"755", "777", "700", "775"} for text in call.texts
+    )
 
 
 def _run_program(script: Script, call: Call) -> None:

@@ -11,18 +11,10 @@ from packages_of_ours import package_of, skill
 
 from sigma_core.policy import load_policy
 from sigma_core.sandbox.derive import derive_facts
-from sigma_core.sandbox.instructions import (
-    MAX_SPAN_CHARACTERS,
-    FrameBook,
-    FrameError,
-    Sentence,
-    addressed_lines,
-    data_prose,
-    prose_of,
-    sentences_of,
-)
+from sigma_core.sandbox.instructions import MAX_SPAN_CHARACTERS, FrameBook, FrameError
 from sigma_core.sandbox.markdown import split_markdown
 from sigma_core.sandbox.rules import load_rules
+from sigma_core.sandbox.sentences import Sentence, addressed_lines, data_prose, prose_of, sentences_of
 
 TERMS = {"send": r"\bsend\b", "secret": r"\bkeys?\b", "remote": r"https://\S+", "covert": r"\bin silence\b"}
 BOOK = FrameBook(
