@@ -13,10 +13,10 @@ import re2
 from fastapi import APIRouter, Query, Request, Response
 
 from sigma_api.caching import JSON, Answer
-from sigma_api.paging import MAX_CURSOR_CHARACTERS, Cursor
+from sigma_api.paging import Cursor
 from sigma_api.problems import ProblemError, documented
 from sigma_api.public import records, schemas
-from sigma_api.public.parameters import COMMON, OF_ONE, PREFIX, OpenDeployment
+from sigma_api.public.parameters import COMMON, DEFAULT_PAGE, MAX_PAGE, OF_ONE, PREFIX, OpenDeployment, PageCursor
 from sigma_api.public.snapshot import Kept, keep
 from sigma_api.public.source import SourceUrlInvalid, skill_file_at
 from sigma_api.public.templates import rendered_text
@@ -34,9 +34,6 @@ MAX_INDEXED = 200
 MAX_INDEXED_DESCRIPTION = 1_024
 _INDEXED_NAME = re2.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 MAX_INDEXED_NAME = 64
-
-MAX_PAGE = 100
-DEFAULT_PAGE = 20
 
 router = APIRouter(tags=["public"])
 
@@ -186,11 +183,6 @@ def security_txt(deployment: Deployment) -> bytes:
     ).encode()
 
 
-def landing(deployment: Deployment) -> bytes:
-    """Counts and recent certificates."""
-    return orjson.dumps(records.landing(deployment, at=utc_now()))
-
-
 DOCUMENTS = (
     Document(
         "/skill.md",
@@ -246,8 +238,8 @@ def _add_route(document: Document) -> None:
     )(get_document)
 
 
-for each in DOCUMENTS:
-    _add_route(each)
+for row in DOCUMENTS:
+    _add_route(row)
 
 
 @router.get(
@@ -259,7 +251,7 @@ for each in DOCUMENTS:
 )
 def get_landing(request: Request, deployment: OpenDeployment) -> Response:
     """What a front page shows."""
-    return keep(request, Kept(Answer.of(landing(deployment))))
+    return keep(request, Kept(Answer.of(orjson.dumps(records.landing(deployment, at=utc_now())))))
 
 
 @router.get(
@@ -273,13 +265,7 @@ def get_skill_store(
     request: Request,
     deployment: OpenDeployment,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Skills on a page.")] = DEFAULT_PAGE,
-    cursor: Annotated[
-        str | None,
-        Query(
-            description="`nextCursor` of the page before.",
-            json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$", "maxLength": MAX_CURSOR_CHARACTERS},
-        ),
-    ] = None,
+    cursor: PageCursor = None,
 ) -> Response:
     """Skills with a certificate that is good now, newest first, with where to verify each."""
     after = None if cursor is None else Cursor.decode(cursor)

@@ -8,24 +8,24 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from sigma_api.caching import Answer, cacheable
-from sigma_api.paging import MAX_CURSOR_CHARACTERS, Cursor
+from sigma_api.paging import Cursor
 from sigma_api.problems import ProblemError, documented
 from sigma_api.public import records, schemas
 from sigma_api.public.parameters import (
     COMMON,
+    DEFAULT_PAGE,
+    MAX_PAGE,
     OF_ONE,
     PREFIX,
     CertificateId,
     OpenDeployment,
+    PageCursor,
     find,
     no_certificate,
 )
 from sigma_api.public.snapshot import Kept, keep
 from sigma_core.certificates.bundle import MEDIA_TYPE as BUNDLE_MEDIA_TYPE
 from sigma_core.timestamps import utc_now
-
-MAX_PAGE = 100
-DEFAULT_PAGE = 20
 
 router = APIRouter(prefix=PREFIX, tags=["public"])
 
@@ -49,14 +49,7 @@ def list_certificates(
             max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="Text that name or description must contain."
         ),
     ] = None,
-    cursor: Annotated[
-        str | None,
-        Query(
-            description="`nextCursor` of the page before.",
-            # For readers of the document only: whatever breaks the form is an invalid cursor like any other.
-            json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$", "maxLength": MAX_CURSOR_CHARACTERS},
-        ),
-    ] = None,
+    cursor: PageCursor = None,
 ) -> Response:
     """Approved certificates that have not expired, newest first, a page at a time. No certificate is lost or repeated between
     pages, whatever is issued meanwhile."""

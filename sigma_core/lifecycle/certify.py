@@ -134,6 +134,8 @@ def _decide(deployment: Deployment, row: RoundRow, identifier: str) -> tuple[Bun
         epoch = session.get_one(WeightEpochRow, row.weights_epoch)
         seats = phase_seats(session, row.id)
     package = load_package(deployment, row.submission_id)
+    # The first use makes the keys, and no key signs what is dated before it was made.
+    transparency_log = deployment.log_origin
     issued_at = utc_now()
     payload = build_payload(
         certificate_id=identifier,
@@ -146,7 +148,7 @@ def _decide(deployment: Deployment, row: RoundRow, identifier: str) -> tuple[Bun
         issued_at=issued_at,
         expires_at=issued_at + timedelta(days=deployment.policy.certificate.validity_days),
         status_list=_status_list_entry(deployment, identifier),
-        transparency_log=deployment.log_origin,
+        transparency_log=transparency_log,
     )
     return issue(payload, deployment.signing_key_at(issued_at)), payload
 

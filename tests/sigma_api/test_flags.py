@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,10 @@ from sigma_api.app import create_app
 from sigma_api.public import quotas
 from sigma_api.public.flags import RE_AUDIT_REPORTERS, RE_AUDIT_TOPIC, FlagReason, raise_flag
 from sigma_api.public.schemas import FlagReceipt
+from sigma_api.public.snapshot import certificate_states
+from sigma_core.config import load_settings
 from sigma_core.deployment import Deployment
+from sigma_core.storage.migrations import upgrade
 from sigma_core.storage.protocol import FlagRow, OutboxRow
 
 ONE, TWO = (sample.id for sample in ORDINARY[:2])
@@ -85,6 +90,29 @@ def test_enough_distinct_reporters_ask_for_a_re_audit_once(two: Deployment) -> N
     for number in range(RE_AUDIT_REPORTERS, RE_AUDIT_REPORTERS + 3):
         raise_flag(two, ONE, FlagReason.OTHER, "odd", None, client=f"192.0.2.{number}")
     assert wanted(two) == [ONE]
+
+
+def test_flags_raised_at_once_are_kept_once_on_both_databases(
+    home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGMA_DATABASE_URL", database_url)
+    deployment = Deployment(load_settings())
+    upgrade(deployment.protocol, "protocol")
+    keep_assembly(deployment)
+    keep_certificates(deployment, ORDINARY[:1])
+    with ThreadPoolExecutor(4) as pool:
+        raised = list(
+            pool.map(
+                lambda number: raise_flag(
+                    deployment, ONE, FlagReason.OTHER, "odd", None, client=f"192.0.2.{number % RE_AUDIT_REPORTERS}"
+                ),
+                range(4 * RE_AUDIT_REPORTERS),
+            )
+        )
+    assert sum(flag is not None and not flag.known for flag in raised) == len(rows(deployment)) == RE_AUDIT_REPORTERS
+    assert certificate_states(deployment, [ONE])[ONE].open_flags == RE_AUDIT_REPORTERS
+    assert wanted(deployment) == [ONE]
+    deployment.close()
 
 
 def test_flags_have_a_limit_of_their_own_by_address(two: Deployment, make_client: Callable[..., Client]) -> None:
