@@ -10,7 +10,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from sigma_core.deployment import Deployment
@@ -53,18 +52,10 @@ def raise_flag(
     clients leaves a message that a re-audit is wanted, once for each certificate.
     """
     reporter = _reporter(deployment, client)
-    try:
-        return _raise_flag(deployment, certificate_id, reason, detail, contact, reporter)
-    except IntegrityError:  # the same flag came twice at once: now it is there
-        return _raise_flag(deployment, certificate_id, reason, detail, contact, reporter)
-
-
-def _raise_flag(
-    deployment: Deployment, certificate_id: str, reason: FlagReason, detail: str, contact: str | None, reporter: str
-) -> RaisedFlag | None:
     now = utc_now()
     with deployment.sessions.begin() as session:
-        if session.get(CertificateRow, certificate_id) is None:
+        # Held, so that flags of one certificate are counted one after the other.
+        if session.get(CertificateRow, certificate_id, with_for_update=True) is None:
             return None
         row = session.scalar(
             select(FlagRow).where(

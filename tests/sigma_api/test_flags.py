@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,13 @@ def two(own: Deployment) -> Deployment:
     keep_assembly(own)
     keep_certificates(own, ORDINARY[:2])
     return own
+
+
+@pytest.fixture
+def closing() -> Iterator[ExitStack]:
+    """Closes what a test opened, however it ends."""
+    with ExitStack() as stack:
+        yield stack
 
 
 def rows(deployment: Deployment) -> list[FlagRow]:
@@ -93,10 +101,11 @@ def test_enough_distinct_reporters_ask_for_a_re_audit_once(two: Deployment) -> N
 
 
 def test_flags_raised_at_once_are_kept_once_on_both_databases(
-    home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+    home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, closing: ExitStack
 ) -> None:
     monkeypatch.setenv("SIGMA_DATABASE_URL", database_url)
     deployment = Deployment(load_settings())
+    closing.callback(deployment.close)
     upgrade(deployment.protocol, "protocol")
     keep_assembly(deployment)
     keep_certificates(deployment, ORDINARY[:1])
@@ -112,7 +121,6 @@ def test_flags_raised_at_once_are_kept_once_on_both_databases(
     assert sum(flag is not None and not flag.known for flag in raised) == len(rows(deployment)) == RE_AUDIT_REPORTERS
     assert certificate_states(deployment, [ONE])[ONE].open_flags == RE_AUDIT_REPORTERS
     assert wanted(deployment) == [ONE]
-    deployment.close()
 
 
 def test_flags_have_a_limit_of_their_own_by_address(two: Deployment, make_client: Callable[..., Client]) -> None:
