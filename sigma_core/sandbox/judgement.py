@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import re2
 
@@ -63,6 +64,8 @@ _PASTE = re2.compile(
 _SETUP = re2.compile(
     r"(?i)\b(?:install\w*|set-?up|prerequisites?|requirements?|requires?|bootstrap|download|before (?:you|using)|fallback)\b"
 )
+_MANY_PLACES = 8
+"""A host that is named more often than this belongs to what the package is about."""
 SEVERAL_SECRETS = 3
 """Different files of secrets that one script has to name before the list itself is a fact."""
 _CODE_KINDS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
@@ -89,6 +92,11 @@ def _reference(path: str) -> bool:
     return path.startswith(("references/", "reference/", "docs/", "resources/", "templates/", "examples/", "assets/"))
 
 
+def _address(remote: str) -> str:
+    """The address of a destination as prose names it: without the word and the marks before it."""
+    return remote.rsplit(maxsplit=1)[-1].strip("`\"'(") if remote.split() else remote
+
+
 @dataclass(frozen=True, slots=True)
 class _Target:
     """A destination: its host, what is known of the host, and whether the package speaks of it."""
@@ -113,6 +121,7 @@ class Judgement:
         self.declared = declared
         self.readings = list(readings)
         self.findings: list[Finding] = []
+        self._mentions: dict[str, int] = {}
 
     def judge(self) -> list[Finding]:
         """All findings: those of the rules as they stand, those of flows after weighing, and the mismatches."""
@@ -178,6 +187,7 @@ class Judgement:
 
     def _foreign(self, reading: Reading, remote: str, finding: Finding) -> bool:
         """Whether a destination is named by this sentence alone and belongs to nobody that the package speaks of."""
+        remote = _address(remote)
         text = remote if "://" in remote else f"https://{remote.rsplit('@', 1)[-1]}"
         if not vocabulary.urls_in(text) or ("@" in remote and _CONTACT.search(finding.line_text)):
             return False
@@ -190,20 +200,27 @@ class Judgement:
         owner = vocabulary.registrable(target.host)
         if "." not in owner or owner.startswith(("example", "your", "my-", "acme")):
             return False
+        places = self._places.get(owner, ())
+        if len(places) > _MANY_PLACES:
+            return False
         here = sum(
-            1
-            for reading in self.readings
-            for _, host, place, _ in reading.urls
-            if vocabulary.registrable(host) == owner
-            and place.file == at.file
-            and at.line_start - 2 <= place.line_start <= at.line_end + 2
+            place.file == at.file and at.line_start - 2 <= place.line_start <= at.line_end + 2 for place in places
         )
-        everywhere = sum(
-            1 for reading in self.readings for _, host, _, _ in reading.urls if vocabulary.registrable(host) == owner
-        )
-        return everywhere <= here and self.declared.text.count(owner) <= max(here, 1)
+        if owner not in self._mentions:
+            self._mentions[owner] = self.declared.text.count(owner)
+        return len(places) <= here and self._mentions[owner] <= max(here, 1)
+
+    @cached_property
+    def _places(self) -> dict[str, list[Location]]:
+        """Where each owner of a host is named by an address."""
+        places: dict[str, list[Location]] = {}
+        for reading in self.readings:
+            for _, host, place, _ in reading.urls:
+                places.setdefault(vocabulary.registrable(host), []).append(place)
+        return places
 
     def _own_service(self, reading: Reading, remote: str) -> bool:
+        remote = _address(remote)
         text = remote if "://" in remote else f"https://{remote}"
         if "@" in remote or "." not in remote or not vocabulary.urls_in(text):
             return False
