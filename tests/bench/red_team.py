@@ -5,7 +5,8 @@
 ``red-team.parquet`` has the columns of the shared corpora: two sets of malicious packages after what registries saw, honest ones, and honest ones that look alike.
 ``red-team-passages.parquet`` holds passages of one to four sentences, as they would stand in a SKILL.md (``family`` is what they ask for). Nothing in either is ever run.
 
-The ``first`` sets and the passages with even numbers were in sight while rules were written. The ``second`` sets were not: of their malicious packages only counts were looked at.
+The ``first`` sets and the passages with even numbers were in sight while rules were written. Of the second malicious set
+only counts were looked at; of every honest set the false alarms were, and rules were mended after them.
 """
 
 from __future__ import annotations
