@@ -173,11 +173,11 @@ class Redactor:
         return text
 
     def data(self, value: Any) -> Any:
-        """JSON data without secrets in any string, keys included."""
+        """JSON data without secrets in any string value. Keys are the facts document's own names: a seed phrase may end in the word "network"."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(key) if isinstance(key, str) else key: self.data(item) for key, item in value.items()}
+            return {key: self.data(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.data(item) for item in value]
         return value

@@ -153,13 +153,6 @@ def package_host(host: str) -> bool:
 _DOCUMENTATION = tuple(ipaddress.ip_network(block) for block in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
 
 
-def is_drop_url(url: str) -> bool:
-    """Whether a URL points at a service that takes anything from anyone."""
-    return any(classify_host(host, found[len(host) :]) is HostClass.DROP for _, _, found, host in urls_in(url)) or bool(
-        _DROP_PATHS.search(url)
-    )
-
-
 _SECRET_FILE = re2.compile(
     r"(?i)(?:\.ssh(?:/|\\+)?(?:id_[\w\[\]*?-]+|authorized_keys|known_hosts|config|\*|$|['\"\s)])|\bid_(?:rsa|dsa|ecdsa|ed25519)\b|\.aws(?:/|\\+)?(?:credentials|config|\*|$|['\"\s)])|\.netrc\b|\.git-credentials|\.npmrc\b|\.pypirc\b|"
     r"\.docker/config\.json|\.kube/config|\.config/gcloud|application_default_credentials|\.azure/|\.config/gh(?:/|$)|\.gnupg|\.password-store|/etc/(?:shadow|passwd|sudoers)\b|/etc/(?:pass\[w\]d|shad\[o\]w)|"

@@ -103,7 +103,7 @@ def clique_curve(curve: pl.DataFrame) -> str:
         .encode(
             x=alt.X("size:Q", title="clique, % of validators"),
             y=alt.Y("ratio:Q", title="clique's weight share / stake share"),
-            color=alt.Color("attack:N", sort=rates, title="attacks, of submissions"),
+            color=alt.Color("attack:N", sort=rates, title="share of attacks"),
         )
     )
     return _svg(chart.properties(width=WIDTH, height=HEIGHT))

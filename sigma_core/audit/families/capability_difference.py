@@ -107,7 +107,6 @@ class _Declared:
     """What the manifest and the documents say, lower case. The place that demands a thing does not declare it."""
 
     def __init__(self, manifest: str, documents: Mapping[str, list[str]]) -> None:
-        self._manifest = manifest
         self._documents = documents
         self._text = "\n".join([manifest, *("\n".join(lines) for lines in documents.values())])
 

@@ -148,6 +148,14 @@ def test_no_detected_secret_stands_anywhere_in_the_facts(
     assert not any(line in document for line in value.split("\n") if len(line) >= 24 and "-----" not in line)
 
 
+def test_a_secret_that_ends_in_a_name_of_the_document_leaves_the_name_alone() -> None:
+    redactor = Redactor(["letter advice cage absurd amount doctor acoustic avoid letter advice cage network"])
+    assert redactor.data({"network": "network of the package", "facts": [{"shell": True}]}).keys() == {
+        "network",
+        "facts",
+    }
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 30), st.integers(0, 30))
 def test_excerpt_that_cuts_a_secret_shows_nothing_of_the_rest(seed: int, start: int, end: int) -> None:
