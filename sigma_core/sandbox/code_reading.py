@@ -12,6 +12,7 @@ from sigma_core.sandbox.javascript import read_javascript
 from sigma_core.sandbox.kinds import guess_text_kind
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.observations import Capability, Embedded, Flow, Observations
+from sigma_core.sandbox.other_code import read_other_code
 from sigma_core.sandbox.pattern_reading import SPACED, read_patterns
 from sigma_core.sandbox.powershell import read_powershell
 from sigma_core.sandbox.python import read_python
@@ -45,6 +46,7 @@ _LANGUAGES = {
     "python": FileKind.PYTHON,
     "javascript": FileKind.JAVASCRIPT,
     "powershell": FileKind.POWERSHELL,
+    **dict.fromkeys(("perl", "php", "ruby", "lua"), FileKind.CODE),
     "markdown": FileKind.MARKDOWN,
 }
 
@@ -61,7 +63,7 @@ def read_code(at: LayerScan) -> None:
 
 
 def read_script(at: LayerScan, kind: FileKind, text: str, offset: int, context: str, *, in_prose: bool = False) -> None:
-    """Code of ``kind`` (shell, PowerShell, Python or JavaScript) at ``offset`` of the layer; a very long one in pieces."""
+    """Code of ``kind`` at ``offset`` of the layer; a very long one in pieces."""
     if len(text) > MAX_PARSED:
         at.scan.bound("script length", at.layer.locate(offset, offset + len(text)))
         for start, end in _pieces(text):
@@ -102,11 +104,15 @@ def _analyse(kind: FileKind, text: str) -> Observations:
         return read_powershell(text)
     if kind is FileKind.SHELL:
         return read_shell(text)
+    if kind is FileKind.CODE:
+        return read_other_code(text)
     return read_python(text) if kind is FileKind.PYTHON else read_javascript(text)
 
 
 def _observed(at: LayerScan, observed: Observations, offset: int, context: str, in_prose: bool) -> None:
     layer = at.layer
+    # What a document spells out for a shell stays its words; what it hides is code like any other.
+    in_prose = in_prose or (bool(layer.path) and not layer.hidden and at.scan.reading.kind is FileKind.MARKDOWN)
     for hit in observed.hits:
         at.report(hit.rule_id, hit.subject, offset + hit.start, offset + hit.end, context)
     done: list[Capability | Flow] = [*observed.capabilities, *observed.flows]

@@ -90,7 +90,7 @@ def _fence(at: LayerScan, segment: Segment) -> None:
         guess_text_kind(segment.text) if not segment.language else FileKind.TEXT
     )
     context = "mention" if segment.cautionary else "use"
-    if kind in {FileKind.SHELL, FileKind.POWERSHELL, FileKind.PYTHON, FileKind.JAVASCRIPT}:
+    if kind in {FileKind.SHELL, FileKind.POWERSHELL, FileKind.PYTHON, FileKind.JAVASCRIPT, FileKind.CODE}:
         text = segment.text
         if kind is FileKind.SHELL and "\n$ " in "\n" + text:
             text = "\n".join("  " + line[2:] if line.startswith("$ ") else line for line in text.split("\n"))

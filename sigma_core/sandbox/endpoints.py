@@ -21,7 +21,9 @@ ANALYSIS_MODE = "STATIC_SOURCE_AND_MANIFEST_REVIEW"
 MAX_LISTED = 200
 _MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _WILD = ("{", ":", "<", "*", "$")
-_SCRIPTS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
+_SCRIPTS = frozenset(
+    {FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.CODE, FileKind.NOTEBOOK}
+)
 
 
 def source_facts(facts: Iterable[Mapping[str, Any]], readings: Iterable[Reading], blocked: bool) -> dict[str, Any]:

@@ -38,6 +38,7 @@ _READERS: dict[FileKind, Callable[[LayerScan], None]] = {
     FileKind.SHELL: read_code,
     FileKind.JAVASCRIPT: read_code,
     FileKind.POWERSHELL: read_code,
+    FileKind.CODE: read_code,
     FileKind.NOTEBOOK: read_notebook,
     FileKind.HTML: read_html,
 }

@@ -68,7 +68,9 @@ _MANY_PLACES = 8
 """A host that is named more often than this belongs to what the package is about."""
 SEVERAL_SECRETS = 3
 """Different files of secrets that one script has to name before the list itself is a fact."""
-_CODE_KINDS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
+_CODE_KINDS = frozenset(
+    {FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.CODE, FileKind.NOTEBOOK}
+)
 
 
 _OF_FOREIGN_PLACES = frozenset({"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033"})

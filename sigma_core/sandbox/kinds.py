@@ -42,6 +42,31 @@ _EXTENSIONS: dict[str, FileKind] = {
     **dict.fromkeys(("sh", "bash", "zsh", "ksh", "command", "fish"), FileKind.SHELL),
     **dict.fromkeys(("js", "mjs", "cjs", "jsx", "ts", "tsx", "mts", "cts"), FileKind.JAVASCRIPT),
     **dict.fromkeys(("ps1", "psm1", "bat", "cmd", "vbs", "scpt", "applescript"), FileKind.POWERSHELL),
+    **dict.fromkeys(
+        (
+            "php",
+            "phtml",
+            "rb",
+            "pl",
+            "pm",
+            "go",
+            "rs",
+            "lua",
+            "java",
+            "kt",
+            "kts",
+            "swift",
+            "cs",
+            "scala",
+            "groovy",
+            "ex",
+            "exs",
+            "r",
+            "jl",
+            "dart",
+        ),
+        FileKind.CODE,
+    ),  # fmt: skip
     **dict.fromkeys(("json", "jsonc", "json5", "jsonl"), FileKind.JSON),
     **dict.fromkeys(("yaml", "yml"), FileKind.YAML),
     "toml": FileKind.TOML,
@@ -51,19 +76,24 @@ _EXTENSIONS: dict[str, FileKind] = {
     **dict.fromkeys(("exe", "dll", "so", "dylib", "com", "scr", "msi"), FileKind.EXECUTABLE),
 }
 
-_SHEBANG = re2.compile(r"^#![^\n]{0,120}?\b(python|node|deno|bun|bash|zsh|ksh|dash|sh|pwsh)[0-9.]*\b")
+_SHEBANG = re2.compile(r"^#![^\n]{0,120}?\b(python|node|deno|bun|bash|zsh|ksh|dash|sh|pwsh|php|ruby|perl|lua)[0-9.]*\b")
 _SHEBANG_KINDS = {
     "python": FileKind.PYTHON,
     "node": FileKind.JAVASCRIPT,
     "deno": FileKind.JAVASCRIPT,
     "bun": FileKind.JAVASCRIPT,
     "pwsh": FileKind.POWERSHELL,
+    **dict.fromkeys(("php", "ruby", "perl", "lua"), FileKind.CODE),
 }
 _LANGUAGES: dict[str, FileKind] = {
     **dict.fromkeys(("python", "py", "python3"), FileKind.PYTHON),
     **dict.fromkeys(("bash", "sh", "shell", "zsh", "console", "terminal", "shell-session"), FileKind.SHELL),
     **dict.fromkeys(("javascript", "js", "typescript", "ts", "jsx", "tsx", "node", "mjs"), FileKind.JAVASCRIPT),
     **dict.fromkeys(("powershell", "ps1", "pwsh", "cmd", "bat", "batch", "dos", "applescript"), FileKind.POWERSHELL),
+    **dict.fromkeys(
+        ("php", "ruby", "rb", "perl", "go", "golang", "rust", "lua", "java", "kotlin", "swift", "csharp", "cs"),
+        FileKind.CODE,
+    ),  # fmt: skip
     **dict.fromkeys(("json", "jsonc"), FileKind.JSON),
     **dict.fromkeys(("yaml", "yml"), FileKind.YAML),
     "toml": FileKind.TOML,

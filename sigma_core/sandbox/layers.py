@@ -20,6 +20,8 @@ class FileKind(StrEnum):
     SHELL = "shell"
     JAVASCRIPT = "javascript"
     POWERSHELL = "powershell"
+    CODE = "code"
+    """Code in a language that has no analyser of its own."""
     JSON = "json"
     YAML = "yaml"
     TOML = "toml"

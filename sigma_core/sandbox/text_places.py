@@ -11,7 +11,9 @@ from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.use_or_mention import code_context, command_context
 
 _DOCUMENTS = frozenset({FileKind.MARKDOWN, FileKind.TEXT, FileKind.HTML})
-_CODE = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
+_CODE = frozenset(
+    {FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.CODE, FileKind.NOTEBOOK}
+)
 
 
 class TextPlaces:

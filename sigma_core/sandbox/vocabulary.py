@@ -186,6 +186,17 @@ def secret_file(text: str) -> str:
     return str(match.group()).strip(" '\"")
 
 
+def secret_file_places(text: str, most: int) -> list[tuple[int, int, str]]:
+    """``(start, end, name)`` of the first ``most`` parts of ``text`` that name a file holding secrets, ``.env`` among them, in order."""
+    places = []
+    for search in (_SECRET_FILE, _DOTENV):
+        for count, match in enumerate(search.finditer(text)):
+            if count >= most:
+                break
+            places.append((match.start(), match.end(), match.group().strip(" '\"")))
+    return sorted(places)[:most]
+
+
 def secret_files(text: str) -> frozenset[str]:
     """Every part of ``text`` that names a file holding secrets of the person."""
     return frozenset(match.group().strip(" '\"") for match in _SECRET_FILE.finditer(text))

@@ -118,10 +118,15 @@ def _of_collection(state: State, call: Call) -> Value | None:
         if method == "append" and isinstance(function.value, ast.Name) and holder.items is not None and len(holder.items) < 256 and not state.loops:  # fmt: skip
             grown = replace(holder, labels=join(holder.labels, call.labels), items=(*holder.items, call.first))
             state.bind_name(function.value.id, grown)
+        else:
+            state.grow(function.value)
         return UNKNOWN
     if holder.fields is not None:
         if method in {"get", "pop"} and isinstance(call.first.constant, str | int):
-            return holder.fields.get(str(shown(call.first)), call.argument(1) if len(call.arguments) > 1 else UNKNOWN)
+            absent = call.argument(1) if len(call.arguments) > 1 else UNKNOWN
+            return holder.fields.get(str(shown(call.first)), absent.labelled(holder.labels) if holder.open else absent)
+        if holder.open and method in {"items", "values", "keys"}:
+            return Value(labels=holder.labels)
         if method == "items":
             pairs = tuple(Value(name="list", items=(Value(key), item)) for key, item in holder.fields.items())
             return Value(labels=holder.labels, name="list", items=pairs)

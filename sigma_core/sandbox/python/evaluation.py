@@ -40,17 +40,26 @@ class Evaluator(PureFunctions):
     # -- statements ---------------------------------------------------------------------------------------------------
 
     def loop(self, node: ast.For | ast.While) -> None:
-        """Run a loop; what it assigned is then in `bound`. Raises NotPure."""
+        """Run a loop; what it assigned is then in `bound`. Raises NotPure, also where its body is never entered: then what it loops over is not known."""
+        if not self._rounds(node):
+            raise NotPure
+
+    def _rounds(self, node: ast.For | ast.While) -> int:
+        """Run a loop; how often its body was entered."""
+        rounds = 0
         if isinstance(node, ast.For):
             for item in self.iterate(self.value(node.iter)):
                 self._assign(node.target, item)
+                rounds += 1
                 if not self._body(node.body):
-                    return
+                    return rounds
         else:
             while self.value(node.test):
+                rounds += 1
                 if not self._body(node.body):
-                    return
+                    return rounds
         self._body(node.orelse)
+        return rounds
 
     def _body(self, body: Sequence[ast.stmt]) -> bool:
         """Run statements; False where a ``break`` ended them, and ``continue`` is their end."""
@@ -97,7 +106,7 @@ class Evaluator(PureFunctions):
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise NotPure
-        self.loop(node)
+        self._rounds(node)
         self._depth -= 1
 
     def _assign(self, target: ast.expr, value: Any) -> None:

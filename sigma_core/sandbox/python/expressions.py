@@ -228,8 +228,10 @@ class Expressions(State, ABC):
             if holder.fields is not None and isinstance(key, str) and len(holder.fields) < 256:
                 fields = {**holder.fields, key: value}
                 self.rebind(target.value.id, replace(holder, labels=join(holder.labels, value.labels), fields=fields))  # fmt: skip
-            elif holder.name != "os.environ" and value.labels:
-                self.absorb(target.value, value.labels)
+            elif holder.name != "os.environ":
+                if value.labels:
+                    self.absorb(target.value, value.labels)
+                self.grow(target.value)
         elif isinstance(target.value, ast.Attribute) and value.labels:
             self.absorb(target.value, value.labels)
 

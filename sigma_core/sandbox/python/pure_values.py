@@ -39,7 +39,7 @@ def steps_for(size: int) -> int:
 
 def concrete(value: Value, steps: Steps, depth: int = 0) -> Any:
     """The Python value that an abstract one certainly is. Raises NotPure."""
-    if value.name == "personal" or value.name.startswith("file:"):
+    if value.open or value.name == "personal" or value.name.startswith("file:"):
         raise NotPure
     if value.constant is not None and not value.others:
         return value.constant

@@ -188,6 +188,13 @@ class State:
             holder = self._home(target.id)
             holder[target.id] = holder.get(target.id, UNKNOWN).labelled(labels)
 
+    def grow(self, target: ast.expr) -> None:
+        """Let the collection that ``target`` names hold more than is known of it."""
+        if isinstance(target, ast.Name):
+            held = self.look(target.id)
+            if (held.items is not None or held.fields is not None) and not held.open:
+                self.rebind(target.id, replace(held, open=True))
+
     def rebind(self, name: str, value: Value) -> None:
         """Let an object that was changed be known as ``value``, wherever its name was bound."""
         self._home(name)[name] = value

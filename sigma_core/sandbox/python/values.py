@@ -34,7 +34,8 @@ class Value:
     """``constant`` where it can be known (of a path: its text, of a file: its path); ``others`` are further texts that it may be.
 
     ``name`` is the dotted name of the module, function or type that it stands for or is an instance of; own definitions have names that begin with ``/``. ``folded``
-    says that the constant was put together. ``items`` are the elements of a sequence, ``fields`` the entries of a dictionary, where known.
+    says that the constant was put together. ``items`` are the elements of a sequence, ``fields`` the entries of a dictionary, where known;
+    ``open`` says that it may hold more than these.
     """
 
     constant: Constant | None = None
@@ -44,6 +45,7 @@ class Value:
     others: tuple[str, ...] = ()
     items: tuple[Value, ...] | None = None
     fields: Mapping[str, Value] | None = field(default=None, hash=False)
+    open: bool = False
 
     @property
     def text(self) -> str:
@@ -105,11 +107,14 @@ def either(values: Iterable[Value]) -> Value:
         tuple(text for text in texts if text != first.text)[: MAX_TEXTS - 1],
         items,
         shape.fields,
+        any(value.open for value in known),
     )
 
 
 def element_of(value: Value) -> Value:
     """What a loop over ``value`` is given."""
+    if value.open and not value.items:
+        return Value(labels=value.labels)
     if value.items is not None:
         return either(item.labelled(value.labels) for item in value.items[:_MAX_LOOKED_AT]) if value.items else UNKNOWN
     if value.fields is not None:

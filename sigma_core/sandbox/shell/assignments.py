@@ -36,6 +36,8 @@ def assign(script: Script, node: tree_sitter.Node) -> None:
     script.variables[key] = given
     if key in {"LD_PRELOAD", "PROMPT_COMMAND"}:
         script.can(Ability.PERSISTENCE, key, node)
+        if key == "PROMPT_COMMAND" and given.text:
+            script.embed("command", "shell", given.text, node)
 
 
 def _array(script: Script, node: tree_sitter.Node) -> Word:

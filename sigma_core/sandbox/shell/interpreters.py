@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re2
 
-from sigma_core.sandbox.observations import NO_LABELS, Ability, Sink, Source, join, only
+from sigma_core.sandbox.observations import Ability, Sink, Source, join, only
 from sigma_core.sandbox.shell.script import Script
 from sigma_core.sandbox.shell.values import Call, Stream
 from sigma_core.sandbox.vocabulary import name_set
@@ -55,7 +55,7 @@ def interpret(script: Script, call: Call) -> Stream | None:
     from_input = language == "shell" and "-s" in flags
     file = next((word for word in call.arguments if not word.text.startswith("-")), None)
     if file is not None and file.text not in _STANDARD_INPUT and not from_input:
-        labels = join(file.labels, script.written.get(file.text, NO_LABELS))
+        labels = join(file.labels, script.origin_of(file.text))
         script.flow(only(labels, *_FOREIGN), Sink.EXECUTE, f"{name} {file.text}", node)
         return Stream()
     if (
@@ -96,4 +96,6 @@ def _language(name: str) -> str:
         return "javascript"
     if name in _POWERSHELL:
         return "powershell"
-    return "shell" if name in _SHELLS or name in _SWITCHERS else "text"
+    if name in _SHELLS or name in _SWITCHERS:
+        return "shell"
+    return name if name in {"perl", "php", "ruby", "lua"} else "text"

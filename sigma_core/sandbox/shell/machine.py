@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sigma_core.sandbox.observations import Ability, Source, join
+from sigma_core.sandbox.observations import Ability, Sink, Source, join, only
 from sigma_core.sandbox.shell.script import Script
 from sigma_core.sandbox.shell.values import Call, Stream, Word
 from sigma_core.sandbox.vocabulary import name_set
@@ -71,6 +71,15 @@ def _later(script: Script, call: Call) -> Stream | None:
     return Stream()
 
 
+def _alias(script: Script, call: Call) -> Stream:
+    """``alias name='commands'``: run when the name is typed."""
+    for text in call.texts:
+        _, equals, commands = text.partition("=")
+        if equals and " " in commands:
+            script.embed("command", "shell", commands, call.node)
+    return Stream()
+
+
 def _defaults(script: Script, call: Call) -> Stream | None:
     if call.texts[:1] == ["write"] and any(text in {"LoginHook", "LogoutHook"} for text in call.texts):
         script.can(Ability.PERSISTENCE, "LoginHook", call.node)
@@ -118,6 +127,7 @@ def git_setting(script: Script, call: Call) -> None:
     if key == "core.hookspath":
         script.can(Ability.PERSISTENCE, "core.hooksPath", call.node)
         script.hit("SIGMA-THREAT-006" if everywhere else "SIGMA-THREAT-016", "core.hooksPath", call.node)
+        script.flow(only(script.origin_of(value), Source.REMOTE), Sink.EXECUTE, "core.hooksPath", call.node)
     elif value.startswith("!"):
         script.embed("command", "shell", value[1:], call.node)
     elif key in {"core.fsmonitor", "core.sshcommand", "core.pager", "core.editor", "sequence.editor"} or key.startswith(
@@ -136,6 +146,7 @@ MACHINE: dict[str, Callable[[Script, Call], Stream | None]] = {
     **dict.fromkeys(name_set("at batch"), _later),
     "compgen": _completions,
     "trap": _trap,
+    "alias": _alias,
     "defaults": _defaults,
 }
 REGISTRATIONS: dict[str, Callable[[Script, Call], None]] = {

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Sink, Source, join, only
 from sigma_core.sandbox.shell.machine import REGISTRATIONS, git_setting
 from sigma_core.sandbox.shell.script import Script
-from sigma_core.sandbox.shell.transfers import push
+from sigma_core.sandbox.shell.transfers import fetch_commits, push
 from sigma_core.sandbox.shell.values import Call, Stream, path_labels
 from sigma_core.sandbox.vocabulary import name_set
 
 _READERS = name_set(
     "cat head tail less more tac nl strings sed awk grep egrep rg cut sort uniq xxd od base64 openssl jq tee bat dd gzip"
 )
-_PACKERS = name_set("tar zip 7z cp mv ditto rsync ln install")
+_PACKERS = name_set("tar zip unzip 7z cp mv ditto rsync ln install")
 _INSTALLERS = name_set("npm pip pip3 yarn pnpm brew apt apt-get npx uvx gem cargo go")
 _ENABLERS = name_set("chmod installer dpkg rpm msiexec open hdiutil")
 """Programs that turn a file into one that runs, or install it."""
@@ -54,6 +56,8 @@ def ordinary(script: Script, call: Call) -> Stream:
         git_setting(script, call)
     elif name == "git" and call.operands[:1] == ["push"]:
         push(script, call)
+    elif name == "git" and call.operands[:1] in (["remote"], ["clone"], ["pull"], ["reset"]):
+        fetch_commits(script, call)
     elif name == "sed" and any(text.startswith(("-i", "--in-place")) for text in texts):
         _edit_in_place(script, call)
     elif name in _INSTALLERS:
@@ -75,7 +79,7 @@ def _enables(call: Call) -> bool:
 
 
 def _run_program(script: Script, call: Call) -> None:
-    fetched = script.written.get(call.path) or script.written.get(call.name) or NO_LABELS
+    fetched = script.origin_of(call.path) or script.written.get(call.name) or NO_LABELS
     script.flow(only(fetched, Source.REMOTE, Source.DECODED), Sink.EXECUTE, call.path, call.node)
     script.can(Ability.PROCESS, call.name, call.node)
 
@@ -99,12 +103,28 @@ def _pack(script: Script, call: Call, reading: Labels) -> Stream:
     else:
         target = next((text for text in call.texts if text.endswith(_ARCHIVES)), "")
     content = Stream(only(reading, Source.SECRET_FILE, Source.REMOTE, Source.FILES))
+    if call.name in {"tar", "unzip", "7z"}:
+        _unpack(script, call, only(join(reading, call.stdin.labels), Source.REMOTE, Source.DECODED))
     secrets = sorted(only(reading, Source.SECRET_FILE))
     if secrets:
         script.can(Ability.SECRET_READ, secrets[0][1], call.node)
     if target:
         script.write(target, content, call.node)
     return Stream(content.labels)
+
+
+def _unpack(script: Script, call: Call, fetched: Labels) -> None:
+    """What was fetched and is unpacked into a named folder makes that folder fetched."""
+    folder = next((value for flag, value in pairwise(call.texts) if flag in {"-C", "--directory", "-d"}), "").rstrip(
+        "/"
+    )
+    if not fetched or folder in {"", "."}:
+        return
+    script.written[folder] = join(script.written.get(folder, NO_LABELS), fetched)
+    agent = vocabulary.agent_file(folder + "/")
+    if agent:
+        script.can(Ability.AGENT_CONFIG, agent, call.node)
+        script.flow(fetched, Sink.AGENT_FILE, agent, call.node)
 
 
 def _edit_in_place(script: Script, call: Call) -> None:

@@ -15,6 +15,7 @@ from sigma_core.sandbox.shell.values import MAX_TEXT, Call, Stream, Word
 _CODE = re2.compile(
     r"(?m)(?:^#!|\b(?:curl|wget|import|eval|exec|require|function|def|nohup|bash|python3?|node)\b|[|;&]{1,2}\s*\w+|\$\()"
 )
+_MAX_FOLDERS = 8
 _PATH_LINE = re2.compile(
     r"^\s*(?:#.*\n\s*)*(?:export\s+[A-Z_]+=|alias\s+\w+=|eval \"\$\(|source |\. |\[ -|complete |autoload|fpath|set -)"
 )
@@ -108,6 +109,16 @@ class Script:
     def embed(self, step: str, language: str, text: str, node: tree_sitter.Node) -> None:
         """Report text to be read again."""
         self.out.embed(step, language, text, *self.span(node))
+
+    def origin_of(self, path: str) -> Labels:
+        """Where the file at ``path`` came from, or the folder that it lies in."""
+        labels = self.written.get(path, NO_LABELS)
+        for _ in range(_MAX_FOLDERS):
+            path, slash, _ = path.rpartition("/")
+            if not slash or not path:
+                break
+            labels = join(labels, self.written.get(path, NO_LABELS))
+        return labels
 
     def write(self, path: str, content: Stream, node: tree_sitter.Node, *, appends: bool = False) -> None:
         """A file at ``path`` gets ``content``, after what is in it where it ``appends``."""

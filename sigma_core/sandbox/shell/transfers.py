@@ -20,6 +20,8 @@ _CLOUD_UPLOADS = {
     "rclone": ("copy", "copyto", "sync", "move", "rcat"),
     "mc": ("cp", "mirror", "pipe"),
 }
+_CODE_HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "huggingface.co", "googlesource.com")
+"""Hosts of everybody's code: what is cloned from there is judged by its address, not by being cloned."""
 _SSH_VALUED = name_set("-L -R -D -W -p -i -o -l -J -F -b -c -m -S -e -E -w")
 
 
@@ -59,7 +61,10 @@ def _copy(script: Script, call: Call) -> Stream:
     remote = next((text for text in call.texts if ":" in text or "@" in text), "")
     script.can(Ability.NETWORK, remote or call.name, call.node)
     if remote:
-        script.flow(_sent(script, call), Sink.SEND, remote, call.node)
+        sent = _sent(script, call)
+        if call.name in {"scp", "rsync", "sftp"} and call.operands[-1:] == [remote]:
+            sent = join(sent, frozenset({(Source.FILE, text) for text in call.operands[:-1][:4]}))
+        script.flow(sent, Sink.SEND, remote, call.node)
     return Stream()
 
 
@@ -103,11 +108,30 @@ def _name_lookup(script: Script, call: Call) -> Stream:
 
 
 def push(script: Script, call: Call) -> None:
-    """``git push`` to an address, or with an address that carries data."""
+    """``git push`` to an address, or to a remote that this script set: the work of the person leaves, and what the address carries."""
     remote = next((text for text in call.operands[1:] if urls_in(text) or "@" in text), "")
+    if not remote and len(call.operands) > 1:
+        remote = script.contents.get(f"remote {call.operands[1]}", "")
     if remote:
         script.can(Ability.NETWORK, remote, call.node)
-        script.flow(sendable(call.labels), Sink.SEND, remote, call.node)
+        script.flow(join(sendable(call.labels), frozenset({(Source.FILE, "commits")})), Sink.SEND, remote, call.node)
+
+
+def fetch_commits(script: Script, call: Call) -> None:
+    """``git clone`` makes a folder of fetched files, and ``git pull`` or ``reset`` one of a folder whose remote this script set to another place."""
+    verb, given = call.operands[0], call.operands[1:]
+    address = next((text for text in given if urls_in(text) or "@" in text), "")
+    foreign = bool(address) and not any(host.endswith(_CODE_HOSTS) for _, _, _, host in urls_in(address))
+    if verb == "remote" and len(given) > 2 and given[0] in {"add", "set-url"} and address:
+        script.contents[f"remote {given[1]}"] = address
+        if foreign and given[0] == "set-url":
+            script.written["remote"] = frozenset({(Source.REMOTE, address)})
+    elif verb == "clone" and foreign:
+        script.can(Ability.NETWORK, address, call.node)
+        folder = given[-1] if given[-1] != address else address.rstrip("/").rpartition("/")[2].removesuffix(".git")
+        script.written[folder.rstrip("/")] = frozenset({(Source.REMOTE, address)})
+    elif verb in {"pull", "reset"}:
+        script.flow(script.written.get("remote", NO_LABELS), Sink.EXECUTE, f"git {verb}", call.node)
 
 
 TRANSFERS: dict[str, Callable[[Script, Call], Stream | None]] = {
