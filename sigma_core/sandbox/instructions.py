@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import re2
 
@@ -41,7 +41,7 @@ ACTIONS = frozenset(
     }
 )
 """Terms that are verbs. A frame is an instruction only where one of its verbs stands where an order stands."""
-MANNERS = frozenset({"covert", "unasked", "unaware"})
+MANNERS = frozenset({"covert", "unasked", "unaware", "disguised", "lasting"})
 """Terms that say how a thing is to be done. They carry their own negations, so they are never a mention by themselves."""
 SEVERAL = {"secret_files": ("secret_file", "hard_secret")}
 """Terms of sentences that hold two different matches of the terms named."""
@@ -49,7 +49,7 @@ UNSEEN = "unseen"
 """The term of sentences in comments and other places that a reader of the page does not see; it has no words of its own."""
 _ORDER_POSITION = re2.compile(
     r"(?i)(?:^\W*(?:\d{1,3}[.)])?|[.!?:;,(|>—–→]|\s-\s|\b(?:and|or|then|also|always|must|should|shall|will|please|first|next|finally|lastly|now|just|simply|immediately|automatically|silently|quietly|"
-    r"secretly|you|agent|assistant|claude|it|to|can|may|instead|additionally|afterwards?|before|after|that|step|need|needs|by|them|is|are|be|gets|being|agents?|assistants?))[\s*_`\"'#>]*$"
+    r"secretly|you|agent|assistant|claude|it|to|call|can|may|instead|additionally|afterwards?|before|after|that|step|need|needs|by|them|is|are|be|gets|being|agents?|assistants?))[\s*_`\"'#>]*$"
 )
 _CONDITION_FIRST = re2.compile(
     r"(?i)^[\s*_`\"'#>|\d.)(+-]*(?:after|before|when|whenever|whilst|while|at the|on|once|every|each|during|if|for|upon|as soon as|prior to|to|in order to|following|until)\b"
@@ -113,6 +113,7 @@ class FrameBook:
         """Every frame met in ``sentences``, once per rule and place, in order of place."""
         if not sentences:
             return
+        sentences = _plain(sentences)
         view = "\n".join(sentence.text for sentence in sentences)
         starts = _starts(sentences)
         held, places = self._occurrences(sentences, view, starts)
@@ -236,6 +237,9 @@ class FrameBook:
         places: Mapping[tuple[int, int], list[tuple[int, int]]],
     ) -> Instruction:
         context = "use"
+        memory = self._bits.get("memory", 0)
+        # What is quoted beside a memory or rule file is what is to stand there.
+        quoted = not any((at, memory) in places for at in range(first, last + 1))
         for mask in frame.masks:
             if not mask & ~self._manners & ~self._bits[UNSEEN]:
                 continue
@@ -247,7 +251,7 @@ class FrameBook:
             ]
             if all(
                 # A path or address in backticks is meant, not shown; in what nobody sees, nothing is shown.
-                prose_context(view, *spot, sentence.cautionary, quotes="" if sentence.unseen else PLAIN_QUOTES)
+                prose_context(view, *spot, sentence.cautionary, quotes=PLAIN_QUOTES if quoted and not sentence.unseen else "")
                 == "mention"
                 for spot, sentence in spots
             ):
@@ -264,6 +268,14 @@ class FrameBook:
             context,
             remotes,
         )
+
+
+def _plain(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The sentences without the marks of strong emphasis, which stand between words that belong together."""
+    return [
+        replace(sentence, text=sentence.text.replace("**", "")) if "**" in sentence.text else sentence
+        for sentence in sentences
+    ]
 
 
 def _starts(sentences: Sequence[Sentence]) -> list[int]:

@@ -73,7 +73,7 @@ _CODE_KINDS = frozenset(
 )
 
 
-_OF_FOREIGN_PLACES = frozenset({"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033"})
+_OF_FOREIGN_PLACES = frozenset({"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033", "SIGMA-ORDER-036"})
 """Instructions that matter only where every destination is one that nothing else in the package speaks of."""
 _ASKED_OF_OWN_SERVICE = {
     "SIGMA-ORDER-001": "SIGMA-ORDER-020",
@@ -161,7 +161,8 @@ class Judgement:
             parts = [part.lower() for part in url_path.strip("/").split("/")[:2] if len(part) >= 3]
             words = set(_NAME_PART.findall(self.declared.title))
             ours = any(
-                part in self.declared.title or any(len(piece) >= 4 and piece in words for piece in part.split("-"))
+                (len(part) >= 5 and part in self.declared.title)
+                or any(len(piece) >= 4 and piece in words for piece in part.split("-"))
                 for part in parts
             )
             known = known if known in {HostClass.INSTALLER, HostClass.DROP} else HostClass.UNKNOWN

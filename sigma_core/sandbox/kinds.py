@@ -66,7 +66,7 @@ _EXTENSIONS: dict[str, FileKind] = {
             "dart",
         ),
         FileKind.CODE,
-    ),  # fmt: skip
+    ),
     **dict.fromkeys(("json", "jsonc", "json5", "jsonl"), FileKind.JSON),
     **dict.fromkeys(("yaml", "yml"), FileKind.YAML),
     "toml": FileKind.TOML,
@@ -93,7 +93,7 @@ _LANGUAGES: dict[str, FileKind] = {
     **dict.fromkeys(
         ("php", "ruby", "rb", "perl", "go", "golang", "rust", "lua", "java", "kotlin", "swift", "csharp", "cs"),
         FileKind.CODE,
-    ),  # fmt: skip
+    ),
     **dict.fromkeys(("json", "jsonc"), FileKind.JSON),
     **dict.fromkeys(("yaml", "yml"), FileKind.YAML),
     "toml": FileKind.TOML,
