@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 from sigma_core.assembly.independence import assurance_level
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certify import issue_certificate
+from sigma_core.lifecycle.error_correlation import calibration_with
 from sigma_core.lifecycle.facts import derive_and_keep
 from sigma_core.lifecycle.intake import Provenance, submit
 from sigma_core.lifecycle.language_models import judges_of
@@ -24,6 +25,7 @@ from sigma_core.lifecycle.population import seat_language_models
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.report import round_report
 from sigma_core.lifecycle.standing import publish_weights
+from sigma_core.policy import load_policy
 from sigma_core.storage.protocol import (
     PluginRow,
     PluginSlotRow,
@@ -457,12 +459,9 @@ def test_the_deployment_closes_what_asked(models: Deployment, honest: Package) -
 
 
 def test_assurance_counts_families_and_not_models() -> None:
-    from sigma_core.lifecycle.outcome import calibration_with
-    from sigma_core.policy import load_policy
-
-    rules = load_policy().language_models
+    policy = load_policy()
     for cast, level in ((["gpt"], 2), (["gpt", "claude"], 3), (["gpt", "signatures"], 2), (["signatures"], 1)):
-        assert assurance_level(cast, calibration_with(cast, rules)) == level
+        assert assurance_level(cast, calibration_with(cast, policy.language_models, policy.independence)) == level
 
 
 def test_without_a_key_none_of_the_machinery_is_imported(home: Path) -> None:
