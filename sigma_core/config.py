@@ -38,6 +38,13 @@ def _split(urls: object) -> object:
     return tuple(url.strip().rstrip("/") for url in urls.split(",") if url.strip()) if isinstance(urls, str) else urls
 
 
+def _refuse_other_schemes(urls: tuple[str, ...]) -> tuple[str, ...]:
+    for url in urls:
+        if not url.startswith(("https://", "http://")):
+            raise ValueError(f"{url[:100]!r} is no relay: a URL begins with https:// (or http:// and an address)")
+    return urls
+
+
 # Absolute, because the services of `sigma up` run in another folder than the shell that set the variable.
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_refuse_relative_sqlite)]
@@ -86,7 +93,9 @@ class Settings(BaseSettings):
         default="own",
         description="What panels are drawn from: the deployment's own hash chain, or the drand network of the policy.",
     )
-    drand_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+    drand_urls: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_refuse_other_schemes)
+    ] = Field(
         default=("https://api.drand.sh", "https://api2.drand.sh", "https://api3.drand.sh"),
         min_length=1,
         max_length=16,
