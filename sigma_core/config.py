@@ -48,6 +48,7 @@ def _refuse_other_schemes(urls: tuple[str, ...]) -> tuple[str, ...]:
 # Absolute, because the services of `sigma up` run in another folder than the shell that set the variable.
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_refuse_relative_sqlite)]
+RelayUrls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_refuse_other_schemes)]
 
 
 class Settings(BaseSettings):
@@ -93,9 +94,7 @@ class Settings(BaseSettings):
         default="own",
         description="What panels are drawn from: the deployment's own hash chain, or the drand network of the policy.",
     )
-    drand_urls: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_refuse_other_schemes)
-    ] = Field(
+    drand_urls: RelayUrls = Field(
         default=("https://api.drand.sh", "https://api2.drand.sh", "https://api3.drand.sh"),
         min_length=1,
         max_length=16,

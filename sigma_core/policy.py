@@ -116,7 +116,7 @@ class BeaconRules(_Section):
 
 
 class IndependenceRules(_Section):
-    """When a measured error correlation of two families counts. The defaults are what a policy written before them meant."""
+    """When a measured error correlation of a language-model family with another counts, and against how much of a prior."""
 
     min_common_votes: Positive = 40
     prior_votes: Count = 40

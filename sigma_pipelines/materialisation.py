@@ -50,13 +50,21 @@ def each_submission(context: dg.AssetExecutionContext, deployment: Deployment, w
         _batch(context, deployment, work)
 
 
-def wait_for_beacon(context: dg.AssetExecutionContext, due_at: datetime | None) -> None:
-    """Have the step run again when the last beacon round of its submissions is due, if that is still to come."""
+def wait_for_beacon(context: dg.AssetExecutionContext, bind: Callable[[], datetime | None]) -> None:
+    """``bind`` the rounds of this run, and have the step run again when the last of their beacon rounds is due, if that is to come."""
+    try:
+        due_at = bind()
+    except SigmaError as error:
+        raise _failure(error) from error
     wait = (due_at - utc_now()).total_seconds() if due_at is not None else 0
-    if wait > 0:
-        assert due_at is not None
+    if due_at is not None and wait > 0:
         context.log.info(f"the last beacon round of these submissions is due at {iso_utc(due_at)}: waiting")
         raise dg.RetryRequested(max_retries=MAX_WAITS, seconds_to_wait=wait)
+
+
+def _failure(error: SigmaError) -> dg.Failure:
+    # The message names the thing, the place and the rule: that is what an operator needs, not a stack trace.
+    return dg.Failure(description=str(error), metadata={"code": error.code}, allow_retries=False)
 
 
 def _deferred(context: dg.AssetExecutionContext) -> bool:
@@ -71,10 +79,9 @@ def _one(context: dg.AssetExecutionContext, deployment: Deployment, work: Callab
         # Who runs it by hand sees this and runs it again; otherwise the beacon sensor does.
         if context.run.tags.get(SOURCE_TAG) != COMMAND_LINE:
             _note_waiting(context, deployment, key, error)
-        raise dg.Failure(description=str(error), metadata={"code": error.code}, allow_retries=False) from error
+        raise _failure(error) from error
     except SigmaError as error:
-        # The message names the thing, the place and the rule: that is what an operator needs, not a stack trace.
-        raise dg.Failure(description=str(error), metadata={"code": error.code}, allow_retries=False) from error
+        raise _failure(error) from error
 
 
 def _note_waiting(

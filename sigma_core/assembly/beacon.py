@@ -1,9 +1,9 @@
 """The beacon: a value that nobody outside could know when a package was submitted, and that everybody can check
 afterwards.
 
-A submission is bound to the earliest round whose value does not exist yet; panels are
-drawn from that round's value once it exists. Without it an author could rebuild the archive until the draw seats
-friends: at a third of the weight some 45,000 rebuilds give an even chance of ten friendly seats.
+A submission is bound to the earliest round whose value does not exist yet; panels are drawn from that round's value
+once it exists. Without it an author could rebuild the archive until the draw seats friends: at a third of the weight
+some 45,000 rebuilds give an even chance of ten friendly seats.
 
 The default is a hash chain that the deployment keeps itself. From a secret s come s, H(s), H(H(s)), … H^N(s); the
 last one, the *anchor*, is published first and the value of round i is H^(N−i)(s). Each value hashes to the one before

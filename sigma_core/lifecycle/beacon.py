@@ -141,8 +141,9 @@ def _described(description: dict[str, Any]) -> DrandChain:
 
 def due_at(deployment: Deployment, chain_id: str, round_number: int) -> datetime | None:
     """When a drand round is signed; None for the own chain, whose rounds are revealed when they are needed."""
-    chain = public_chain(deployment, chain_id)
-    return chain.signed_at(round_number) if isinstance(chain, DrandChain) else None
+    with deployment.read_sessions() as session:
+        row = session.get(DrandChainRow, chain_id)
+    return None if row is None else _described(row.description).signed_at(round_number)
 
 
 def beacon_value(deployment: Deployment, chain_id: str, round_number: int) -> BeaconValue:

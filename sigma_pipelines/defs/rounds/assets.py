@@ -69,7 +69,7 @@ def sandbox_facts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> 
 def phase_one_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
     this_run = run_of(context)
-    wait_for_beacon(context, panels.bind_rounds(deployment, context.partition_keys, this_run))
+    wait_for_beacon(context, lambda: panels.bind_rounds(deployment, context.partition_keys, this_run))
 
     def audit(submission_id: str) -> metadata.Metadata:
         round_id = panels.open_round(deployment, submission_id, this_run)
