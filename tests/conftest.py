@@ -52,6 +52,19 @@ def policy() -> Policy:
     return load_policy()
 
 
+@pytest.fixture(autouse=True)
+def _no_files_are_planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One round in five has a planted canary file, by a draw that differs from run to run. Tests that are about them ask for the
+    fixture `planting`; for the others there are none."""
+    if "planting" not in request.fixturenames:
+        monkeypatch.setattr("sigma_core.assembly.canaries.plant_of", lambda *_: None)
+
+
+@pytest.fixture
+def planting() -> None:
+    """Canary files are planted as the policy says."""
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty SIGMA_HOME; nothing else is set."""
