@@ -52,17 +52,21 @@ def policy() -> Policy:
     return load_policy()
 
 
-@pytest.fixture(autouse=True)
-def _no_files_are_planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _no_files_are_planted() -> Iterator[None]:
     """One round in five has a planted canary file, by a draw that differs from run to run. Tests that are about them ask for the
     fixture `planting`; for the others there are none."""
-    if "planting" not in request.fixturenames:
-        monkeypatch.setattr("sigma_core.assembly.canaries.plant_of", lambda *_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sigma_core.assembly.canaries.plant_of", lambda *_: None)
+        yield
 
 
 @pytest.fixture
-def planting() -> None:
+def planting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Canary files are planted as the policy says."""
+    from sigma_core.audit.canaries.planting import plant_of
+
+    monkeypatch.setattr("sigma_core.assembly.canaries.plant_of", plant_of)
 
 
 @pytest.fixture
