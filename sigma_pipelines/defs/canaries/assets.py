@@ -42,7 +42,7 @@ def _table(frame: pl.DataFrame, who: str) -> dg.MarkdownMetadataValue:
     deps=[dg.AssetKey(["models", BY_FAMILY]), dg.AssetKey(["models", BY_VALIDATOR])],
     group_name="canaries",
     owners=[OWNER],
-    kinds={"polars"},
+    kinds={"python"},
     description="What canaries say of families and validators: sensitivity and specificity with 95 % Wilson intervals, the weakest first.",
 )
 def canary_sensitivity(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:

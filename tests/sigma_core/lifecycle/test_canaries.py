@@ -25,6 +25,7 @@ from sigma_core.lifecycle.certify import CanaryApproved, issue_certificate, log_
 from sigma_core.lifecycle.facts import derive_and_keep, load_facts
 from sigma_core.lifecycle.intake import Provenance, load_submission, submit
 from sigma_core.lifecycle.invariants import InvariantBroken, canaries_stay_apart, certificate_verifies
+from sigma_core.lifecycle.model_ladder import canary_bank, measure_models
 from sigma_core.lifecycle.outcome import decide_round
 from sigma_core.lifecycle.panels import Run, open_round, run_phase
 from sigma_core.lifecycle.replay import kept_document, replay_kept_round, replay_public_document
@@ -320,6 +321,18 @@ def test_no_prompt_holds_a_label_an_item_or_a_word_that_tells(
         keys = session.scalars(select(CallAttemptRow.call_key).where(CallAttemptRow.purpose == "canary")).all()
     assert len(set(keys)) == 10
     assert replay_kept_round(opened, decided.id).differences == ()
+
+
+def test_models_are_measured_on_variants_of_the_banks_packages(
+    deployment: Deployment, make_deployment: Make, server: ScriptedModels
+) -> None:
+    opened = make_deployment(openai_api_key="sk-1", openai_base_url=server.url)
+    bank = canary_bank(opened.policy, 1)
+    assert len({each.package.tree_hash for each in bank}) == 24
+    (small, large) = measure_models(opened, bank)
+    # Twelve packages of each label, both views; these models see but downloads that are piped into a shell.
+    assert (small.malicious, small.benign, small.passed) == (large.malicious, large.benign, large.passed) == (24, 24, 24)
+    assert 0 < small.caught < 24
 
 
 # Whole packages
