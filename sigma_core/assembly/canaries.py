@@ -51,16 +51,17 @@ class PlantedCanary:
 
 @dataclass(frozen=True, slots=True)
 class PackageCanary:
-    """The text and variant that a whole package was made of, and its label."""
+    """The text and variant that a whole package was made of, the bank that they are of, and the label."""
 
     item: str
     variant: str
+    bank_sha256: str
     label: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryRecord:
-    """All that canaries were in a round. ``planted`` is sorted by phase and seat; ``bank_sha256`` is the bank that they are of."""
+    """All that canaries were in a round. ``planted`` is sorted by phase and seat; ``bank_sha256`` is the bank that those are of."""
 
     bank_sha256: str
     package: PackageCanary | None = None
@@ -77,7 +78,13 @@ class CanaryRecord:
             "label": state.label.value if state.label else None,
             "missedBy": [{"phase": phase, "seat": seat} for phase, seat in state.missed_by],
             "bankSha256": self.bank_sha256,
-            "package": {"item": self.package.item, "variant": self.package.variant} if self.package else None,
+            "package": {
+                "item": self.package.item,
+                "variant": self.package.variant,
+                "bankSha256": self.package.bank_sha256,
+            }
+            if self.package
+            else None,
             "planted": [planted.as_json() for planted in self.planted],
         }
 

@@ -38,9 +38,13 @@ from sigma_core.canonical import Json, NotCanonical, canonical_json, sha256_of
 from sigma_core.errors import SigmaError, Unavailable
 from sigma_core.policy import AssemblyRules, CanaryRules
 from sigma_core.sandbox.facts import FactsDocument
+from sigma_core.submissions.member_names import TakenNames
 
 _MOST_DRAW_ATTEMPTS = 1 << 20
 """So that a hostile document cannot make a replay draw for ever."""
+
+_MOST_SEATS = 1_000
+"""The same for the files planted for them."""
 
 StandingReplay = Callable[[Mapping[str, Any], Outcome], Json]
 """Recomputes the ``standing`` part (points and weights) from the whole document and the recomputed outcome."""
@@ -309,8 +313,8 @@ class _Replay:
         """Choose the planted files again, read who missed one, and hold a canary package's label against the bank."""
         part = stated.canary
         same_bank = part.bank_sha256 == bank_sha256()
-        if not same_bank and (part.planted or part.package):
-            self.unchecked.append("$.canary: it is of another bank than this one; texts and labels were not made again")
+        if not same_bank and part.planted:
+            self.unchecked.append("$.canary.planted: of another bank than the one here; the files were not made again")
         planted = [
             PlantedCanary(each.phase, each.seat, each.item, each.path, each.sha256, each.verdict)
             for each in part.planted
@@ -334,8 +338,10 @@ class _Replay:
         )
         if (part.label is None) != (part.package is None):
             self.differs("$.canary.label", "a package has a label when it is a text of the bank, and only then")
-        elif part.package is not None and part.label is not None and same_bank:
-            inputs = ("$.canary.package", "$.canary.bankSha256")
+        elif part.package is not None and part.package.bank_sha256 != bank_sha256():
+            self.unchecked.append("$.canary.label: of another bank than the one here; the package was not made again")
+        elif part.package is not None and part.label is not None:
+            inputs = ("$.canary.package",)
             try:
                 tree_hash = package_tree_hash(part.package.item, part.package.variant)
                 label = package_label(part.package.item).verdict.value
@@ -359,9 +365,12 @@ class _Replay:
         """The files that the seed plants, seat by seat; their bytes and paths where the bank is the same."""
         try:
             rules = CanaryRules.model_validate_json(canonical_json(stated.policy.get("canaries", {})))
-            paths = [file["path"] for file in facts.document["coverage"]["files"]]
+            taken = TakenNames(file["path"] for file in facts.document["coverage"]["files"])
         except (ValidationError, KeyError, TypeError):
             self.differs("$.policy.canaries", "canary rules, and facts that list the package's files")
+            return
+        if sum(len(record.panel.seats) for record in records) > _MOST_SEATS:
+            self.differs("$.phases", f"for more than {_MOST_SEATS} seats nothing is planted again")
             return
         chosen = []
         for record in records:
@@ -372,7 +381,7 @@ class _Replay:
                 entry = {"phase": seat.phase, "seat": seat.number, "item": plant.item}
                 if same_bank:
                     try:
-                        file = plant.file(paths)
+                        file = plant.file(taken)
                     except KeyError:
                         self.differs("$.policy.canaries.files", f"texts of the bank; {plant.item} is none")
                         return

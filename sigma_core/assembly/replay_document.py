@@ -129,10 +129,11 @@ class PlantedCanaryPart(_Part):
 
 
 class PackageCanaryPart(_Part):
-    """The text of the bank that the package is, and its variant."""
+    """`PackageCanary` without its label."""
 
     item: str
     variant: Digest
+    bank_sha256: Digest
 
 
 class CanaryPart(_Part):

@@ -32,6 +32,7 @@ from sigma_core.sandbox.derive import derive_facts
 from sigma_core.storage.canary_secret import load_or_create_canary_secret
 from sigma_core.storage.engine import one_at_a_time
 from sigma_core.storage.protocol import CanaryPackageRow, PlantedCanaryRow, RoundRow, SubmissionRow
+from sigma_core.submissions.member_names import TakenNames
 from sigma_core.submissions.package import Package, SourceType
 from sigma_core.timestamps import utc_now
 
@@ -52,10 +53,10 @@ class Planting:
 
     def views(self, seats: Iterable[Seat]) -> dict[int, PlantedView]:
         """The planted views of those of ``seats`` that get one, by seat number: a few in a hundred (policy)."""
-        policy = self.deployment.policy
+        policy, taken = self.deployment.policy, TakenNames(self.package.by_path)
         for seat in seats:
             plant = plant_for(self.row.seed, bank_sha256(), seat, policy.canaries)
-            file = plant.file(self.package.by_path) if plant is not None else None
+            file = plant.file(taken) if plant is not None else None
             if plant is not None and file is not None:
                 whole = with_file(self.package, file)
                 # The same sandbox as for the package itself: a file without facts among files with facts would tell.
@@ -99,8 +100,10 @@ def canary_record(deployment: Deployment, row: RoundRow) -> CanaryRecord:
         tree_hash = session.get_one(SubmissionRow, row.submission_id).tree_hash
         package = session.get(CanaryPackageRow, tree_hash)
     return CanaryRecord(
-        bank_sha256=package.bank_sha256 if package is not None else bank_sha256(),
-        package=PackageCanary(package.item, package.variant, Verdict(package.label)) if package is not None else None,
+        bank_sha256=bank_sha256(),
+        package=PackageCanary(package.item, package.variant, package.bank_sha256, Verdict(package.label))
+        if package is not None
+        else None,
         planted=tuple(
             PlantedCanary(
                 each.phase,

@@ -24,6 +24,7 @@ from sigma_core.audit.views import view_of
 from sigma_core.canonical import sha256_hex
 from sigma_core.policy import PPM, load_policy
 from sigma_core.sandbox.derive import derive_facts
+from sigma_core.submissions.member_names import TakenNames
 from tests.bench.families import packages
 
 POLICY = load_policy()
@@ -46,7 +47,7 @@ def planted(every: int = 1) -> None:
         if number % every:
             continue
         for item in items(FILES):
-            file = planted_file(item, sha256_hex(f"bench/{name}/{item}".encode()), package.by_path)
+            file = planted_file(item, sha256_hex(f"bench/{name}/{item}".encode()), TakenNames(package.by_path))
             assert file is not None, name
             whole = with_file(package, file)
             started = time.process_time()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 
@@ -21,9 +21,8 @@ import re2
 from sigma_core.canonical import sha256_hex, sha256_of
 from sigma_core.policy import Policy
 from sigma_core.submissions.intake import read_archive_bytes
-from sigma_core.submissions.member_names import refuse_clashes
+from sigma_core.submissions.member_names import TakenNames
 from sigma_core.submissions.package import Package, PackageFile, ProductType, sorted_files
-from sigma_core.submissions.refusal import Refusal
 
 PACKAGES, FILES = "packages", "files"
 
@@ -43,7 +42,7 @@ _DEEDS = (
     "present publish recall record refresh render resolve revise settle sketch stream survey update"
 ).split()
 _ENDINGS = ("app", "cloud", "dev", "io", "net", "online", "site", "tools")
-_MOST_PLACES = 64
+_MOST_PLACES = 16
 """Paths that are tried for a planted file before its package counts as one that has no room."""
 
 
@@ -96,18 +95,15 @@ def package_tree_hash(item: str, variant: str) -> str:
     return Package(files, {}, ProductType.SKILL, "").tree_hash
 
 
-def planted_file(item: str, variant: str, paths: Collection[str]) -> PackageFile | None:
-    """The file that ``variant`` makes of a text, under a path that goes with ``paths``; None where none does.
+def planted_file(item: str, variant: str, taken: TakenNames) -> PackageFile | None:
+    """The file that ``variant`` makes of a text, under a path that goes with those ``taken``; None where none does.
 
     Raises KeyError for an item that the bank does not have.
     """
     for place in range(_MOST_PLACES):
         (path, content), *_ = _members(FILES, item, f"{variant}/{place}")
-        try:
-            refuse_clashes([*paths, path])
-        except Refusal:
-            continue
-        return PackageFile.of(path, content)
+        if taken.has_room_for(path):
+            return PackageFile.of(path, content)
     return None
 
 

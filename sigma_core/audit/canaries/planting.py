@@ -7,7 +7,7 @@ planted view counts for one thing only: whether it cites the planted file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from sigma_core.audit.canaries.bank import Draws, planted_file
 from sigma_core.audit.model import Verdict
 from sigma_core.policy import PPM, CanaryRules
+from sigma_core.submissions.member_names import TakenNames
 from sigma_core.submissions.package import Package, PackageFile, sorted_files
 
 
@@ -33,9 +34,9 @@ class Plant:
     item: str
     variant: str
 
-    def file(self, paths: Collection[str]) -> PackageFile | None:
-        """The file, under a path that goes with ``paths``; None where none does, and then nothing is planted."""
-        return planted_file(self.item, self.variant, paths)
+    def file(self, taken: TakenNames) -> PackageFile | None:
+        """The file, under a path that goes with those ``taken``; None where none does, and then nothing is planted."""
+        return planted_file(self.item, self.variant, taken)
 
 
 def plant_of(seat_seed: str, family: str, rules: CanaryRules) -> Plant | None:

@@ -21,6 +21,7 @@ from sigma_core.audit.canaries.bank import bank_sha256
 from sigma_core.audit.model import AuditResult, Finding, Verdict
 from sigma_core.policy import Policy, load_policy
 from sigma_core.sandbox.facts import FactsDocument, Severity
+from sigma_core.submissions.member_names import TakenNames
 
 FAMILIES = ("capability_difference", "rules_taint", "signatures", "text_statistics")
 RANGES = {family: {"threshold_ppm": (400_000, 700_000), "depth": (1, 3)} for family in FAMILIES}
@@ -127,7 +128,7 @@ def planted_in(
         for seat in record.panel.seats:
             plant = plant_for(held.seed, bank_sha256(), seat, policy.canaries)
             if plant is not None:
-                file = plant.file([])
+                file = plant.file(TakenNames([]))
                 assert file is not None
                 finding = Finding(Severity.HIGH, "exfiltration", file.path, 3, 3, "curl", "sends data out", 900_000)
                 cited = cites(record.panel.phase, seat.number)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sigma_core.assembly.canaries import PackageCanary
 from sigma_core.assembly.consensus import CanaryState, RoundOutcome, TruthSource, Vote, decide
 from sigma_core.assembly.replay import replay
-from sigma_core.audit.canaries.bank import package_tree_hash
+from sigma_core.audit.canaries.bank import bank_sha256, package_tree_hash
 from sigma_core.audit.model import Verdict
 from sigma_core.canonical import sha256_hex, sha256_of
 from sigma_core.policy import load_policy
@@ -89,6 +89,15 @@ def test_a_miss_on_the_safe_side_escalates_with_rejection_and_one_of_an_unsafe_v
     assert replay(unsafe.document).agrees
 
 
+def test_a_document_with_a_great_many_seats_or_names_that_are_none_is_refused_and_not_worked_on() -> None:
+    document = hold_round(all_safe).document
+    document["phases"][0]["seats"] *= 300
+    assert any("nothing is planted again" in found.rule for found in replay(document).disagreements)
+    document = hold_round(all_safe).document
+    document["facts"]["coverage"]["files"] = [{"path": 7}]
+    assert any("list the package's files" in found.rule for found in replay(document).disagreements)
+
+
 def forged(document: dict[str, Any], change: Any) -> list[str]:
     """Paths that a replay names after ``change``, the verdict hashes repaired."""
     document = copy.deepcopy(document)
@@ -143,13 +152,17 @@ def test_a_canary_packages_label_and_bytes_are_held_against_the_bank(
     item: str, label: Verdict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(assembly_world, "TREE_HASH", package_tree_hash(item, VARIANT))
-    held = hold_round(all_safe, package=PackageCanary(item, VARIANT, label))
+    held = hold_round(all_safe, package=PackageCanary(item, VARIANT, bank_sha256(), label))
     assert held.outcome.outcome is RoundOutcome.ESCALATED
     assert replay(held.document).agrees
 
     lied = copy.deepcopy(held.document)
     lied["canary"]["label"] = "SAFE" if label is Verdict.UNSAFE else "UNSAFE"
     assert "$.canary.label" in [found.path for found in replay(lied).disagreements]
+
+    unknown = copy.deepcopy(lied)
+    unknown["canary"]["package"]["bankSha256"] = "0" * 64
+    assert any(line.startswith("$.canary.label") for line in replay(unknown).unchecked)
 
     unlabelled = copy.deepcopy(held.document)
     unlabelled["canary"]["label"] = None

@@ -60,6 +60,7 @@ from tests.scripted_models import ScriptedModels, serving
 Make = Callable[..., Deployment]
 Submitted = Callable[..., str]
 RUN = Run("run-1", "run-1")
+on_each_database = pytest.mark.parametrize("deployment", ["sqlite", "postgresql"], indirect=True)
 
 
 def policy_with(folder: Path, **rates: int) -> str:
@@ -191,6 +192,7 @@ def test_what_was_planted_is_public_only_when_the_round_is_decided(everywhere: D
     assert json.loads(kept_document(everywhere, find_round(everywhere, round_id)))["canary"]["planted"]
 
 
+@on_each_database
 def test_a_safe_vote_that_missed_its_file_escalates_the_round_and_is_booked_at_once_by_the_label(
     everywhere: Deployment, honest: Package, careless: list[AuditRequest]
 ) -> None:
@@ -338,6 +340,7 @@ def test_models_are_measured_on_variants_of_the_banks_packages(
 # Whole packages
 
 
+@on_each_database
 def test_a_round_calls_for_a_canary_once_and_a_canary_for_no_other(everywhere: Deployment, honest: Package) -> None:
     assert submit_due_canaries(everywhere) == []
     first = audited(everywhere, honest)

@@ -22,7 +22,7 @@ from sigma_core.audit.grounding import Category
 from sigma_core.audit.model import Verdict
 from sigma_core.canonical import sha256_hex
 from sigma_core.policy import Policy
-from sigma_core.submissions.member_names import refuse_clashes
+from sigma_core.submissions.member_names import TakenNames, refuse_clashes
 
 variants = st.binary(min_size=32, max_size=32).map(bytes.hex)
 TELLING = re.compile(
@@ -67,12 +67,12 @@ def test_any_variant_is_a_package_that_passes_intake_and_tells_nothing(
 @given(st.sampled_from(items(FILES)), variants)
 @settings(max_examples=60)
 def test_any_planted_file_tells_nothing_and_goes_with_the_paths_that_are_there(item: str, variant_of: str) -> None:
-    first = planted_file(item, variant_of, [])
+    first = planted_file(item, variant_of, TakenNames([]))
     assert first is not None
     assert not TELLING.search(first.path + "\n" + first.content.decode())
     # Its own path, and one that would be its folder, are taken: it goes elsewhere.
     taken = [first.path.upper(), "SKILL.md"]
-    second = planted_file(item, variant_of, taken)
+    second = planted_file(item, variant_of, TakenNames(taken))
     assert second is not None
     assert second.path != first.path
     refuse_clashes([*taken, second.path])
@@ -80,14 +80,14 @@ def test_any_planted_file_tells_nothing_and_goes_with_the_paths_that_are_there(i
 
 def test_a_file_that_fits_nowhere_is_not_planted() -> None:
     folders = ["scripts", "tools", "lib", "bin", "references", "docs", "guides"]
-    assert all(planted_file(item, variant(1), folders) is None for item in items(FILES))
+    assert all(planted_file(item, variant(1), TakenNames(folders)) is None for item in items(FILES))
 
 
 def test_variants_of_a_text_differ_and_the_same_variant_is_the_same(policy: Policy) -> None:
     for item in items(FILES):
-        files = [planted_file(item, variant(number), []) for number in range(8)]
+        files = [planted_file(item, variant(number), TakenNames([])) for number in range(8)]
         assert len({file.sha256 for file in files if file is not None}) == 8, item
-        assert planted_file(item, variant(3), []) == files[3]
+        assert planted_file(item, variant(3), TakenNames([])) == files[3]
     for item in items(PACKAGES):
         trees = [canary_package(item, variant(number), policy).tree_hash for number in range(8)]
         assert len(set(trees)) == 8, item

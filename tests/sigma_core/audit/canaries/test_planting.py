@@ -18,6 +18,7 @@ from sigma_core.canonical import sha256_hex
 from sigma_core.policy import PPM, CanaryRules, Policy
 from sigma_core.sandbox.derive import derive_facts
 from sigma_core.submissions.intake import read_package
+from sigma_core.submissions.member_names import TakenNames
 from sigma_core.submissions.package import Package
 
 EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
@@ -62,7 +63,7 @@ def test_each_embedded_family_cites_each_text_planted_for_it_at_the_mild_end_of_
 ) -> None:
     """A miss would escalate an honest developer's round. On published skills: ``./sigma bench canaries``."""
     for item in items(FILES):
-        file = Plant(item, variant).file(honest.by_path)
+        file = Plant(item, variant).file(TakenNames(honest.by_path))
         assert file is not None
         whole = with_file(honest, file)
         facts, shown = derive_facts(whole, policy), view_of(whole, view)
@@ -74,7 +75,7 @@ def test_each_embedded_family_cites_each_text_planted_for_it_at_the_mild_end_of_
 
 
 def test_a_file_keeps_the_package_in_canonical_order(honest: Package) -> None:
-    file = Plant("p01", sha256_hex(b"x")).file(honest.by_path)
+    file = Plant("p01", sha256_hex(b"x")).file(TakenNames(honest.by_path))
     assert file is not None
     whole = with_file(honest, file)
     paths = [each.path.encode() for each in whole.files]
