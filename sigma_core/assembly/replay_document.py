@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from sigma_core.assembly.beacon import BeaconChain
+from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.commit_reveal import SealedVote, SeatStatus
-from sigma_core.assembly.consensus import CanaryState, Outcome
+from sigma_core.assembly.consensus import Outcome
 from sigma_core.assembly.independence import Calibration, FamilyKind, assurance_level, effective_votes_ppm
 from sigma_core.assembly.round import PhaseRecord, Round
 from sigma_core.audit.model import Verdict
@@ -115,11 +116,34 @@ class MissedCanaryPart(_Part):
     seat: Number
 
 
+class PlantedCanaryPart(_Part):
+    """`PlantedCanary`: ``verdict`` is what the seat's validator said of the view that held the file."""
+
+    phase: Number
+    seat: Number
+    item: str
+    path: str
+    sha256: Digest
+    verdict_hash: Digest
+    verdict: dict[str, Any]
+
+
+class PackageCanaryPart(_Part):
+    """`PackageCanary` without its label."""
+
+    item: str
+    variant: Digest
+    bank_sha256: Digest
+
+
 class CanaryPart(_Part):
-    """`CanaryState`."""
+    """`CanaryRecord`. What has a default is not in documents from before canaries were planted."""
 
     label: Literal[Verdict.SAFE, Verdict.UNSAFE] | None
     missed_by: tuple[MissedCanaryPart, ...]
+    bank_sha256: Digest | None = None
+    package: PackageCanaryPart | None = None
+    planted: tuple[PlantedCanaryPart, ...] = ()
 
 
 class CorrelationPart(_Part):
@@ -173,7 +197,7 @@ def replay_document(
     policy: Mapping[str, Any],
     chain: BeaconChain,
     facts: FactsDocument,
-    canary: CanaryState,
+    canary: CanaryRecord,
     outcome: Outcome,
     calibration: Calibration,
     standing: Mapping[str, Any] | None = None,
@@ -206,10 +230,7 @@ def replay_document(
         ],
         "facts": dict(facts.document),
         "factsHash": facts.sha256,
-        "canary": {
-            "label": canary.label.value if canary.label else None,
-            "missedBy": [{"phase": phase, "seat": seat} for phase, seat in sorted(canary.missed_by)],
-        },
+        "canary": canary.as_json(phases),
         "outcome": outcome.as_json(),
         "independence": {
             "calibration": calibration.as_json(),

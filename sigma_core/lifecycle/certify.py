@@ -27,7 +27,9 @@ from sigma_core.certificates.status_list import ENTRIES
 from sigma_core.certificates.verify import open_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
 from sigma_core.deployment import Deployment
+from sigma_core.errors import SigmaError
 from sigma_core.identifiers import certificate_id
+from sigma_core.lifecycle.canaries import is_canary
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package
 from sigma_core.lifecycle.outcome import standing_seats
@@ -55,13 +57,21 @@ from sigma_core.submissions.package import Package, SourceType
 from sigma_core.timestamps import utc_now
 
 
+class CanaryApproved(SigmaError):
+    """A canary that came as far as the certificate stage."""
+
+    code = "CANARY_APPROVED"
+
+
 def issue_certificate(deployment: Deployment, round_identifier: str) -> CertificateRow | None:
-    """The certificate of the round if it was approved (made once), else None. Raises RoundNotReady before the outcome."""
+    """The certificate of the round if it was approved (made once), else None. Raises RoundNotReady before the outcome and
+    CanaryApproved."""
     row, known = _round_and_certificate(deployment, round_identifier)
     if row.state != "DECIDED":
         raise RoundNotReady(f"{round_identifier} is not decided yet", hint="materialise round_outcome first")
     if row.outcome != CertificateStatus.APPROVED or known is not None:
         return known
+    _refuse_canary(deployment, row)
     entry = _logged(deployment, row)
     if not is_published(deployment, entry.index):
         publish_log(deployment)
@@ -94,11 +104,20 @@ def issue_certificate(deployment: Deployment, round_identifier: str) -> Certific
 def log_certificate(deployment: Deployment, round_identifier: str) -> None:
     """Decide and log the round's certificate if it was approved and has none, and leave the rest to `issue_certificate`.
 
-    A batch that does this for all its rounds, and then publishes the log, pays for one checkpoint instead of one each.
+    A batch that does this for all its rounds, and then publishes the log, pays for one checkpoint instead of one each. Raises
+    CanaryApproved.
     """
     row, known = _round_and_certificate(deployment, round_identifier)
     if row.state == "DECIDED" and row.outcome == CertificateStatus.APPROVED and known is None:
+        _refuse_canary(deployment, row)
         _logged(deployment, row)
+
+
+def _refuse_canary(deployment: Deployment, row: RoundRow) -> None:
+    """Consensus approves no canary. Should anything else ever have done so, nothing is signed for it here."""
+    with deployment.read_sessions() as session:
+        if is_canary(session, session.get_one(SubmissionRow, row.submission_id).tree_hash):
+            raise CanaryApproved(f"round {row.id} is about a canary and yet APPROVED: no certificate is made of it")
 
 
 def _round_and_certificate(deployment: Deployment, identifier: str) -> tuple[RoundRow, CertificateRow | None]:

@@ -22,6 +22,7 @@ from sigma_core.storage.protocol import (
     AccuracyEntryRow,
     CertificateRow,
     PayoutEntryRow,
+    PlantedCanaryRow,
     ReputationEntryRow,
     RoundRow,
     SeatRow,
@@ -123,6 +124,20 @@ LAKE_TABLES: tuple[LakeTable, ...] = (
             SeatRow.phase,
             SeatRow.number,
         ),
+    ),
+    LakeTable(
+        "protocol",
+        "planted_canaries",
+        {
+            "round_id": (TEXT, PlantedCanaryRow.round_id),
+            "phase": (INTEGER, PlantedCanaryRow.phase),
+            "seat_number": (INTEGER, PlantedCanaryRow.seat_number),
+            "validator_id": (TEXT, PlantedCanaryRow.validator_id),
+            "family": (TEXT, PlantedCanaryRow.family),
+            "item": (TEXT, PlantedCanaryRow.item),
+            "answer": (TEXT, PlantedCanaryRow.answer),
+        },
+        order=(PlantedCanaryRow.round_id, PlantedCanaryRow.phase, PlantedCanaryRow.seat_number),
     ),
     LakeTable(
         "protocol",

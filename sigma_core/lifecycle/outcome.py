@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sigma_core.assembly.independence import assurance_level, effective_votes_ppm
 from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO, conclude
 from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.canaries import canary_record
 from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.language_models import disabled_families
@@ -35,11 +36,12 @@ def decide_round(deployment: Deployment, round_identifier: str) -> RoundRow:
         )
     held = load_round(deployment, row)
     facts = load_facts(deployment, row.facts_sha256)
-    outcome = conclude(deployment.policy.assembly, phases, facts)
+    canary = canary_record(deployment, row)
+    outcome = conclude(deployment.policy.assembly, phases, facts, canary.state(phases))
     families = [family for record in phases for family in record.families_cast]
     policy = deployment.policy
     measured = calibration_with(families, policy.language_models, policy.independence, newest_correlation(deployment))
-    replay_sha256 = deployment.blobs.put(replay_bytes(deployment, held, phases, facts, outcome, measured))
+    replay_sha256 = deployment.blobs.put(replay_bytes(deployment, held, phases, facts, canary, outcome, measured))
     with deployment.sessions.begin() as session:
         row = session.scalars(select(RoundRow).where(RoundRow.id == round_identifier).with_for_update()).one()
         if row.state == "DECIDED":

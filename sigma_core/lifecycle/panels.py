@@ -27,6 +27,7 @@ from sigma_core.identifiers import round_id
 from sigma_core.lifecycle.audits import SeatAudit, audit_seats, keep_usage
 from sigma_core.lifecycle.beacon import beacon_value, kept_value
 from sigma_core.lifecycle.bindings import Binding, bind_next_rounds, last_due
+from sigma_core.lifecycle.canaries import Planting
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package, load_submission
 from sigma_core.lifecycle.plugins import usage_log
@@ -229,12 +230,13 @@ def run_phase(deployment: Deployment, round_identifier: str, phase: int) -> Pane
             hint="materialise phase_one_verdicts in a new run to open the next round",
         )
     audits: dict[int, SeatAudit] = {}
+    planting = Planting(deployment, row, load_package(deployment, row.submission_id), view_of_phase(phase))
     earlier = [panel_of(seats[held], held) for held in seats]
     record = hold_phase(
         load_round(deployment, row),
         phase,
         earlier,
-        _engines_of(deployment, row, phase, audits),
+        _engines_of(deployment, row, planting, audits),
         secrets.token_bytes(32),
     )
     rows = [_seat_row(deployment, row, seat, record.ballot, audits[seat.number].result) for seat in record.panel.seats]
@@ -244,6 +246,7 @@ def run_phase(deployment: Deployment, round_identifier: str, phase: int) -> Pane
         current = session.get_one(RoundRow, round_identifier)
         session.add_all(rows)
         session.flush()
+        session.add_all(planting.rows(record.panel.seats, audits))
         for seat in rows:
             if (advice := audits[seat.number].advice) is not None:
                 session.add_all(usage_log(seat, row.submission_id, advice))
@@ -301,17 +304,26 @@ def sealed_submission(submission: SubmissionRow, beacon_chain: str, beacon_round
     return SealedSubmission(submission.id, submission.tree_hash, (submission.submitter,), beacon_chain, beacon_round)
 
 
-def _engines_of(deployment: Deployment, row: RoundRow, phase: int, audits: dict[int, SeatAudit]) -> Audit:
+def _engines_of(deployment: Deployment, row: RoundRow, planting: Planting, audits: dict[int, SeatAudit]) -> Audit:
     """The engines behind a panel's seats; each audit is also put into ``audits`` by its seat number."""
-    view = view_of_phase(phase)
-    package = view_of(load_package(deployment, row.submission_id), view)
+    view = planting.view
+    package = view_of(planting.package, view)
     facts = load_facts(deployment, row.facts_sha256)
 
     def audit(panel: Panel, numbers: Collection[int]) -> Mapping[int, AuditResult]:
         seats = [seat for seat in panel.seats if seat.number in numbers]
         parameters = _parameters(deployment, [seat.validator_id for seat in seats])
         audits.update(
-            audit_seats(deployment, row, seats, parameters=parameters, package=package, facts=facts, view=view)
+            audit_seats(
+                deployment,
+                row,
+                seats,
+                parameters=parameters,
+                package=package,
+                facts=facts,
+                view=view,
+                planted=planting.views(seats),
+            )
         )
         return {seat.number: audits[seat.number].result for seat in seats}
 

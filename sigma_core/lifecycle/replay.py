@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sigma_core.assembly.consensus import NO_CANARY, Outcome
+from sigma_core.assembly.canaries import CanaryRecord
+from sigma_core.assembly.consensus import Outcome
 from sigma_core.assembly.independence import Calibration
 from sigma_core.assembly.replay import Disagreement, replay
 from sigma_core.assembly.replay_document import replay_document
@@ -26,6 +27,7 @@ def replay_bytes(
     held: Round,
     phases: Sequence[PhaseRecord],
     facts: FactsDocument,
+    canary: CanaryRecord,
     outcome: Outcome,
     measured: Calibration,
 ) -> bytes:
@@ -37,7 +39,7 @@ def replay_bytes(
             policy=json.loads(deployment.policy.canonical_bytes),
             chain=public_chain(deployment, held.beacon.chain_id),
             facts=facts,
-            canary=NO_CANARY,
+            canary=canary,
             outcome=outcome,
             calibration=measured,
         )

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from sqlalchemy import exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from sigma_core.assembly.consensus import TruthSource, Vote
 from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
+from sigma_core.audit.canaries.planting import Answer
 from sigma_core.audit.model import Verdict
 from sigma_core.canonical import sha256_of
 from sigma_core.deployment import Deployment
@@ -36,6 +37,7 @@ from sigma_core.standing.points import (
 from sigma_core.storage.protocol import (
     AccuracyEntryRow,
     PayoutEntryRow,
+    PlantedCanaryRow,
     ReputationEntryRow,
     RoundRow,
     SeatRow,
@@ -82,6 +84,29 @@ def unbooked_rounds(deployment: Deployment) -> list[str]:
                 select(RoundRow.id)
                 .where(
                     RoundRow.scored.is_(True),
+                    ~exists().where(AccuracyEntryRow.round_id == RoundRow.id, _of_the_whole_round()),
+                )
+                .order_by(RoundRow.decided_at, RoundRow.id)
+            )
+        )
+
+
+def _of_the_whole_round() -> ColumnElement[bool]:
+    """Entries that were booked when the round's truth was known; not those of missed canary files, whose truth is known before."""
+    canary = TruthSource.CANARY_LABEL.value
+    return or_(AccuracyEntryRow.truth_source != canary, RoundRow.truth_source == canary)
+
+
+def unbooked_misses(deployment: Deployment) -> list[str]:
+    """Ids of rounds that stay unresolved and in which a SAFE vote missed its canary file, as long as the ledgers do not have that."""
+    with deployment.read_sessions() as session:
+        return list(
+            session.scalars(
+                select(RoundRow.id)
+                .where(
+                    RoundRow.state == "DECIDED",
+                    RoundRow.scored.is_(False),
+                    exists().where(PlantedCanaryRow.round_id == RoundRow.id, _missed()),
                     ~exists().where(AccuracyEntryRow.round_id == RoundRow.id),
                 )
                 .order_by(RoundRow.decided_at, RoundRow.id)
@@ -89,9 +114,25 @@ def unbooked_rounds(deployment: Deployment) -> list[str]:
         )
 
 
+def _missed() -> ColumnElement[bool]:
+    """Planted files that a SAFE vote did not cite."""
+    return and_(
+        PlantedCanaryRow.answer == Answer.MISSED.value,
+        exists().where(
+            SeatRow.round_id == PlantedCanaryRow.round_id,
+            SeatRow.phase == PlantedCanaryRow.phase,
+            SeatRow.number == PlantedCanaryRow.seat_number,
+            SeatRow.verdict == Vote.SAFE.value,
+        ),
+    )
+
+
 def book_decided_rounds(deployment: Deployment) -> Booked:
-    """Append the entries of every unbooked round. A killed booking is taken up where it was; nothing is booked twice."""
-    waiting = unbooked_rounds(deployment)
+    """Append the entries of every unbooked round. A killed booking is taken up where it was; nothing is booked twice.
+
+    Of a round that is not resolved only the votes that missed their canary file are booked: what those are worth is known.
+    """
+    waiting = unbooked_misses(deployment) + unbooked_rounds(deployment)
     rates_by_day: dict[int, BaseRates] = {}
     entries = events = payouts = 0
     for start in range(0, len(waiting), ROUNDS_PER_TRANSACTION):
@@ -106,15 +147,19 @@ def _book(
     deployment: Deployment, session: Session, round_id: str, rates_by_day: dict[int, BaseRates]
 ) -> tuple[int, int, int]:
     row = session.get_one(RoundRow, round_id, with_for_update=True)
-    if session.scalar(select(AccuracyEntryRow.id).where(AccuracyEntryRow.round_id == round_id).limit(1)) is not None:
-        return 0, 0, 0
+    booked = set(session.scalars(select(AccuracyEntryRow.seat).where(AccuracyEntryRow.round_id == round_id)))
     resolved = _resolved(session, row)
+    if all(seat.name in booked for seat in resolved.seats):
+        return 0, 0, 0
     if resolved.day not in rates_by_day:
         rates_by_day[resolved.day] = _rates_of_epoch(session, deployment, resolved.day)
     rates = rates_by_day[resolved.day]
     scores = score_round(resolved, rates, deployment.policy)
     conduct = reputation_events(resolved, deployment.policy)
-    payouts = round_payouts(scores, deployment.policy)
+    # A round pays once, all its seats together, when its truth is known.
+    payouts = round_payouts(scores, deployment.policy) if row.scored else []
+    scores = [entry for entry in scores if entry.seat not in booked]
+    conduct = [event for event in conduct if event.detail["seat"] not in booked]
     session.add_all(
         AccuracyEntryRow(
             entry_key=entry.entry_key,
@@ -204,22 +249,43 @@ def _resolved(session: Session, row: RoundRow) -> ResolvedRound:
     seats = session.scalars(
         select(SeatRow).where(SeatRow.round_id == row.id).order_by(SeatRow.phase, SeatRow.number)
     ).all()
+    missed = {
+        (planted.phase, planted.seat_number)
+        for planted in session.scalars(select(PlantedCanaryRow).where(PlantedCanaryRow.round_id == row.id, _missed()))
+    }
+    scored = tuple(
+        ScoredSeat(
+            seat.phase,
+            seat.number,
+            seat.validator_id,
+            Vote(str(seat.verdict)),
+            canary_label=Verdict.UNSAFE if (seat.phase, seat.number) in missed else None,
+        )
+        for seat in seats
+        if row.scored or (seat.phase, seat.number) in missed
+    )
     return ResolvedRound(
         round_id=row.id,
-        kind=RoundKind.CERTIFICATE,
-        seats=tuple(ScoredSeat(seat.phase, seat.number, seat.validator_id, Vote(str(seat.verdict))) for seat in seats),
-        truth=Verdict(str(row.truth)),
-        truth_source=TruthSource(str(row.truth_source)),
+        kind=_kind(row.truth_source),
+        seats=scored,
+        truth=Verdict(str(row.truth)) if row.scored else Verdict.UNSAFE,
+        truth_source=TruthSource(str(row.truth_source)) if row.scored else TruthSource.CANARY_LABEL,
         day=day_number(_decided_at(row)),
         escalated=row.outcome == "ESCALATED",
     )
 
 
+def _kind(truth_source: str | None) -> RoundKind:
+    return RoundKind.CANARY if truth_source == TruthSource.CANARY_LABEL else RoundKind.CERTIFICATE
+
+
 def _rates_of_epoch(session: Session, deployment: Deployment, day: int) -> BaseRates:
     """Base rates from the rounds that were resolved before ``day``, so that none is scored by a rate that it moved."""
-    rows = session.execute(select(RoundRow.id, RoundRow.truth, RoundRow.decided_at).where(RoundRow.scored.is_(True)))
+    rows = session.execute(
+        select(RoundRow.id, RoundRow.truth_source, RoundRow.truth, RoundRow.decided_at).where(RoundRow.scored.is_(True))
+    )
     frame = pl.DataFrame(
-        [(row.id, RoundKind.CERTIFICATE.value, row.truth, day_number(row.decided_at)) for row in rows],
+        [(row.id, _kind(row.truth_source).value, row.truth, day_number(row.decided_at)) for row in rows],
         schema={"round_id": pl.String, "kind": pl.String, "truth": pl.String, "day": pl.Int64},
         orient="row",
     )

@@ -250,6 +250,38 @@ class SeatRow(ProtocolBase):
     __table_args__ = (Index(None, "validator_id"),)
 
 
+class PlantedCanaryRow(ProtocolBase):
+    """A file that was planted into the view of a seat, and what its validator said of it."""
+
+    __tablename__ = "planted_canaries"
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    phase: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seat_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    validator_id: Mapped[str] = mapped_column(ForeignKey("validators.id"))
+    family: Mapped[str] = mapped_column(String(40))
+    item: Mapped[str] = mapped_column(String(8))
+    path: Mapped[str] = mapped_column(String(200))
+    file_sha256: Mapped[str] = mapped_column(Digest)
+    result_sha256: Mapped[str] = mapped_column(Digest)
+    answer: Mapped[str] = mapped_column(String(8))  # CAUGHT MISSED UNCLEAR
+
+    __table_args__ = (Index(None, "validator_id"),)
+
+
+class CanaryPackageRow(ProtocolBase):
+    """A package of the bank that was submitted like any other. It is written before its submission: no round can meet its bytes and
+    not know. Nothing of it is public before a round on them is decided."""
+
+    __tablename__ = "canary_packages"
+    tree_hash: Mapped[str] = mapped_column(Digest, primary_key=True)
+    item: Mapped[str] = mapped_column(String(8))
+    variant: Mapped[str] = mapped_column(Digest)
+    label: Mapped[str] = mapped_column(String(16))  # SAFE UNSAFE
+    bank_sha256: Mapped[str] = mapped_column(Digest)
+    drawn_by: Mapped[str] = mapped_column(ForeignKey("rounds.id"), unique=True)  # the round whose beacon called for it
+    made_at: Mapped[datetime]
+
+
 class ModelMeasurementRow(ProtocolBase):
     """What a language model did on labelled packages: the tier it is of, whatever the ladder calls it. Append-only."""
 

@@ -124,6 +124,11 @@ LAKE: Rows = {
         seat(4, "ada", "ABSTAINED", "ABSTAIN"),
         seat(5, "bo", "COMMITTED", None),
     ],
+    ("protocol", "planted_canaries"): [
+        # Of r2, which is not decided, nothing shows.
+        {"round_id": name, "phase": 1, "seat_number": 1, "validator_id": "ada", "family": "family-ada", "item": "p01", "answer": "CAUGHT"}
+        for name in ("r1", "r2")
+    ],
     ("protocol", "validators"): [validator("ada", 300), validator("bo", 100), validator("ci", 5, "SUSPENDED")],
     ("protocol", "accuracy_ledger"): [
         entry("r1/1.1/score/0", "ada", "ALIGNED", 1024, 51),
@@ -392,6 +397,71 @@ class TestMartsOfManyRounds:
         assert pairs["family-a/family-a"]["n_eff_of_ten_ppm"] == round(10_000_000 / (1 + 9 * same))
         assert pairs["family-a/family-b"]["n_eff_of_ten_ppm"] == 10_000_000
         assert "family-b/family-b" not in pairs
+
+    def test_canaries_give_sensitivity_and_specificity_with_wilson_intervals(
+        self, shipped: Project, tmp_path: Path
+    ) -> None:
+        base = LAKE["protocol", "rounds"][0]
+        canary = {"scored": True, "truth_source": "CANARY_LABEL", "outcome": "ESCALATED"}
+        rounds = [{**base, "round_id": f"u{n}", "round_number": n, "truth": "UNSAFE", **canary} for n in range(8)]
+        rounds += [{**base, "round_id": f"s{n}", "round_number": 10 + n, "truth": "SAFE", **canary} for n in range(2)]
+        rounds += [{**base, "round_id": "open", "round_number": 20, "decided_at": None}]
+        said = {**{f"u{n}": "UNSAFE" if n < 6 else "SAFE" for n in range(8)}, "s0": "SAFE", "s1": "SAFE"}
+        seats = [{**seat(1, "ada", "REVEALED", verdict), "round_id": name} for name, verdict in said.items()]
+        seats += [{**seat(2, "bo", "ABSTAINED", "ABSTAIN"), "round_id": "s0"}]
+        answers = [("u0", "CAUGHT"), ("u1", "CAUGHT"), ("u2", "MISSED"), ("u3", "UNCLEAR"), ("open", "MISSED")]
+        planted = [
+            {
+                "round_id": name,
+                "phase": 1,
+                "seat_number": 1,
+                "validator_id": "ada",
+                "family": "family-ada",
+                "item": "p01",
+                "answer": answer,
+            }
+            for name, answer in answers
+        ]
+        empty = ("accuracy_ledger", "payout_ledger", "certificates", "reputation_ledger", "weights")
+        write_lake(
+            tmp_path,
+            shipped,
+            {
+                **LAKE,
+                **{("protocol", name): [] for name in empty},
+                ("protocol", "rounds"): rounds,
+                ("protocol", "seats"): seats,
+                ("protocol", "planted_canaries"): planted,
+            },
+        )
+        shipped.build(tmp_path)
+        assert failing_tests(shipped, tmp_path) == set()
+        families = mart(tmp_path, "canary_sensitivity_by_family")
+        columns = ("unsafe_answered", "unsafe_caught", "sensitivity_ppm", "safe_answered", "safe_passed", "unanswered")
+        assert {key: tuple(row[column] for column in columns) for key, row in families.items()} == {
+            "family-ada/FILE": (3, 2, 666_666, 0, 0, 1),
+            "family-ada/PACKAGE": (8, 6, 750_000, 2, 2, 0),
+            "family-ada/ALL": (11, 8, 727_272, 2, 2, 1),
+            "family-bo/PACKAGE": (0, 0, None, 0, 0, 1),
+            "family-bo/ALL": (0, 0, None, 0, 0, 1),
+        }
+
+        def wilson(hits: int, total: int, sign: int) -> float:
+            z, share = 1.96, hits / total
+            spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+            return (share + z * z / (2 * total) + sign * spread) / (1 + z * z / total)
+
+        packages = families["family-ada/PACKAGE"]
+        assert packages["sensitivity_low_ppm"] == math.floor(1_000_000 * wilson(6, 8, -1))
+        assert packages["sensitivity_high_ppm"] == math.ceil(1_000_000 * wilson(6, 8, 1))
+        assert packages["specificity_low_ppm"] == math.floor(1_000_000 * wilson(2, 2, -1))
+        assert families["family-bo/ALL"]["sensitivity_low_ppm"] is None
+        validators = mart(tmp_path, "canary_sensitivity_by_validator")
+        assert validators["ada/ALL"] == {
+            **families["family-ada/ALL"],
+            "sensitivity_key": "ada/ALL",
+            "validator_id": "ada",
+        }
 
     def test_selection_fairness_holds_drawn_seats_against_shares_of_weight(self, many_rounds: Path) -> None:
         fairness = mart(many_rounds, "selection_fairness")

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sigma_core.lifecycle.standing import unbooked_rounds
+from sigma_core.lifecycle.standing import unbooked_misses, unbooked_rounds
 from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
 from sigma_pipelines.defs.rounds.jobs import QUIET
 from sigma_pipelines.defs.simulation.assets import SIMULATED
@@ -24,7 +24,8 @@ standing = dg.define_asset_job(
     description="Brings standing up to date when rounds have been decided since the last time.",
 )
 def standing_sensor(sigma: SigmaDeployment) -> dg.RunRequest | dg.SkipReason:
-    waiting = unbooked_rounds(sigma.open())
+    deployment = sigma.open()
+    waiting = unbooked_rounds(deployment) + unbooked_misses(deployment)
     if not waiting:
         return dg.SkipReason("Every decided round is booked.")
     # The newest round in the run key: one run for all that wait, and no second one while it is under way.

@@ -1,4 +1,4 @@
-"""drand rounds, bound re-runs, error correlations."""
+"""drand rounds, bound re-runs, error correlations, canaries."""
 
 from __future__ import annotations
 
@@ -60,6 +60,38 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("submission_id", "number", name=op.f("pk_round_bindings")),
     )
+    op.create_table(
+        "canary_packages",
+        sa.Column("tree_hash", sa.String(length=64), nullable=False),
+        sa.Column("item", sa.String(length=8), nullable=False),
+        sa.Column("variant", sa.String(length=64), nullable=False),
+        sa.Column("label", sa.String(length=16), nullable=False),
+        sa.Column("bank_sha256", sa.String(length=64), nullable=False),
+        sa.Column("drawn_by", sa.String(length=64), nullable=False),
+        sa.Column("made_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["drawn_by"], ["rounds.id"], name=op.f("fk_canary_packages_drawn_by")),
+        sa.PrimaryKeyConstraint("tree_hash", name=op.f("pk_canary_packages")),
+        sa.UniqueConstraint("drawn_by", name=op.f("uq_canary_packages_drawn_by")),
+    )
+    op.create_table(
+        "planted_canaries",
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("phase", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("seat_number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("validator_id", sa.String(length=64), nullable=False),
+        sa.Column("family", sa.String(length=40), nullable=False),
+        sa.Column("item", sa.String(length=8), nullable=False),
+        sa.Column("path", sa.String(length=200), nullable=False),
+        sa.Column("file_sha256", sa.String(length=64), nullable=False),
+        sa.Column("result_sha256", sa.String(length=64), nullable=False),
+        sa.Column("answer", sa.String(length=8), nullable=False),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_planted_canaries_round_id")),
+        sa.ForeignKeyConstraint(["validator_id"], ["validators.id"], name=op.f("fk_planted_canaries_validator_id")),
+        sa.PrimaryKeyConstraint("round_id", "phase", "seat_number", name=op.f("pk_planted_canaries")),
+    )
+    with op.batch_alter_table("planted_canaries", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_planted_canaries_validator_id"), ["validator_id"], unique=False)
+
     with op.batch_alter_table("rounds", schema=None) as batch_op:
         batch_op.add_column(sa.Column("calibration_sha256", sa.String(length=64), nullable=True))
 
@@ -72,6 +104,11 @@ def downgrade() -> None:
     with op.batch_alter_table("rounds", schema=None) as batch_op:
         batch_op.drop_column("calibration_sha256")
 
+    with op.batch_alter_table("planted_canaries", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_planted_canaries_validator_id"))
+
+    op.drop_table("planted_canaries")
+    op.drop_table("canary_packages")
     op.drop_table("round_bindings")
     op.drop_table("drand_rounds")
     op.drop_table("error_correlations")
