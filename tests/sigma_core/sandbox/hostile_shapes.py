@@ -303,6 +303,8 @@ SHELL = {
     "urls": repeat("curl http://a.bc/d -o e\n"),
     "files": count("curl http://a.bc/@ -o f@ && sh f@\n"),
     "sed": repeat("| sed s/a/b/", "echo a"),
+    "packages to install": repeat("a ", "pip install "),
+    "installs": count("npm install a@\n"),
     "noise": noise(_SH_NOISE),
 }
 POWERSHELL = {
