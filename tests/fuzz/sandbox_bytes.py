@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
         print(f"There is no reader {name}. There are: facts, {', '.join(READERS)}", file=sys.stderr)
         return 2
     target = facts if name == "facts" else READERS[name]
-    atheris.Setup([arguments[0], *[option for option in arguments[1:] if option != name]], lambda data: target(data) and None)
+    atheris.Setup(
+        [arguments[0], *[option for option in arguments[1:] if option != name]], lambda data: target(data) and None
+    )
     atheris.Fuzz()
     return 0
 

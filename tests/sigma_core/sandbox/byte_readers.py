@@ -83,7 +83,9 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "text_kinds": _text(guess_text_kind),
     "office": _office,
     "pdf": lambda data: read_pdf(b"%PDF-1.4\n" + data),
-    "pictures": lambda data: [list(picture_texts(start + data)) for start in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a")],  # fmt: skip
+    "pictures": lambda data: [
+        list(picture_texts(start + data)) for start in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a")
+    ],  # fmt: skip
     "javascript": _text(read_javascript),
     "python": _text(_python),
     "shell": _text(read_shell),
