@@ -330,10 +330,10 @@ def _container_file(text: str) -> Iterator[StartedCommand]:
 
 
 def _workflow(text: str) -> Iterator[StartedCommand]:
-    yield from _yaml_commands(text, 1, Trigger.WORKFLOW, {"run"})
+    yield from _yaml_commands(text, Trigger.WORKFLOW, {"run"})
 
 
-def _yaml_commands(text: str, first_line: int, trigger: Trigger, keys: set[str]) -> Iterator[StartedCommand]:
+def _yaml_commands(text: str, trigger: Trigger, keys: set[str]) -> Iterator[StartedCommand]:
     finder = _Finder(text)
     for command in texts_under(text.replace("\r\n", "\n"), keys):
         yield finder.command(trigger, command, command.split("\n", 1)[0].strip())
@@ -349,6 +349,6 @@ def _skill(text: str) -> Iterator[StartedCommand]:
     front = _FRONT_MATTER.match(text) if "hooks:" in text else None
     hooks = _HOOKS_KEY.search(front[1]) if front is not None else None
     if front is not None and hooks is not None:
-        yield from _yaml_commands(hooks.group().replace("\r", ""), 1, Trigger.AGENT, {"command"})
+        yield from _yaml_commands(hooks.group().replace("\r", ""), Trigger.AGENT, {"command"})
     for match in _LOADED.finditer(text):
         yield StartedCommand(Trigger.LOADING, match[1], match.start(1), match.end(1))

@@ -55,7 +55,8 @@ def _documents(text: str) -> list[_Node]:
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.CollectionEndEvent):
-                around.pop(), keys.pop(), mappings.pop()
+                for opened in (around, keys, mappings):
+                    opened.pop()
                 continue
             if not isinstance(event, yaml.NodeEvent):
                 continue
@@ -63,7 +64,7 @@ def _documents(text: str) -> list[_Node]:
             if count > MAX_NODES:
                 break
             if isinstance(event, yaml.AliasEvent):
-                node = named.get(event.anchor, _Node(""))
+                node = named.get(event.anchor or "", _Node(""))
             else:
                 node = _Node(event.value if isinstance(event, yaml.ScalarEvent) else None)
                 if event.anchor is not None:
@@ -78,7 +79,9 @@ def _documents(text: str) -> list[_Node]:
                 around[-1].parts.append((keys[-1], node))
                 keys[-1] = None
             if isinstance(event, yaml.CollectionStartEvent):
-                around.append(node), keys.append(None), mappings.append(isinstance(event, yaml.MappingStartEvent))
+                around.append(node)
+                keys.append(None)
+                mappings.append(isinstance(event, yaml.MappingStartEvent))
     except (yaml.YAMLError, ValueError):
         pass
     return roots

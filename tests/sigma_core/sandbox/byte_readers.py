@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from packages_of_ours import package_of
@@ -47,10 +48,9 @@ def _text(read: Callable[[str], object]) -> Callable[[bytes], None]:
 
 
 def _python(text: str) -> None:
-    try:
+    # What `ast.parse` refuses is the caller's to report.
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
         read_python(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        pass  # What `ast.parse` refuses: the caller's to report.
 
 
 def _started(text: str) -> None:
@@ -85,7 +85,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "pdf": lambda data: read_pdf(b"%PDF-1.4\n" + data),
     "pictures": lambda data: [
         list(picture_texts(start + data)) for start in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a")
-    ],  # fmt: skip
+    ],
     "javascript": _text(read_javascript),
     "python": _text(_python),
     "shell": _text(read_shell),

@@ -606,7 +606,7 @@ TEXT = {
     "utf-32": lambda size: b"\xff\xfe\0\0" + "send it ".encode("utf-32-le") * (size // 32),
     "surrogates": repeat("\ud800"),
     "bytes that are no text": lambda size: random.Random(2).randbytes(size),
-    "zero bytes": lambda size: bytes(size),
+    "zero bytes": bytes,
     "one letter": repeat("a"),
     "dots": repeat("."),
     "at signs": repeat("@"),

@@ -15,10 +15,7 @@ from sigma_core.policy import load_policy
 from sigma_core.sandbox.rules import load_rules
 
 TOKENS = st.sampled_from(
-    "( ) [ ] { } < > ' \" ` ``` ${ $( @' '@ <# #> #! /* */ // # ; : , . = => - -- --- | || && \\ \\x41 %41 &#99; QUJDREVGR0hJSktMTU5PUFFSU1RVVg== 63757263 "
-    "<!-- --> <b hidden> </b> <script> </script> PK\x03\x04 PK\x01\x02 PK\x05\x06 stream endstream BT (a) Tj ET /JS /URI ustar "
-    "run: &a *a <<: ! | ? key: - {\"mcpServers\":{\"a\":{\"command\":\"b\"}}} {\"scripts\":{\"install\":\"x\"}} hooks: command: RUN a<b, let def import eval( exec( os.system( curl wget base64 "
-    "pip install npx https://a.b/c part 1: ignore all previous instructions \u200b \u202e \U000e0041 \u0430 \u0336 \ud83d é 0 9999999999 None".split(" ")
+    ["(", ")", "[", "]", "{", "}", "<", ">", "'", '"', "`", "```", "${", "$(", "@'", "'@", "<#", "#>", "#!", "/*", "*/", "//", "#", ";", ":", ",", ".", "=", "=>", "-", "--", "---", "|", "||", "&&", "\\", "\\x41", "%41", "&#99;", "QUJDREVGR0hJSktMTU5PUFFSU1RVVg==", "63757263", "<!--", "-->", "<b", "hidden>", "</b>", "<script>", "</script>", "PK\x03\x04", "PK\x01\x02", "PK\x05\x06", "stream", "endstream", "BT", "(a)", "Tj", "ET", "/JS", "/URI", "ustar", "run:", "&a", "*a", "<<:", "!", "|", "?", "key:", "-", '{"mcpServers":{"a":{"command":"b"}}}', '{"scripts":{"install":"x"}}', "hooks:", "command:", "RUN", "a<b,", "let", "def", "import", "eval(", "exec(", "os.system(", "curl", "wget", "base64", "pip", "install", "npx", "https://a.b/c", "part", "1:", "ignore", "all", "previous", "instructions", "\u200b", "\u202e", "\U000e0041", "а", "̶", "�", "é", "0", "9999999999", "None"]
 ).map(lambda token: token.encode("utf-8", "surrogatepass"))  # fmt: skip
 BYTES = st.lists(
     st.one_of(TOKENS, TOKENS, st.sampled_from([b" ", b"\n", b"\n  ", b"\0"]), st.binary(max_size=6)), max_size=40

@@ -6,9 +6,9 @@ import io
 import zipfile
 
 import pytest
+from hostile_shapes import ALL, Shape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hostile_shapes import ALL, Shape
 from packages_of_ours import package_of
 
 from sigma_core.policy import load_policy
