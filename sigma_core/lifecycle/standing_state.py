@@ -18,10 +18,11 @@ from sigma_core.lifecycle.standing_checkpoints import (
     keep_checkpoint,
     newest_checkpoint,
 )
+from sigma_core.lifecycle.truths import known_since
 from sigma_core.standing import accuracy, accuracy_duckdb, accuracy_numpy, reputation, reputation_duckdb
 from sigma_core.standing.accuracy import AccuracyState
 from sigma_core.standing.accuracy_numpy import NumberedState
-from sigma_core.standing.ledger import ACCURACY_COLUMNS
+from sigma_core.standing.ledger import ACCURACY_COLUMNS, AMOUNTS
 from sigma_core.standing.ledger_check import (
     DRAWN_FROM_COLUMNS,
     LINE_COLUMNS,
@@ -49,7 +50,10 @@ def _reputation_lines(deployment: Deployment, after: int = 0, up_to: int | None 
             .order_by(row.id)
         )
         return pl.DataFrame(
-            [(line.validator_id, line.day, line.kind, line.detail.get("ceiling_ppm"), line.id) for line in lines],
+            [
+                (line.validator_id, line.day, line.kind, line.detail.get(AMOUNTS.get(line.kind, "")), line.id)
+                for line in lines
+            ],
             schema={**EVENT_COLUMNS, LINE_ID: pl.Int64},
             orient="row",
         )
@@ -152,15 +156,12 @@ def check_booked_lines(deployment: Deployment, after: tuple[int, int], up_to: tu
             ).all()
             lines = pl.DataFrame([tuple(line) for line in found], schema=LINE_COLUMNS, orient="row")
             of_rounds = lines["round_id"].drop_nulls().unique().sort().to_list()
-            rounds = [
-                (held.id, held.weights_epoch, day_number(held.decided_at) if held.decided_at else None)
-                for start in range(0, len(of_rounds), 500)
-                for held in session.execute(
-                    select(RoundRow.id, RoundRow.weights_epoch, RoundRow.decided_at).where(
-                        RoundRow.id.in_(of_rounds[start : start + 500])
-                    )
-                )
-            ]
+            rounds: list[tuple[str, int, int | None]] = []
+            for start in range(0, len(of_rounds), 500):
+                some = of_rounds[start : start + 500]
+                known = known_since(session, some)
+                drawn = session.execute(select(RoundRow.id, RoundRow.weights_epoch).where(RoundRow.id.in_(some)))
+                rounds += [(round_id, epoch, known.get(round_id)) for round_id, epoch in drawn]
         drawn_from = [
             (epoch, weight.validator_id, weight.weight)
             for epoch in sorted({epoch for _, epoch, _ in rounds})

@@ -16,7 +16,7 @@ Roundings: each division below rounds to the nearest q10, halves up; nothing els
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -134,7 +134,7 @@ def score_round(resolved: ResolvedRound, rates: BaseRates, policy: Policy) -> li
         reason, aligned, misaligned = _points(seat, kind, truth, together, rates, policy.standing)
         entries.append(
             LedgerEntry(
-                entry_key=f"{resolved.round_id}/{seat.name}/score/{resolved.resolution}",
+                entry_key=score_key(resolved.round_id, seat.name, resolved.resolution),
                 validator_id=seat.validator_id,
                 round_id=resolved.round_id,
                 seat=seat.name,
@@ -147,6 +147,11 @@ def score_round(resolved: ResolvedRound, rates: BaseRates, policy: Policy) -> li
             )
         )
     return entries
+
+
+def score_key(round_id: str, seat: str, resolution: int) -> str:
+    """The key of the entry that scores a seat."""
+    return f"{round_id}/{seat}/score/{resolution}"
 
 
 def _is_wrong(seat: ScoredSeat, truth: Verdict) -> bool:
@@ -227,12 +232,49 @@ def reputation_events(resolved: ResolvedRound, policy: Policy) -> list[Reputatio
     return events
 
 
+def compensate_events(
+    events: Iterable[ReputationEvent], changes: Mapping[str, int], day: int, source: TruthSource, policy: Policy
+) -> list[ReputationEvent]:
+    """Events that take back ``events`` of one resolution on ``day``; ``changes`` by validator are `reputation.taken_back_ppm`.
+
+    Raises LedgerInvalid for an event that is a compensation or of a later day, and a validator that has two.
+    """
+    compensations: list[ReputationEvent] = []
+    for event in events:
+        if event.kind is ReputationKind.COMPENSATION or day < event.day:
+            raise LedgerInvalid(
+                f"reputation event {event.entry_key} of day {event.day} cannot be compensated on day {day}"
+            )
+        if event.validator_id in {other.validator_id for other in compensations}:
+            raise LedgerInvalid(f"reputation event {event.entry_key}: {event.validator_id} has two in one resolution")
+        detail = {"change_ppm": changes[event.validator_id], "truthSource": source.value}
+        compensations.append(
+            ReputationEvent(
+                entry_key=f"{event.entry_key}/undo",
+                validator_id=event.validator_id,
+                round_id=event.round_id,
+                day=day,
+                kind=ReputationKind.COMPENSATION,
+                policy_hash=policy.hash,
+                detail=detail,
+            )
+        )
+    return compensations
+
+
 def sanction(
     entry_key: str, validator_id: str, day: int, ceiling_ppm: int, reason: str, policy: Policy
 ) -> ReputationEvent:
     """An operator's sanction: reputation stays at or below ``ceiling_ppm`` until a SANCTION_LIFTED event."""
     detail = {"ceiling_ppm": ceiling_ppm, "reason": reason}
     return ReputationEvent(entry_key, validator_id, None, day, ReputationKind.SANCTION, policy.hash, detail)
+
+
+def lift_sanctions(entry_key: str, validator_id: str, day: int, reason: str, policy: Policy) -> ReputationEvent:
+    """The end of every sanction of a validator: its reputation is no longer held down, and is earned back from where it is."""
+    return ReputationEvent(
+        entry_key, validator_id, None, day, ReputationKind.SANCTION_LIFTED, policy.hash, {"reason": reason}
+    )
 
 
 def _conduct(seat: ScoredSeat, resolved: ResolvedRound) -> ReputationKind | None:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from audit_world import World, checks_of
 
-from sigma_core.lifecycle.standing import unbooked_rounds
+from sigma_core.lifecycle.truths import unscored_truths
 from sigma_core.storage.protocol import AccuracyEntryRow, RoundRow, WeightEpochRow
 
 ROUNDS = 2
@@ -18,7 +18,7 @@ def booked(world: World) -> dg.ExecuteInProcessResult:
     """Honest rounds, and standing brought up to date after them."""
     for _ in range(ROUNDS):
         assert world.audit(world.submit()).success
-    assert len(unbooked_rounds(world.deployment)) == ROUNDS
+    assert len(unscored_truths(world.deployment)) == ROUNDS
     return world.bring_standing_up_to_date()
 
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sigma_core.lifecycle import accuracy_days, standing, standing_state
+from sigma_core.lifecycle import accuracy_days, booking, standing, standing_state
 from sigma_pipelines.defs.rounds.assets import round_outcome
 from sigma_pipelines.defs.rounds.metadata import table
 from sigma_pipelines.resources.deployment import SigmaDeployment
@@ -19,14 +19,17 @@ def _schema(**columns: str) -> dg.TableSchema:
     group_name="standing",
     owners=[OWNER],
     kinds={"python", "sql"},
-    description="Books every decided round that is not booked yet: integer points for each vote on a resolved truth, reputation "
-    "events, and payouts. Append-only; an escalation scores and pays nobody until it is resolved.",
+    description="Books every truth that is not booked yet: integer points for each vote on it, reputation events, and payouts. "
+    "Append-only: an escalation scores and pays nobody until it is resolved, and a corrected truth is taken back by compensations.",
 )
 def accuracy_ledger(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
-    booked = standing.book_decided_rounds(sigma.open())
+    booked = booking.book_known_truths(sigma.open())
     return dg.MaterializeResult(
         metadata={
             "rounds_booked": booked.rounds,
+            "late_resolutions": booked.late_resolutions,
+            "corrections": booked.corrections,
+            "compensations": booked.compensations,
             "accuracy_entries": booked.accuracy_entries,
             "reputation_events": booked.reputation_events,
             "payout_lines": booked.payout_lines,
@@ -140,7 +143,7 @@ def governance_weights(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     "forfeits; what nobody earned is the reserve's.",
 )
 def round_payouts(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
-    totals = standing.payout_totals(sigma.open())
+    totals = booking.payout_totals(sigma.open())
     return dg.MaterializeResult(
         metadata={
             "rounds": totals.rounds,

@@ -16,7 +16,8 @@ from sqlalchemy import select
 
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import standing, standing_state
-from sigma_core.lifecycle.standing import book_decided_rounds, newest_snapshot, publish_weights
+from sigma_core.lifecycle.booking import book_known_truths
+from sigma_core.lifecycle.standing import newest_snapshot, publish_weights
 from sigma_core.lifecycle.standing_checkpoints import newest_checkpoint
 from sigma_core.lifecycle.standing_state import accuracy_today, engine_disagreements, reputation_today
 from sigma_core.standing.ledger import LedgerInvalid
@@ -107,7 +108,7 @@ class TestRefusals:
         [
             pytest.param({"policy_hash": "f" * 64}, "policy that is not on record", id="foreign policy hash"),
             pytest.param({"day": TODAY + 1}, "of a day that has not come", id="clock jumped ahead"),
-            pytest.param({"day": TODAY - 6}, "before its round was decided", id="clock jumped back"),
+            pytest.param({"day": TODAY - 6}, "before the truth of its round was known", id="clock jumped back"),
             pytest.param({"aligned_q10": -5_000}, "falls below zero", id="more taken back than was given"),
             pytest.param({"aligned_q10": 10**9}, "a day's sum is at most", id="points beyond the day's limit"),
         ],
@@ -232,17 +233,16 @@ class TestCheckpoints:
 
 KILLED = """
 import os, signal, sys
-from sigma_core.lifecycle import standing
+from sigma_core.lifecycle import booking, standing
 from sigma_core.lifecycle.opening import open_deployment
 deployment = open_deployment()
 if sys.argv[1] == "between ledger and weights":
-    standing.book_decided_rounds(deployment)
+    booking.book_known_truths(deployment)
 elif sys.argv[1] == "in the booking":
-    real = standing.round_payouts
-    standing.round_payouts = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
-    standing.book_decided_rounds(deployment)
+    booking.round_payouts = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+    booking.book_known_truths(deployment)
 else:
-    standing.book_decided_rounds(deployment)
+    booking.book_known_truths(deployment)
     real = deployment.blobs.put
     def put(data):
         real(data)
@@ -278,7 +278,7 @@ def test_a_run_that_is_killed_leaves_the_epoch_before_in_force_and_is_finished_b
     assert published(booked) == before
     newest_snapshot(booked)
 
-    book_decided_rounds(booked)
+    book_known_truths(booked)
     assert publish_weights(booked).epoch == 2
     with booked.read_sessions() as session:
         assert len(session.scalars(select(AccuracyEntryRow)).all()) == 10
