@@ -13,22 +13,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sigma_core.assembly.consensus import RoundOutcome, Vote
-from sigma_core.audit.model import Verdict
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.truths import FIRST_SEAT, KnownTruth, rates_of_epoch, unscored_truths
 from sigma_core.standing.ledger import LedgerEntry, Reason, ReputationEvent, ReputationKind
-from sigma_core.standing.payouts import PayoutKind, PayoutLine, reverse, round_payouts
-from sigma_core.standing.points import (
-    BaseRates,
-    ResolvedRound,
-    RoundKind,
-    ScoredSeat,
-    compensate,
-    compensate_events,
-    reputation_events,
-    score_key,
-    score_round,
-)
+from sigma_core.standing.lines import Lines, resolved_lines, taken_back
+from sigma_core.standing.payouts import PayoutKind, PayoutLine
+from sigma_core.standing.points import BaseRates, ResolvedRound, RoundKind, ScoredSeat, overturns, score_key
 from sigma_core.standing.reputation import event_frame, taken_back_ppm
 from sigma_core.storage.protocol import AccuracyEntryRow, PayoutEntryRow, ReputationEntryRow, RoundRow, SeatRow
 
@@ -49,44 +39,32 @@ class Booked:
     compensations: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines of the three ledgers that one truth brings, its predecessor's compensations first."""
-
-    entries: list[LedgerEntry]
-    events: list[ReputationEvent]
-    payouts: list[PayoutLine]
-
-
 def book_known_truths(deployment: Deployment) -> Booked:
     """Append the lines of every truth that is not booked. A killed booking is taken up where it was; nothing is booked twice."""
     waiting = unscored_truths(deployment)
     rates_by_day: dict[int, BaseRates] = {}
-    lines: list[Lines] = []
-    late = corrections = 0
+    rounds = late = corrections = 0
+    added = Lines()
     for start in range(0, len(waiting), TRUTHS_PER_TRANSACTION):
         with deployment.sessions.begin() as session:
             for known in waiting[start : start + TRUTHS_PER_TRANSACTION]:
                 if known.day not in rates_by_day:
                     rates_by_day[known.day] = rates_of_epoch(session, known.day, deployment.policy.standing)
                 booked = _book(deployment, session, known, rates_by_day[known.day])
-                if booked is not None:
-                    lines.append(booked)
-                    corrections += known.number > 0
-                    late += known.number == 0 and known.actor is not None
+                if booked is None:
+                    continue
+                added += booked
+                rounds += known.actor is None
+                late += known.actor is not None and known.number == 0
+                corrections += known.number > 0
     return Booked(
-        rounds=len(lines) - late - corrections,
-        late_resolutions=late,
-        corrections=corrections,
-        accuracy_entries=sum(len(of.entries) for of in lines),
-        reputation_events=sum(len(of.events) for of in lines),
-        payout_lines=sum(len(of.payouts) for of in lines),
-        compensations=sum(
-            sum(entry.reason is Reason.COMPENSATION for entry in of.entries)
-            + sum(event.kind is ReputationKind.COMPENSATION for event in of.events)
-            + sum(line.kind is PayoutKind.REVERSAL for line in of.payouts)
-            for of in lines
-        ),
+        rounds,
+        late,
+        corrections,
+        accuracy_entries=len(added.entries),
+        reputation_events=len(added.events),
+        payout_lines=len(added.payouts),
+        compensations=added.compensations,
     )
 
 
@@ -98,13 +76,9 @@ def _book(deployment: Deployment, session: Session, known: KnownTruth, rates: Ba
         return None
     policy = deployment.policy
     resolved = resolved_round(session, row, known)
-    scores = score_round(resolved, rates, policy)
-    undone = _take_back(deployment, session, known) if known.number else Lines([], [], [])
-    lines = Lines(
-        [*undone.entries, *scores],
-        [*undone.events, *reputation_events(resolved, policy)],
-        [*undone.payouts, *round_payouts(scores, policy)],
-    )
+    lines = resolved_lines(resolved, rates, policy)
+    if known.number:
+        lines = _take_back(deployment, session, known) + lines
     append_lines(session, lines)
     return lines
 
@@ -114,9 +88,6 @@ def resolved_round(session: Session, row: RoundRow, known: KnownTruth) -> Resolv
     seats = session.scalars(
         select(SeatRow).where(SeatRow.round_id == row.id).order_by(SeatRow.phase, SeatRow.number)
     ).all()
-    said = {RoundOutcome.APPROVED.value: Verdict.SAFE, RoundOutcome.REJECTED.value: Verdict.UNSAFE}.get(
-        str(row.outcome)
-    )
     return ResolvedRound(
         round_id=row.id,
         kind=RoundKind.CERTIFICATE,
@@ -126,32 +97,27 @@ def resolved_round(session: Session, row: RoundRow, known: KnownTruth) -> Resolv
         day=known.day,
         resolution=known.number,
         escalated=row.outcome == RoundOutcome.ESCALATED,
-        overturned=known.number > 0 and said is not None and said is not known.truth,
+        overturned=overturns(row.outcome, known.number, known.truth),
     )
 
 
 def _take_back(deployment: Deployment, session: Session, known: KnownTruth) -> Lines:
     """Compensations of all lines that the truth before ``known`` brought. Raises LedgerInvalid."""
-    policy, before = deployment.policy, known.number - 1
     # Lines of the same transaction count too.
     session.flush()
-    booked = lines_of_round(session, known.round_id)
-    taken_back = [event for event in booked.events if event.entry_key.endswith(f"/conduct/{before}")]
-    keys = {event.entry_key for event in taken_back}
-    concerned = {event.validator_id for event in taken_back}
+    booked = lines_of_round(session, known.round_id).of_resolution(known.number - 1)
+    keys = {event.entry_key for event in booked.events}
     history = session.scalars(
         select(ReputationEntryRow).where(
-            ReputationEntryRow.validator_id.in_(concerned), ReputationEntryRow.day <= known.day
+            ReputationEntryRow.validator_id.in_({event.validator_id for event in booked.events}),
+            ReputationEntryRow.day <= known.day,
         )
     )
     kept = [_event(row) for row in history if row.entry_key not in keys]
-    changes = taken_back_ppm(event_frame(kept), event_frame(taken_back), known.day, policy.standing)
-    entries = [entry for entry in booked.entries if entry.entry_key.endswith(f"/score/{before}")]
-    return Lines(
-        compensate(entries, known.day, known.source, policy),
-        compensate_events(taken_back, changes, known.day, known.source, policy),
-        reverse([line for line in booked.payouts if line.entry_key.endswith(f"/payout/{before}")], known.day),
-    )
+    policy = deployment.policy
+    changes = taken_back_ppm(event_frame(kept), event_frame(booked.events), known.day, policy.standing)
+    by_event = {event.entry_key: changes[event.validator_id] for event in booked.events}
+    return taken_back(booked, by_event, known.day, known.source, policy)
 
 
 def append_lines(session: Session, lines: Lines) -> None:

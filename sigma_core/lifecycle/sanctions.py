@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sigma_core.assembly.population import ValidatorStatus
 from sigma_core.deployment import Deployment
 from sigma_core.errors import ExitCode, SigmaError
 from sigma_core.lifecycle.audit_trail import check_words, record_change
-from sigma_core.lifecycle.booking import Lines, append_lines
+from sigma_core.lifecycle.booking import append_lines
 from sigma_core.lifecycle.standing import publish_weights
 from sigma_core.lifecycle.standing_state import reputation_today
 from sigma_core.policy import PPM
 from sigma_core.standing.ledger import ReputationEvent, ReputationKind
+from sigma_core.standing.lines import Lines
 from sigma_core.standing.points import lift_sanctions, sanction
 from sigma_core.storage.protocol import ReputationEntryRow, ValidatorRow
 from sigma_core.timestamps import day_number, utc_now
@@ -63,6 +64,14 @@ class Measure:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The ceiling that sanctions set (1,000,000: none), and whether one of them was set or lifted ``today``."""
+
+    ceiling_ppm: int
+    today: bool
+
+
 def sanction_validator(
     deployment: Deployment, validator_id: str, ceiling_ppm: int, *, actor: str, reason: str
 ) -> Measure:
@@ -73,10 +82,10 @@ def sanction_validator(
     if not 0 <= ceiling_ppm < PPM:
         raise SigmaError(f"a ceiling of {ceiling_ppm} ppm: it is within 0 … 999,999", code="USAGE")
 
-    def booked(key: str, day: int, standing: int) -> ReputationEvent:
-        if standing <= ceiling_ppm:
+    def booked(key: str, day: int, held: _Held) -> ReputationEvent:
+        if held.ceiling_ppm <= ceiling_ppm:
             raise SanctionRefused(
-                f"{validator_id} is held at {standing} ppm already",
+                f"{validator_id} is held at {held.ceiling_ppm} ppm already",
                 hint="lift its sanctions first to set another ceiling",
             )
         return sanction(key, validator_id, day, ceiling_ppm, reason, deployment.policy)
@@ -87,9 +96,14 @@ def sanction_validator(
 def lift_validator_sanctions(deployment: Deployment, validator_id: str, *, actor: str, reason: str) -> Measure:
     """End all sanctions of the validator. Raises ValidatorUnknown, SanctionRefused where none stands, or SigmaError for the words."""
 
-    def booked(key: str, day: int, standing: int) -> ReputationEvent:
-        if standing == PPM:
+    def booked(key: str, day: int, held: _Held) -> ReputationEvent:
+        if held.ceiling_ppm == PPM:
             raise SanctionRefused(f"no sanction of {validator_id} stands")
+        if held.today:
+            raise SanctionRefused(
+                f"{validator_id} was sanctioned today, and a day's sanctions hold whatever is lifted on it",
+                hint="lift them tomorrow, UTC",
+            )
         return lift_sanctions(key, validator_id, day, reason, deployment.policy)
 
     return _book(deployment, validator_id, booked, PPM, "validator.lift_sanctions", actor=actor, reason=reason)
@@ -108,26 +122,26 @@ def reinstate_validator(deployment: Deployment, validator_id: str, *, actor: str
 def _book(
     deployment: Deployment,
     validator_id: str,
-    booked: Callable[[str, int, int], ReputationEvent],
+    booked: Callable[[str, int, _Held], ReputationEvent],
     ceiling_ppm: int,
     action: str,
     *,
     actor: str,
     reason: str,
 ) -> Measure:
-    """Append the line that ``booked`` makes of its key, its day and the ceiling that stands, after which ``ceiling_ppm`` does."""
+    """Append the line that ``booked`` makes of its key, its day and what stands, after which ``ceiling_ppm`` does."""
     check_words(actor=actor, reason=reason)
     now = utc_now()
     with deployment.sessions.begin() as session:
         _validator(session, validator_id)
         row = ReputationEntryRow
-        earlier = session.scalar(
-            select(func.count()).select_from(row).where(row.validator_id == validator_id, row.kind.in_(_SANCTIONS))
-        )
-        standing = _ceiling_ppm(deployment, validator_id)
-        event = booked(f"{validator_id}/sanction/{earlier}", day_number(now), standing)
-        append_lines(session, Lines([], [event], []))
-        before, after = {"ceilingPpm": standing}, {"ceilingPpm": ceiling_ppm}
+        days = session.scalars(
+            select(row.day).where(row.validator_id == validator_id, row.kind.in_(_SANCTIONS)).order_by(row.id)
+        ).all()
+        held = _Held(_ceiling_ppm(deployment, validator_id), day_number(now) in days)
+        event = booked(f"{validator_id}/sanction/{len(days)}", day_number(now), held)
+        append_lines(session, Lines(events=[event]))
+        before, after = {"ceilingPpm": held.ceiling_ppm}, {"ceilingPpm": ceiling_ppm}
         record_change(session, action, validator_id, actor=actor, reason=reason, before=before, after=after, at=now)
     return Measure(validator_id, before, after, publish_weights(deployment).epoch)
 

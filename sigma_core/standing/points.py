@@ -19,10 +19,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import polars as pl
 
-from sigma_core.assembly.consensus import TruthSource, Vote
+from sigma_core.assembly.consensus import RoundOutcome, TruthSource, Vote
 from sigma_core.audit.model import Verdict
 from sigma_core.policy import Q10, Policy, StandingRules
 from sigma_core.standing.ledger import LedgerEntry, LedgerInvalid, Reason, ReputationEvent, ReputationKind, decayed_q10
@@ -233,21 +234,20 @@ def reputation_events(resolved: ResolvedRound, policy: Policy) -> list[Reputatio
 
 
 def compensate_events(
-    events: Iterable[ReputationEvent], changes: Mapping[str, int], day: int, source: TruthSource, policy: Policy
+    events: Iterable[ReputationEvent], changes: Mapping[str, Any], day: int, source: TruthSource, policy: Policy
 ) -> list[ReputationEvent]:
-    """Events that take back ``events`` of one resolution on ``day``; ``changes`` by validator are `reputation.taken_back_ppm`.
-
-    Raises LedgerInvalid for an event that is a compensation or of a later day, and a validator that has two.
-    """
-    compensations: list[ReputationEvent] = []
+    """Events that take back ``events`` on ``day``; ``changes`` are `reputation.taken_back_ppm`, by entry key. Raises LedgerInvalid for
+    an event that is a compensation or of a later day, or has no change."""
+    compensations = []
     for event in events:
-        if event.kind is ReputationKind.COMPENSATION or day < event.day:
+        if (
+            event.kind is ReputationKind.COMPENSATION
+            or day < event.day
+            or type(changes.get(event.entry_key)) is not int
+        ):
             raise LedgerInvalid(
                 f"reputation event {event.entry_key} of day {event.day} cannot be compensated on day {day}"
             )
-        if event.validator_id in {other.validator_id for other in compensations}:
-            raise LedgerInvalid(f"reputation event {event.entry_key}: {event.validator_id} has two in one resolution")
-        detail = {"change_ppm": changes[event.validator_id], "truthSource": source.value}
         compensations.append(
             ReputationEvent(
                 entry_key=f"{event.entry_key}/undo",
@@ -256,7 +256,7 @@ def compensate_events(
                 day=day,
                 kind=ReputationKind.COMPENSATION,
                 policy_hash=policy.hash,
-                detail=detail,
+                detail={"change_ppm": changes[event.entry_key], "truthSource": source.value},
             )
         )
     return compensations
@@ -275,6 +275,12 @@ def lift_sanctions(entry_key: str, validator_id: str, day: int, reason: str, pol
     return ReputationEvent(
         entry_key, validator_id, None, day, ReputationKind.SANCTION_LIFTED, policy.hash, {"reason": reason}
     )
+
+
+def overturns(outcome: str | None, number: int, truth: Verdict) -> bool:
+    """Whether the truth with this number contradicts the outcome that the round had published."""
+    said = {RoundOutcome.APPROVED: Verdict.SAFE, RoundOutcome.REJECTED: Verdict.UNSAFE}
+    return number > 0 and outcome in said and said[RoundOutcome(outcome)] is not truth
 
 
 def _conduct(seat: ScoredSeat, resolved: ResolvedRound) -> ReputationKind | None:

@@ -150,8 +150,12 @@ def taken_back_ppm(kept: pl.DataFrame, taken_back: pl.DataFrame, day: int, rules
     """By validator of ``taken_back``, how much higher (lower: negative) its reputation after ``day`` is without those events.
 
     ``kept`` are all other events (`EVENT_COLUMNS`) of these validators up to ``day``. It is what is left of the events' effect
-    by then: what came after has dampened it, as decay does with points. Raises LedgerInvalid as `advance` does.
+    by then: what came after has dampened it, as decay does with points. Raises LedgerInvalid as `advance` does, and for two events of
+    one validator, whose changes would not be separate.
     """
+    twice = taken_back["validator_id"].filter(taken_back["validator_id"].is_duplicated())
+    if len(twice):
+        raise LedgerInvalid(f"reputation ledger: two events of {twice[0]} cannot be taken back at once")
     states = (replay(events, day, rules).frame for events in (kept, pl.concat([kept, taken_back])))
     without, with_them = (dict(frame.select("validator_id", "reputation_ppm").iter_rows()) for frame in states)
     return {
