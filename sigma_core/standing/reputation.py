@@ -146,6 +146,16 @@ def daily_counts(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def added_counts(daily: pl.DataFrame) -> pl.DataFrame:
+    """``daily`` (`DAILY_COLUMNS`) with the rows of one validator and day made one: what all their events amount to together."""
+    return (
+        daily.group_by("validator_id", "day")
+        .agg(pl.col("constructive", "bad", "change_ppm").sum(), pl.col("lifted").any(), pl.col("sanction_ppm").min())
+        .select(*DAILY_COLUMNS)
+        .sort("day", "validator_id")
+    )
+
+
 def taken_back_ppm(kept: pl.DataFrame, taken_back: pl.DataFrame, day: int, rules: StandingRules) -> dict[str, int]:
     """By validator of ``taken_back``, how much higher (lower: negative) its reputation after ``day`` is without those events.
 

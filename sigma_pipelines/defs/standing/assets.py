@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sigma_core.lifecycle import accuracy_days, booking, standing, standing_state
+from sigma_core.lifecycle import accuracy_days, booking, reputation_days, standing, standing_state
 from sigma_pipelines.defs.rounds.assets import round_outcome
 from sigma_pipelines.defs.rounds.metadata import table
 from sigma_pipelines.resources.deployment import SigmaDeployment
@@ -53,6 +53,19 @@ def accuracy_ledger_days(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
+    deps=[accuracy_ledger],
+    group_name="standing",
+    owners=[OWNER],
+    kinds={"parquet"},
+    description="What the events of the reputation ledger amount to by UTC day and validator, in the lake, from which the day's update is "
+    "made. New lines are added to their days; a kill leaves the old files or the new ones.",
+)
+def reputation_ledger_days(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
+    with reputation_days.reputation_days(sigma.open()) as days:
+        return dg.MaterializeResult(metadata={"days": len(days.last_lines), "last_line": days.high_water})
+
+
+@dg.asset(
     deps=[accuracy_ledger_days],
     group_name="standing",
     owners=[OWNER],
@@ -78,10 +91,10 @@ def validator_accuracy(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
-    deps=[accuracy_ledger],
+    deps=[reputation_ledger_days],
     group_name="standing",
     owners=[OWNER],
-    kinds={"python"},
+    kinds={"polars"},
     description="SIGMA reputation of every validator today, in ppm: constructive and bad events, sanction caps, idle drift to one half.",
     metadata={"dagster/column_schema": _schema(validator_id="String", reputation_ppm="Int64")},
 )
@@ -155,6 +168,7 @@ def round_payouts(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
 STANDING_ASSETS = [
     accuracy_ledger,
     accuracy_ledger_days,
+    reputation_ledger_days,
     round_payouts,
     validator_accuracy,
     sigma_reputation,

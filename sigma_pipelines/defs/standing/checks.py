@@ -53,7 +53,7 @@ def days_match_the_ledger(sigma: SigmaDeployment) -> dg.AssetCheckResult:
     asset=validator_accuracy,
     blocking=True,
     description="Accuracy and reputation by the day's update, and replayed whole by Polars, by DuckDB and (accuracy) by NumPy, are the "
-    "same integers for every validator. Accuracy is replayed from the ledger's days.",
+    "same integers for every validator. Accuracy is replayed from the ledger's days, reputation from its lines.",
 )
 def engines_agree(sigma: SigmaDeployment) -> dg.AssetCheckResult:
     differing = standing_state.engine_disagreements(sigma.open())
