@@ -22,9 +22,8 @@ from sigma_core.certificates.verify import open_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certificate_status import last_change
-from sigma_core.lifecycle.operator_decisions import overrides_of
 from sigma_core.lifecycle.replay import public_document
-from sigma_core.lifecycle.truths import truths_of
+from sigma_core.lifecycle.report import decisions_of
 from sigma_core.storage.protocol import CertificateRow, RoundRow, SeatRow, SubmissionRow, ValidatorRow
 from sigma_core.storage.types import UtcDateTime
 from sigma_core.submissions.package import ProductType, SourceType
@@ -256,13 +255,7 @@ def _rounds(deployment: Deployment, submission_id: str) -> list[dict[str, Any]]:
             .where(RoundRow.submission_id == submission_id, RoundRow.state == "DECIDED")
             .order_by(SeatRow.round_id, SeatRow.phase, SeatRow.number)
         ).all()
-        decided = {
-            row.id: {
-                "truths": [known.as_json() for known in truths_of(session, row.id)],
-                "overrides": [override.as_json() for override in overrides_of(session, row.id)],
-            }
-            for row in rounds
-        }
+        decisions = {row.id: decisions_of(session, row.id) for row in rounds}
     # Deterministic engines of one family say the same, so many seats share one result.
     results = {
         digest: orjson.loads(deployment.blobs.get(digest))
@@ -270,7 +263,7 @@ def _rounds(deployment: Deployment, submission_id: str) -> list[dict[str, Any]]:
         if digest is not None
     }
     return [
-        _round(row, [seat for seat in seats if seat.round_id == row.id], results) | decided[row.id] for row in rounds
+        _round(row, [seat for seat in seats if seat.round_id == row.id], results) | decisions[row.id] for row in rounds
     ]
 
 

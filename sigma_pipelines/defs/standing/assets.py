@@ -59,6 +59,17 @@ def accuracy_ledger_days(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     kinds={"parquet"},
     description="What the events of the reputation ledger amount to by UTC day and validator, in the lake, from which the day's update is "
     "made. New lines are added to their days; a kill leaves the old files or the new ones.",
+    metadata={
+        "dagster/column_schema": _schema(
+            validator_id="String",
+            day="Int64",
+            constructive="Int64",
+            bad="Int64",
+            change_ppm="Int64",
+            lifted="Boolean",
+            sanction_ppm="Int64",
+        )
+    },
 )
 def reputation_ledger_days(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     with reputation_days.reputation_days(sigma.open()) as days:

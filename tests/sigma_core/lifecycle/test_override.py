@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from issued import decided_round, issued
-from split_votes import split_round
+from issued import decided_round, issued, split_round
 from sqlalchemy import select
 
 from sigma_core.assembly.consensus import RoundOutcome

@@ -10,8 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from issued import decided_round
-from split_votes import split_round
+from issued import decided_round, split_round
 from sqlalchemy import select
 
 from sigma_core.assembly.consensus import RoundOutcome, TruthSource

@@ -1,13 +1,13 @@
-"""Rounds whose votes differ: real rounds in which some seats' engines are made to say UNSAFE."""
+"""Rounds whose votes differ: some seats' engines are made to say UNSAFE about a package that all engines pass."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from issued import decided_round
 
 from sigma_core.assembly.selection import Seat
 from sigma_core.audit.model import Verdict
@@ -16,19 +16,20 @@ from sigma_core.lifecycle import panels
 from sigma_core.lifecycle.audits import SeatAudit
 
 
-def split_round(deployment: Deployment, submission: str, *, unsafe: int = 1, run: str = "run-1") -> str:
-    """A decided round in which the first ``unsafe`` seats of phase 1 voted against a package that all engines pass."""
+@contextmanager
+def dissent(unsafe: int = 1) -> Iterator[None]:
+    """While it lasts, the first ``unsafe`` seats of phase 1 vote UNSAFE."""
     real = panels.audit_seats
 
     def audit_seats(of: Deployment, row: Any, seats: Sequence[Seat], **options: Any) -> Mapping[int, SeatAudit]:
-        audits = real(of, row, seats, **options)
+        dissenters = {seat.number for seat in seats if seat.phase == 1 and seat.number <= unsafe}
         return {
             number: replace(audit, result=replace(audit.result, verdict=Verdict.UNSAFE, reason="made to dissent"))
-            if any(seat.number == number and seat.phase == 1 and number <= unsafe for seat in seats)
+            if number in dissenters
             else audit
-            for number, audit in audits.items()
+            for number, audit in real(of, row, seats, **options).items()
         }
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(panels, "audit_seats", audit_seats)
-        return decided_round(deployment, submission, run)
+        yield
