@@ -149,3 +149,20 @@ def test_the_sensor_asks_for_a_correction_and_the_run_takes_back_what_it_correct
     assert len(world.rows(AccuracyEntryRow, round_id=round_id)) == 3 * entries
     assert [name for name, passed in checks_of(result).items() if not passed] == []
     assert replay_kept_round(world.deployment, round_id).differences == ()
+
+
+def test_a_line_of_a_foreign_policy_fails_the_check_by_its_name_and_the_epoch_before_stays_served(
+    world: World, resolved: tuple[str, dg.ExecuteInProcessResult]
+) -> None:
+    epochs = world.rows(WeightEpochRow)
+    line = world.rows(AccuracyEntryRow)[0]
+    foreign = {**line, "id": None, "entry_key": "planted", "policy_hash": "f" * 64}
+    with world.deployment.sessions.begin() as session:
+        session.add(AccuracyEntryRow(**foreign))
+    result = world.bring_standing_up_to_date()
+    assert not result.success
+    [check] = [one for one in result.get_asset_check_evaluations() if one.check_name == "ledgers_are_sound"]
+    assert not check.passed
+    assert f"line planted of validator {line['validator_id']}" in str(check.metadata["why"].value)
+    assert "a policy that is not on record here" in str(check.metadata["why"].value)
+    assert world.rows(WeightEpochRow) == epochs
