@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -20,7 +20,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.policy import StandingRules
 from sigma_core.standing.points import BaseRates, RoundKind, base_rates, score_key
 from sigma_core.storage.protocol import AccuracyEntryRow, RoundResolutionRow, RoundRow
-from sigma_core.timestamps import day_number, iso_utc
+from sigma_core.timestamps import EPOCH, day_number, iso_utc
 
 FIRST_SEAT = "1.1"
 """Every round has this seat, so that its entry tells whether a truth was scored."""
@@ -84,11 +84,19 @@ def unscored_truths(deployment: Deployment) -> list[KnownTruth]:
 def rates_of_epoch(session: Session, day: int, rules: StandingRules) -> BaseRates:
     """The base rates of the epoch that begins on ``day``: each round with the truth that it had before, so that none is scored by a
     rate that it moved, and what becomes known later never changes them."""
-    decided = session.execute(
-        select(RoundRow.id, literal(0), RoundRow.truth, RoundRow.decided_at).where(RoundRow.scored.is_(True))
-    )
+    # A truth that another took the place of before ``day`` did so later, so both or the later one alone are among these.
+    since, until = (EPOCH + timedelta(days=of) for of in (max(day - rules.base_rate_trailing_days, 0), day))
     resolution = RoundResolutionRow
-    resolved = session.execute(select(resolution.round_id, resolution.number, resolution.truth, resolution.resolved_at))
+    decided = session.execute(
+        select(RoundRow.id, literal(0), RoundRow.truth, RoundRow.decided_at).where(
+            RoundRow.scored.is_(True), RoundRow.decided_at >= since, RoundRow.decided_at < until
+        )
+    )
+    resolved = session.execute(
+        select(resolution.round_id, resolution.number, resolution.truth, resolution.resolved_at).where(
+            resolution.resolved_at >= since, resolution.resolved_at < until
+        )
+    )
     frame = pl.DataFrame(
         [
             (round_id, RoundKind.CERTIFICATE.value, number, truth, day_number(at))
@@ -97,8 +105,7 @@ def rates_of_epoch(session: Session, day: int, rules: StandingRules) -> BaseRate
         schema={"round_id": pl.String, "kind": pl.String, "number": pl.Int64, "truth": pl.String, "day": pl.Int64},
         orient="row",
     )
-    known = frame.filter(pl.col("day") < day).sort("number").group_by("round_id").last()
-    return base_rates(known, day, rules)
+    return base_rates(frame.sort("number").group_by("round_id").last(), day, rules)
 
 
 def known_since(session: Session, round_ids: Sequence[str]) -> dict[str, int]:
