@@ -127,11 +127,14 @@ def replay_public_document(content: bytes, *, published: Mapping[str, Json] | No
     if not isinstance(document, dict):
         raise SigmaError("not a replay document: expected a JSON object", code="REPLAY_MALFORMED")
     scored = document.get("standing") is not None
+    unchecked: tuple[str, ...] = UNCHECKED if scored else ()
+    if document.get("overrides"):
+        unchecked += ("$.overrides: what somebody decided follows from nothing else",)
     report = replay(document, standing=recomputed_standing if scored else None, published=published)
     return Replayed(
         round_id=str(document.get("roundId")),
         differences=tuple(_line(disagreement) for disagreement in report.disagreements),
-        unchecked=report.unchecked + (UNCHECKED if scored else ()),
+        unchecked=report.unchecked + unchecked,
     )
 
 

@@ -28,8 +28,11 @@ UNCHECKED = (
     "$.standing.truths[].baseRates: they rest on all rounds",
     "$.standing.reputationEvents[].detail.change_ppm: it rests on the validator's whole history",
 )
-LAST_DAY = 200_000
-"""Later days (after the year 2517) are not recomputed, as decay goes day by day."""
+LAST_DAY = 100_000
+"""Later days (after the year 2243) are not recomputed, as decay goes day by day."""
+
+MOST_TRUTHS = 100
+"""So that a hostile document cannot make a replay decay for ever."""
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=0)]
@@ -108,7 +111,7 @@ class PayoutPart(_Part):
 class StandingPart(_Part):
     """The ``standing`` of a replay document: lines in the order in which they were booked, and the policies that set them."""
 
-    truths: tuple[TruthPart, ...]
+    truths: Annotated[tuple[TruthPart, ...], Field(max_length=MOST_TRUTHS)]
     policies: dict[Digest, dict[str, Any]]
     accuracy_entries: tuple[EntryPart, ...]
     reputation_events: tuple[EventPart, ...]

@@ -66,7 +66,9 @@ class TestToApproved:
         assert b'"overrides":[{"actor":"operator:ada","number":1,"outcome":"APPROVED"' in public_document(
             deployment, row
         )
-        assert replay_kept_round(deployment, split).differences == ()
+        replayed = replay_kept_round(deployment, split)
+        assert replayed.differences == ()
+        assert [line for line in replayed.unchecked if line.startswith("$.overrides: ")]
         outcome_has_its_quorum(deployment, submission)
 
     def test_no_certificate_comes_of_it(self, deployment: Deployment, honest: Package, submitted: Submitted) -> None:
