@@ -13,23 +13,22 @@ from sigma_core.assembly.selection import Seat
 from sigma_core.audit.model import Verdict
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import panels
-from sigma_core.lifecycle.audits import SeatAudit
+from sigma_core.lifecycle.audits import SeatAudit, audit_seats
 
 
 @contextmanager
 def dissent(unsafe: int = 1) -> Iterator[None]:
     """While it lasts, the first ``unsafe`` seats of phase 1 vote UNSAFE."""
-    real = panels.audit_seats
 
-    def audit_seats(of: Deployment, row: Any, seats: Sequence[Seat], **options: Any) -> Mapping[int, SeatAudit]:
+    def dissenting(of: Deployment, row: Any, seats: Sequence[Seat], **options: Any) -> Mapping[int, SeatAudit]:
         dissenters = {seat.number for seat in seats if seat.phase == 1 and seat.number <= unsafe}
         return {
             number: replace(audit, result=replace(audit.result, verdict=Verdict.UNSAFE, reason="made to dissent"))
             if number in dissenters
             else audit
-            for number, audit in real(of, row, seats, **options).items()
+            for number, audit in audit_seats(of, row, seats, **options).items()
         }
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panels, "audit_seats", audit_seats)
+        patch.setattr(panels, "audit_seats", dissenting)
         yield

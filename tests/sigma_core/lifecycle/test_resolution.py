@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from issued import decided_round, split_round
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from sigma_core.assembly.consensus import RoundOutcome, TruthSource
 from sigma_core.audit.model import Verdict
@@ -59,7 +59,7 @@ def resolve(deployment: Deployment, round_id: str, truth: Verdict, **options: An
 
 def rows(deployment: Deployment, table: type[ProtocolBase]) -> list[Any]:
     with deployment.read_sessions() as session:
-        return list(session.scalars(select(table).order_by(*table.__table__.primary_key.columns)))
+        return list(session.scalars(select(table).order_by(*inspect(table).primary_key)))
 
 
 def decided_at(deployment: Deployment, round_id: str, days_ago: int) -> datetime:
