@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from sigma_core.assembly.beacon import BeaconChain
 from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.commit_reveal import SealedVote, SeatStatus
-from sigma_core.assembly.consensus import Outcome
+from sigma_core.assembly.consensus import Outcome, RoundOutcome
 from sigma_core.assembly.independence import Calibration, FamilyKind, assurance_level, effective_votes_ppm
 from sigma_core.assembly.round import PhaseRecord, Round
 from sigma_core.audit.model import Verdict
@@ -169,6 +169,16 @@ class IndependencePart(_Part):
     assurance_level: Number
 
 
+class OverridePart(_Part):
+    """What an operator decided beside the outcome; the last one counts, and none of them changes what is recomputed."""
+
+    number: Number
+    outcome: Literal[RoundOutcome.APPROVED, RoundOutcome.REJECTED]
+    actor: str
+    reason: str
+    overridden_at: str
+
+
 class ReplayDocument(_Part):
     """Everything needed to recompute a round. Canonical JSON (no floats) in camelCase; hashes are SHA-256 hex."""
 
@@ -188,6 +198,7 @@ class ReplayDocument(_Part):
     outcome: dict[str, Any]
     independence: IndependencePart
     standing: dict[str, Any] | None
+    overrides: tuple[OverridePart, ...] = ()
 
 
 def replay_document(

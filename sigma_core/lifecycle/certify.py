@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from sigma_core.assembly.consensus import Vote
 from sigma_core.certificates.bundle import Bundle, issue
@@ -32,6 +33,7 @@ from sigma_core.identifiers import certificate_id
 from sigma_core.lifecycle.canaries import is_canary
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package
+from sigma_core.lifecycle.operator_decisions import is_withheld
 from sigma_core.lifecycle.outcome import standing_seats
 from sigma_core.lifecycle.panels import RoundNotReady, phase_seats
 from sigma_core.lifecycle.status_lists import list_base
@@ -64,8 +66,8 @@ class CanaryApproved(SigmaError):
 
 
 def issue_certificate(deployment: Deployment, round_identifier: str) -> CertificateRow | None:
-    """The certificate of the round if it was approved (made once), else None. Raises RoundNotReady before the outcome and
-    CanaryApproved."""
+    """The certificate of the round if it was approved (made once), else None, as where an operator overrode the approval before it was
+    logged. Raises RoundNotReady before the outcome and CanaryApproved."""
     row, known = _round_and_certificate(deployment, round_identifier)
     if row.state != "DECIDED":
         raise RoundNotReady(f"{round_identifier} is not decided yet", hint="materialise round_outcome first")
@@ -73,6 +75,8 @@ def issue_certificate(deployment: Deployment, round_identifier: str) -> Certific
         return known
     _refuse_canary(deployment, row)
     entry = _logged(deployment, row)
+    if entry is None:
+        return None
     if not is_published(deployment, entry.index):
         publish_log(deployment)
     assert entry.sealed_sha256 is not None
@@ -126,10 +130,20 @@ def _round_and_certificate(deployment: Deployment, identifier: str) -> tuple[Rou
         return session.get_one(RoundRow, identifier), known
 
 
-def _logged(deployment: Deployment, row: RoundRow) -> LogEntryRow:
-    """The log entry of the round's certificate, whose signed bundle is decided here, once."""
+def certificate_is_logged(session: Session, round_identifier: str) -> bool:
+    """Whether the log has the round's certificate: it is then issued for certain, whatever becomes of it."""
+    key = _log_key(certificate_id(round_identifier))
+    return session.scalar(select(LogEntryRow.index).where(LogEntryRow.entry_key == key)) is not None
+
+
+def _log_key(certificate: str) -> str:
+    return f"certificate/{certificate}"
+
+
+def _logged(deployment: Deployment, row: RoundRow) -> LogEntryRow | None:
+    """The log entry of the round's certificate, whose signed bundle is decided here, once; None when it is withheld."""
     identifier = certificate_id(row.id)
-    key = f"certificate/{identifier}"
+    key = _log_key(identifier)
     with deployment.read_sessions() as session:
         known = session.scalar(select(LogEntryRow).where(LogEntryRow.entry_key == key))
     if known is not None:
@@ -143,7 +157,7 @@ def _logged(deployment: Deployment, row: RoundRow) -> LogEntryRow:
         sealed_sha256=deployment.blobs.put(bundle.to_bytes()),
     )
     with appending(deployment) as session:
-        return append_entries(session, [entry])[0]
+        return None if is_withheld(session, row.id) else append_entries(session, [entry])[0]
 
 
 def _decide(deployment: Deployment, row: RoundRow, identifier: str) -> tuple[Bundle, Payload]:

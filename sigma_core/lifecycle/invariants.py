@@ -13,6 +13,7 @@ from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.canaries import canary_record
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package
+from sigma_core.lifecycle.operator_decisions import is_withheld
 from sigma_core.lifecycle.panels import load_phases
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.report import certificate_of, find_round
@@ -91,7 +92,8 @@ def canaries_stay_apart(deployment: Deployment, submission_id: str) -> CanaryRec
 
 
 def certificate_verifies(deployment: Deployment, submission_id: str) -> None:
-    """An approved round has a certificate that verifies offline against the audited package; another round has none."""
+    """An approved round has a certificate that verifies offline against the audited package, unless an operator overrode the approval
+    first; another round has none."""
     row = find_round(deployment, submission_id)
     certificate = certificate_of(deployment, row.id)
     if row.outcome != RoundOutcome.APPROVED:
@@ -99,6 +101,9 @@ def certificate_verifies(deployment: Deployment, submission_id: str) -> None:
             raise InvariantBroken(f"round {row.id} ended {row.outcome} and yet has certificate {certificate.id}")
         return
     if certificate is None:
+        with deployment.read_sessions() as session:
+            if is_withheld(session, row.id):
+                return
         raise InvariantBroken(f"round {row.id} was approved and has no certificate")
     verified = verify_bundle(
         deployment.blobs.get(certificate.bundle_sha256),

@@ -225,6 +225,34 @@ class RoundBindingRow(ProtocolBase):
     bound_at: Mapped[datetime]
 
 
+class RoundResolutionRow(ProtocolBase):
+    """A truth that became known after a round's outcome, and by whom. Append-only: a correction is the next number.
+
+    ``number`` counts the truths that the round has had: 0 where the outcome itself had none, else from 1.
+    """
+
+    __tablename__ = "round_resolutions"
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    truth: Mapped[str] = mapped_column(String(16))  # SAFE UNSAFE
+    truth_source: Mapped[str] = mapped_column(String(32))
+    actor: Mapped[str] = mapped_column(String(120))
+    reason: Mapped[str] = mapped_column(Text)
+    resolved_at: Mapped[datetime]
+
+
+class RoundOverrideRow(ProtocolBase):
+    """What an operator decided about a round beside its outcome, which stays. Append-only: the highest number, from 1, counts."""
+
+    __tablename__ = "round_overrides"
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    outcome: Mapped[str] = mapped_column(String(16))  # APPROVED REJECTED
+    actor: Mapped[str] = mapped_column(String(120))
+    reason: Mapped[str] = mapped_column(Text)
+    overridden_at: Mapped[datetime]
+
+
 class SeatRow(ProtocolBase):
     """A drawn seat of a round: who, by which ticket, what was committed and revealed."""
 

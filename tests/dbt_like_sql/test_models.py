@@ -96,6 +96,20 @@ def run(policy: str, seed: int, safe: int, safe_certified: int) -> dict[str, Any
     }  # fmt: skip
 
 
+def resolution(round_id: str, number: int, truth: str, source: str) -> dict[str, Any]:
+    return {
+        "round_id": round_id, "number": number, "truth": truth, "truth_source": source, "actor": "operator:ada",
+        "reason": "read it", "resolved_at": at(50 + number),
+    }  # fmt: skip
+
+
+def override(round_id: str, number: int, outcome: str) -> dict[str, Any]:
+    return {
+        "round_id": round_id, "number": number, "outcome": outcome, "actor": "operator:ada", "reason": "read it",
+        "overridden_at": at(50 + number),
+    }  # fmt: skip
+
+
 LAKE: Rows = {
     ("protocol", "submissions"): [
         {
@@ -344,12 +358,15 @@ VOTES = ("SSU", "SSU", "SUU", "UUS", "UUS", "UUU", "UUU", "USU")
 
 @pytest.fixture(scope="module")
 def many_rounds(shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight rounds of two families with a truth that the votes did not make, and one whose truth they made."""
+    """Eight rounds of two families that were resolved later, the first after a correction, and one whose truth the votes made."""
     lake = tmp_path_factory.mktemp("rounds")
     base = LAKE["protocol", "rounds"][0]
     rounds, seats = [], []
+    resolutions = [resolution(f"r{number}", 0, "UNSAFE", "OPERATOR") for number in range(1, len(VOTES))]
+    resolutions += [resolution("r0", 1, "UNSAFE", "OPERATOR"), resolution("r0", 0, "SAFE", "THIRD_PANEL")]
+    overrides = [override("r0", 2, "REJECTED"), override("r0", 1, "APPROVED")]
     for number, votes in enumerate((*VOTES, "SSS")):
-        own = {"truth": "UNSAFE", "truth_source": "OPERATOR", "outcome": "ESCALATED"}
+        own = {"truth": None, "truth_source": None, "scored": False, "outcome": "ESCALATED"}
         if number == len(VOTES):
             own = {"truth": "SAFE", "truth_source": "UNANIMOUS", "outcome": "APPROVED"}
         rounds.append({**base, "round_id": f"r{number}", "round_number": number, "weights_epoch": 2, **own})
@@ -363,6 +380,8 @@ def many_rounds(shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> P
         {
             **LAKE,
             ("protocol", "rounds"): rounds,
+            ("protocol", "round_resolutions"): resolutions,
+            ("protocol", "round_overrides"): overrides,
             ("protocol", "seats"): seats,
             ("protocol", "accuracy_ledger"): [],
             ("protocol", "payout_ledger"): [],
@@ -370,8 +389,8 @@ def many_rounds(shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> P
             ("protocol", "weights"): [weight(2, "ada", 300, 50), weight(2, "bo", 100, 25), weight(2, "ci", 100, 25)],
             ("protocol", "reputation_ledger"): [
                 {"entry_key": f"e{number}", "validator_id": "ci", "day": 20_000 + number, "kind": "ATTRIBUTABLE_ESCALATION", "detail": "r"}
-                for number in range(2)
-            ],
+                for number in range(3)
+            ] + [{"entry_key": "e2/undo", "validator_id": "ci", "day": 20_009, "kind": "COMPENSATION", "detail": "r"}],
         },
     )  # fmt: skip
     shipped.build(lake)
@@ -472,6 +491,15 @@ class TestMartsOfManyRounds:
             "bo": (9, 6_750, 1_000),
             "ci": (9, 6_750, 1_000),
         }
+
+    def test_the_newest_truth_and_the_newest_override_of_a_round_count(self, many_rounds: Path) -> None:
+        outcomes = mart(many_rounds, "round_outcomes")
+        columns = ("outcome", "scored", "truth", "truth_source", "resolutions", "override_outcome", "resolved_at")
+        assert [tuple(outcomes[name][column] for column in columns) for name in ("r0", "r1", f"r{len(VOTES)}")] == [
+            ("ESCALATED", False, "UNSAFE", "OPERATOR", 2, "REJECTED", at(51)),
+            ("ESCALATED", False, "UNSAFE", "OPERATOR", 1, None, at(50)),
+            ("APPROVED", True, "SAFE", "UNANIMOUS", 0, None, None),
+        ]
 
     def test_escalations_are_counted_and_attributed(self, many_rounds: Path) -> None:
         escalations = mart(many_rounds, "escalations_attributable")

@@ -20,6 +20,7 @@ from sigma_core.audit.families import embedded_families
 from sigma_core.audit.model import AuditRequest, AuditResult, Verdict
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import audits, canaries
+from sigma_core.lifecycle.booking import book_known_truths
 from sigma_core.lifecycle.canaries import submit_due_canaries
 from sigma_core.lifecycle.certify import CanaryApproved, issue_certificate, log_certificate
 from sigma_core.lifecycle.facts import derive_and_keep, load_facts
@@ -28,15 +29,11 @@ from sigma_core.lifecycle.invariants import InvariantBroken, canaries_stay_apart
 from sigma_core.lifecycle.model_ladder import canary_bank, measure_models
 from sigma_core.lifecycle.outcome import decide_round
 from sigma_core.lifecycle.panels import Run, open_round, run_phase
-from sigma_core.lifecycle.replay import kept_document, replay_kept_round, replay_public_document
+from sigma_core.lifecycle.replay import public_document, replay_kept_round, replay_public_document
 from sigma_core.lifecycle.report import find_round, round_report, submission_status
-from sigma_core.lifecycle.standing import (
-    book_decided_rounds,
-    check_ledgers,
-    publish_weights,
-    unbooked_misses,
-    unbooked_rounds,
-)
+from sigma_core.lifecycle.resolution import resolve_round
+from sigma_core.lifecycle.standing import check_ledgers, publish_weights
+from sigma_core.lifecycle.truths import unbooked_misses, unscored_truths
 from sigma_core.policy import DEFAULT_POLICY_FILE
 from sigma_core.storage.protocol import (
     AccuracyEntryRow,
@@ -177,7 +174,7 @@ def test_planted_files_show_in_no_vote_no_fact_and_no_public_row_but_the_replay_
         json.dumps(submission_status(everywhere, decided.submission_id)),
     ]
     facts = load_facts(everywhere, decided.facts_sha256).canonical_bytes
-    document = json.loads(kept_document(everywhere, find_round(everywhere, decided.id)))
+    document = json.loads(public_document(everywhere, find_round(everywhere, decided.id)))
     elsewhere = json.dumps({name: part for name, part in document.items() if name != "canary"})
     for each in planted:
         assert not any(each.path.encode() in blob for blob in (*said, facts))
@@ -189,7 +186,7 @@ def test_what_was_planted_is_public_only_when_the_round_is_decided(everywhere: D
     round_id = hold(everywhere, sent(everywhere, honest))
     assert find_round(everywhere, round_id).replay_sha256 is None
     decide_round(everywhere, round_id)
-    assert json.loads(kept_document(everywhere, find_round(everywhere, round_id)))["canary"]["planted"]
+    assert json.loads(public_document(everywhere, find_round(everywhere, round_id)))["canary"]["planted"]
 
 
 @on_each_database
@@ -203,9 +200,10 @@ def test_a_safe_vote_that_missed_its_file_escalates_the_round_and_is_booked_at_o
     assert [reason["code"] for reason in decided.reasons] == ["MISSED_CANARY"]
     assert replay_kept_round(everywhere, decided.id).differences == ()
 
-    assert (unbooked_misses(everywhere), unbooked_rounds(everywhere)) == ([decided.id], [])
-    booked = book_decided_rounds(everywhere)
-    assert (booked.rounds, booked.accuracy_entries, booked.payout_lines) == (1, len(missed), 0)
+    assert [miss.round_id for miss in unbooked_misses(everywhere)] == [decided.id]
+    assert unscored_truths(everywhere) == []
+    booked = book_known_truths(everywhere)
+    assert (booked.missed_canaries, booked.accuracy_entries, booked.payout_lines) == (1, len(missed), 0)
     for entry in rows(everywhere, AccuracyEntryRow):
         # One point at even base rates and 0.05 of seat tax, both 1.5 times, in units of 2^-10.
         assert (entry.aligned_q10, entry.reason, entry.truth_source) == (
@@ -216,25 +214,26 @@ def test_a_safe_vote_that_missed_its_file_escalates_the_round_and_is_booked_at_o
         assert entry.misaligned_q10 == 1_536 + 77
     assert {event.kind for event in rows(everywhere, ReputationEntryRow)} == {"ATTRIBUTABLE_ESCALATION"}
     check_ledgers(everywhere)
-    assert book_decided_rounds(everywhere).accuracy_entries == 0
+    assert book_known_truths(everywhere).accuracy_entries == 0
 
     # Resolved later, the other seats follow, and the round pays once.
-    with everywhere.sessions.begin() as session:
-        row = session.get_one(RoundRow, decided.id)
-        row.scored, row.truth, row.truth_source = True, "SAFE", TruthSource.OPERATOR.value
-    assert unbooked_rounds(everywhere) == [decided.id]
-    book_decided_rounds(everywhere)
+    assert replay_kept_round(everywhere, decided.id).differences == ()
+    resolve_round(everywhere, decided.id, Verdict.SAFE, actor="ops", reason="read by hand")
+    assert [known.round_id for known in unscored_truths(everywhere)] == [decided.id]
+    book_known_truths(everywhere)
     entries = rows(everywhere, AccuracyEntryRow)
     assert len(entries) == len({entry.seat for entry in entries}) == 10
     assert sum(entry.truth_source == TruthSource.CANARY_LABEL.value for entry in entries) == len(missed)
     assert sum(line.amount_micro_usd for line in rows(everywhere, PayoutEntryRow)) == 0
-    assert unbooked_rounds(everywhere) == unbooked_misses(everywhere) == []
+    assert unscored_truths(everywhere) == unbooked_misses(everywhere) == []
+    check_ledgers(everywhere)
+    assert replay_kept_round(everywhere, decided.id).differences == ()
 
 
 def test_a_miss_costs_weight(everywhere: Deployment, honest: Package, careless: list[AuditRequest]) -> None:
     audited(everywhere, honest)
     missed = {each.validator_id for each in rows(everywhere, PlantedCanaryRow) if each.answer == Answer.MISSED.value}
-    book_decided_rounds(everywhere)
+    book_known_truths(everywhere)
     epoch = publish_weights(everywhere)
     weights = {row["validatorId"]: row for row in json.loads(everywhere.blobs.get(epoch.snapshot_sha256))["rows"]}
     with everywhere.read_sessions() as session:
@@ -270,7 +269,7 @@ def test_each_audit_of_a_planted_view_is_a_usage_row(everywhere: Deployment, hon
 
 def test_tampering_with_what_was_planted_is_named(everywhere: Deployment, honest: Package) -> None:
     decided = audited(everywhere, honest)
-    document = json.loads(kept_document(everywhere, find_round(everywhere, decided.id)))
+    document = json.loads(public_document(everywhere, find_round(everywhere, decided.id)))
     assert replay_public_document(json.dumps(document).encode()).differences == ()
     document["canary"]["planted"][3]["verdict"]["findings"] = []
     differences = replay_public_document(json.dumps(document).encode()).differences
@@ -411,13 +410,13 @@ def test_a_canary_package_is_scored_by_its_label_and_leaves_no_certificate_and_n
     certificate_verifies(deployment, submission)
     assert replay_kept_round(deployment, round_id).differences == ()
 
-    book_decided_rounds(deployment)
+    book_known_truths(deployment)
     entries = [entry for entry in rows(deployment, AccuracyEntryRow) if entry.round_id == round_id]
     assert {entry.truth_source for entry in entries} == {"CANARY_LABEL"}
     points = {entry.aligned_q10 for entry in entries if entry.reason == "ALIGNED"}
     assert len(points) == 1
     assert points.pop() >= deployment.policy.standing.factor_canary_q10 // 2
-    assert unbooked_rounds(deployment) == []
+    assert unscored_truths(deployment) == []
 
 
 def test_a_canary_that_something_else_approved_gets_no_certificate(deployment: Deployment, honest: Package) -> None:

@@ -1,4 +1,4 @@
-"""drand rounds, bound re-runs, error correlations, canaries."""
+"""Beacons by configuration, canaries, resolutions and overrides."""
 
 from __future__ import annotations
 
@@ -92,6 +92,29 @@ def upgrade() -> None:
     with op.batch_alter_table("planted_canaries", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_planted_canaries_validator_id"), ["validator_id"], unique=False)
 
+    op.create_table(
+        "round_overrides",
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("actor", sa.String(length=120), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("overridden_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_round_overrides_round_id")),
+        sa.PrimaryKeyConstraint("round_id", "number", name=op.f("pk_round_overrides")),
+    )
+    op.create_table(
+        "round_resolutions",
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("truth", sa.String(length=16), nullable=False),
+        sa.Column("truth_source", sa.String(length=32), nullable=False),
+        sa.Column("actor", sa.String(length=120), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("resolved_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_round_resolutions_round_id")),
+        sa.PrimaryKeyConstraint("round_id", "number", name=op.f("pk_round_resolutions")),
+    )
     with op.batch_alter_table("rounds", schema=None) as batch_op:
         batch_op.add_column(sa.Column("calibration_sha256", sa.String(length=64), nullable=True))
 
@@ -104,6 +127,8 @@ def downgrade() -> None:
     with op.batch_alter_table("rounds", schema=None) as batch_op:
         batch_op.drop_column("calibration_sha256")
 
+    op.drop_table("round_resolutions")
+    op.drop_table("round_overrides")
     with op.batch_alter_table("planted_canaries", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_planted_canaries_validator_id"))
 
