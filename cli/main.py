@@ -242,11 +242,11 @@ def certificate(
         refuse_missing_folder(out, "--out")
         found = find_certificate(load_settings(), identifier)
         if out is not None:
-            export_bundle(found.bundle, out)
+            export_bundle(found.data, out)
     if as_json:
-        print_json(found.payload)
+        print_json(dict(found.payload.document))
     else:
-        print_payload(found.payload, found.payload_hash)
+        print_payload(dict(found.payload.document), found.payload.hash)
 
 
 @app.command(
@@ -281,7 +281,7 @@ def verify(
     ] = None,
     online: Annotated[bool, typer.Option(help="Fetch the status lists that the certificate names.")] = False,
     allow_loopback: Annotated[
-        bool, typer.Option(help="URLs may name this machine, over http too, as `sigma up` serves them.")
+        bool, typer.Option(help="This machine may be asked, over http too: at the URL given and at SIGMA_PUBLIC_URL.")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -12,7 +12,7 @@ from sigma_api.public import schemas
 from sigma_api.public.flags import raise_flag
 from sigma_api.public.parameters import ANY, PREFIX, CertificateId, OpenDeployment, no_certificate
 from sigma_api.public.quotas import client_of, flags_quota
-from sigma_api.public.records import IDENTIFIER
+from sigma_core.identifiers import IDENTIFIER
 from sigma_core.timestamps import iso_utc
 
 router = APIRouter(prefix=PREFIX, tags=["public"])
