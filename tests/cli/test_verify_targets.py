@@ -233,3 +233,15 @@ def test_a_rotated_key_is_published_and_what_the_old_one_signed_stays_good(
     assert said.json["key"]["keyId"] in KeySet.parse(keys.read_bytes()).by_id
     assert json.loads(keys.read_bytes())["keys"]
     assert sigma("verify", honest.out).exit_code == 0
+
+
+def test_a_rotated_log_key_is_published_beside_the_old_one_and_old_certificates_stay_good(
+    honest: Audited, keys: Path, sigma: Callable[..., Said]
+) -> None:
+    said = sigma("operator", "rotate-log-key", "--reason", "yearly", "--overlap-days", "3", "--json")
+    assert said.exit_code == 0
+    old, new = sorted(said.json["logs"], key=lambda key: isinstance(key, str))
+    assert (new, set(old)) == (said.json["key"], {"key", "validUntil"})
+    assert sigma("verify", honest.out).exit_code == 0
+    assert sigma("operator", "check-log").exit_code == 0
+    assert sigma("operator", "rotate-log-key", "--reason", "x", "--overlap-days", "91").exit_code == 2
