@@ -132,7 +132,8 @@ def validate(
             raise SigmaError("--each goes with --jsonl, --jobs, --limits and --suppressions only", code="USAGE")
         for option, file in outputs.items():
             refuse_missing_folder(file, option)
-        from cli.validate import Outputs, check, load_suppressions, package_limits, report, write_outputs
+        from cli.validate import Outputs, check, load_suppressions, package_limits, write_outputs
+        from sigma_core.sandbox.dry_run import report
 
         package_bounds = package_limits(policy, limits)
         suppressions = suppressions or settings.suppressions

@@ -12,6 +12,7 @@ from sigma_core.assembly.commit_reveal import SeatStatus
 from sigma_core.assembly.consensus import RoundOutcome, Vote
 from sigma_core.certificates.log.entry import StatusRole
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
+from sigma_core.sandbox.decision import Decision
 from sigma_core.sandbox.facts import RiskLevel, SecurityLevel, Severity
 from sigma_core.submissions.package import ProductType, SourceType
 
@@ -492,3 +493,41 @@ class FlagReceipt(WireModel):
     known: bool
     """You had raised it before."""
     active_flag_count: int
+
+
+class DryRunFinding(OpenWireModel):
+    """A fact that a rule reports."""
+
+    rule_id: str
+    severity: Severity
+    category: str
+    title: str
+    file: str
+    line_start: int
+    line_end: int
+
+
+class DryRun(WireModel):
+    """What intake and the sandbox say of a package, before anybody has voted; `sigma validate --json` says the same."""
+
+    name: str
+    version: str | None
+    product_type: ProductType
+    decision: Decision
+    """`block`: no votes could certify it."""
+    security_level: SecurityLevel
+    sandbox_risk_level: RiskLevel
+    coverage_complete: bool
+    """False when something in the package could not be read."""
+    blocking_signals: list[dict[str, Any]]
+    findings: list[DryRunFinding]
+    capabilities: list[str]
+    declared: dict[str, Any]
+    incidents: list[dict[str, Any]]
+    suppressions: None
+    evidence: list[dict[str, Any]]
+    facts_sha256: Sha256
+    tree_hash: Sha256
+    skill_hash: Sha256 | None
+    rule_pack_hash: Sha256
+    policy_hash: Sha256

@@ -44,7 +44,11 @@ def example_of(path: str) -> str:
 
 
 def methods_of(path: str) -> str:
-    return "OPTIONS, POST" if path.endswith(("/flags", "/compare-skill", "-from-github")) else "GET, HEAD, OPTIONS"
+    return (
+        "OPTIONS, POST"
+        if path.endswith(("/flags", "/compare-skill", "-from-github", "/dry-run"))
+        else "GET, HEAD, OPTIONS"
+    )
 
 
 @pytest.mark.parametrize("path", all_paths())
