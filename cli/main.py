@@ -478,6 +478,18 @@ def simulate(
     raise typer.Exit(ExitCode.NEGATIVE if any(failed_gates(of) for of in trials) else ExitCode.OK)
 
 
+@app.command(epilog='Example: {"command": "sigma", "args": ["mcp"]} among the MCP servers of your agent')
+def mcp() -> None:
+    """MCP server over stdin and stdout: your agent may search, verify, compare and explain the certificates of this deployment.
+
+    Read-only. A running deployment serves the same tools over HTTP at /mcp.
+    """
+    from cli.mcp import serve
+
+    with reporting(as_json=False):
+        serve(load_settings())
+
+
 @app.command(epilog="Example: SIGMA_DAGSTER_PORT=9000 sigma up")
 def up() -> None:
     """Start the API, the Dagster UI and the Dagster daemon; stop all three with Ctrl-C."""

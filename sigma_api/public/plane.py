@@ -11,6 +11,7 @@ from sigma_api.plane import Plane, api_of
 from sigma_api.public import (
     discovery,
     dry_run_routes,
+    explanation_routes,
     flag_routes,
     log_routes,
     pages,
@@ -21,6 +22,8 @@ from sigma_api.public import (
 )
 from sigma_api.public.dry_run_routes import MAX_UPLOAD_BYTES, DryRunGate
 from sigma_api.public.dry_run_routes import PATH as DRY_RUN
+from sigma_api.public.mcp_front import PATH as MCP
+from sigma_api.public.mcp_front import McpFront
 from sigma_api.public.parameters import PREFIX
 from sigma_api.public.quotas import DRY_RUNS
 from sigma_api.public.snapshot import SnapshotFront, Snapshots
@@ -33,10 +36,11 @@ ROUTERS = (
     source_routes.router,
     flag_routes.router,
     dry_run_routes.router,
+    explanation_routes.router,
     discovery.router,
     pages.router,
 )
-PREFIXES = (PREFIX, "/.well-known", "/skill.md", "/llms.txt", "/certificates", "/problems")
+PREFIXES = (PREFIX, "/.well-known", "/skill.md", "/llms.txt", "/certificates", "/problems", MCP)
 
 CROSS_ORIGIN_HEADERS = {
     # Any page may read what is public. Sent whoever asks, so that one cached answer serves everybody and nothing varies.
@@ -61,5 +65,5 @@ def public_plane(window: SlidingWindow) -> Plane:
     api.state.windows = quotas.windows()
     gated = DryRunGate(BodyLimit(api, {DRY_RUN: MAX_UPLOAD_BYTES}), api.state.windows[DRY_RUNS[0]])
     answered = Methods(SnapshotFront(gated, api, Snapshots()), api, PREFLIGHT_HEADERS)
-    limited = RateLimit(answered, "public", window)
+    limited = RateLimit(McpFront(answered, api), "public", window)
     return Plane(PREFIXES, api, Envelope(limited, SECURITY_HEADERS | CROSS_ORIGIN_HEADERS))

@@ -10,6 +10,7 @@ from sigma_api.public.flags import FlagReason
 from sigma_api.wire import OpenWireModel, Sha256, UtcTime, WireModel
 from sigma_core.assembly.commit_reveal import SeatStatus
 from sigma_core.assembly.consensus import RoundOutcome, Vote
+from sigma_core.certificates.explanations import Subject
 from sigma_core.certificates.log.entry import StatusRole
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
 from sigma_core.sandbox.decision import Decision
@@ -531,3 +532,23 @@ class DryRun(WireModel):
     skill_hash: Sha256 | None
     rule_pack_hash: Sha256
     policy_hash: Sha256
+
+
+CODE_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+
+
+class Explanation(WireModel):
+    """One meaning of a code."""
+
+    code: str
+    subject: Subject
+    """What the code is said of."""
+    meaning: str
+    advice: str
+    """What to do about it; may be empty."""
+
+
+class Explanations(WireModel):
+    """Every meaning of a code."""
+
+    meanings: list[Explanation]
