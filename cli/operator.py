@@ -9,11 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import sites
 from cli.output import print_json, printable, refuse_missing_folder, reporting, stdout
 from sigma_core.config import load_settings
 from sigma_core.errors import ExitCode
 
 app = typer.Typer(help="Operate a deployment: status of certificates, keys, transparency log.", no_args_is_help=True)
+
+app.add_typer(sites.app, name="site")
 
 Certificate = Annotated[str, typer.Argument(metavar="ID", help="A certificate id.", show_default=False)]
 Reason = Annotated[str, typer.Option(help="Why. Public, in the log.", show_default=False)]

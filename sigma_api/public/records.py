@@ -47,8 +47,14 @@ class PublicCertificate:
 
     @property
     def good_until(self) -> datetime | None:
-        """When what is said of it changes by itself: at its end, unless it has lost its approval already."""
-        return self.payload.expires_at if self.row.status == CertificateStatus.APPROVED.value else None
+        """When what is said of it changes by itself: at its end, unless it has lost its approval already, or at its site's."""
+        ends = [self.payload.expires_at] if self.row.status == CertificateStatus.APPROVED.value else []
+        return min([*ends, *([self.state.site.valid_until] if self.state.site else [])], default=None)
+
+    @property
+    def site(self) -> dict[str, Any] | None:
+        """The domain that its publisher has shown to be theirs."""
+        return None if self.state.site is None else self.state.site.as_json()
 
 
 def certificate_page(
@@ -170,6 +176,7 @@ def live_status(deployment: Deployment, certificate: PublicCertificate, at: date
         "monitoring": "NOT_APPLICABLE" if is_skill else None,
         "views": None,
         "expiresAt": answer["expiresAt"],
+        "site": certificate.site,
         "statusChange": None if change is None else change.as_json(),
     }
 
@@ -182,6 +189,7 @@ def certificate_record(deployment: Deployment, certificate: PublicCertificate, a
         "status": status_at(certificate.payload, certificate.live.status, at).value,
         "description": row.description,
         "payloadHash": row.payload_hash,
+        "site": certificate.site,
         "payload": certificate.payload.document,
         "manifest": certificate.payload.document["manifest"],
         "rounds": _rounds(deployment, row.submission_id),

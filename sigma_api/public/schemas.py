@@ -289,6 +289,15 @@ class StatusChange(WireModel):
     log_index: int
 
 
+class Site(WireModel):
+    """A domain that has shown a token of the package's publisher. It says who stands behind the package, not that it is harmless."""
+
+    domain: str
+    verified_at: UtcTime
+    valid_until: UtcTime
+    """It is asked every day, and counts for so long after it has last answered."""
+
+
 class LiveStatus(WireModel):
     """What may change after issue."""
 
@@ -301,6 +310,8 @@ class LiveStatus(WireModel):
     views: int | None
     """How often the certificate was read; null while nobody counts."""
     expires_at: UtcTime
+    site: Site | None
+    """The publisher's domain; null where none is verified."""
     status_change: StatusChange | None
     """The newest change after issue; null when there was none."""
 
@@ -383,6 +394,8 @@ class CertificateRecord(WireModel):
     status: CertificateStatus
     description: str
     payload_hash: str
+    site: Site | None
+    """The publisher's domain; null where none is verified. Not sealed."""
     payload: SealedPayload
     manifest: Manifest
     """The manifest of the payload."""

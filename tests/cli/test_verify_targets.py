@@ -158,6 +158,23 @@ def test_a_url_that_answers_something_else(site: tuple[str, dict[str, bytes]], s
     assert (missing.exit_code, missing.error["code"]) == (3, "FETCH_FAILED")
 
 
+# Sites
+
+
+def test_a_site_is_claimed_checked_and_withdrawn(
+    honest: Audited, sigma: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identifier, why = honest.report["certificateId"], ("--reason", "asked", "--json")
+    said = sigma("operator", "site", "claim", identifier, "skills.tides.org", *why)
+    assert (said.exit_code, said.json["state"]) == (0, "PENDING")
+    assert sigma("operator", "site", "claim", identifier, "localhost", *why).error["code"] == "SITE_REFUSED"
+    monkeypatch.setattr("sigma_core.safe_fetch._resolve", lambda _host, _port: ["127.0.0.1"])
+    checked = sigma("operator", "site", "check", identifier, "--json")
+    assert (checked.exit_code, checked.json["fault"]) == (1, "ADDRESS_REFUSED")
+    assert sigma("operator", "site", "withdraw", identifier, *why).exit_code == 0
+    assert sigma("operator", "site", "check", identifier, "--json").error["code"] == "SITE_REFUSED"
+
+
 # Status and operation, in this order
 
 
