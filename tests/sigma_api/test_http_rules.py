@@ -37,6 +37,7 @@ def example_of(path: str) -> str:
         "number": "0",
         "purpose": "revocation",
         "slug": "not-found",
+        "code": "DRIFT",
     }
     for name, example in examples.items():
         path = path.replace(f"{{{name}}}", example)
