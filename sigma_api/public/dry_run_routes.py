@@ -23,7 +23,7 @@ PATH = f"{PREFIX}/dry-run"
 FIELD = "package"
 MAX_UPLOAD_BYTES = 8 * 1024 * 1024 + 64 * 1024
 """An archive of 8 MiB, and what a form puts around it."""
-MAX_UPLOADS_AT_ONCE = 16
+MAX_UPLOADS_AT_ONCE = 8
 """Bodies that are being read or wait for their process: what bounds their memory."""
 MAX_RUNS_AT_ONCE = 2
 

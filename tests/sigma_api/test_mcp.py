@@ -24,6 +24,7 @@ from loopback import free_port, serving
 from mcp import Client, MCPError, StdioServerParameters
 
 from sigma_api.app import create_app
+from sigma_api.public import quotas
 from sigma_api.public.mcp_front import allowed_origins
 from sigma_core.config import load_settings
 from sigma_core.deployment import Deployment
@@ -173,6 +174,23 @@ def test_a_tool_says_what_its_route_says(served: Served) -> None:
     assert route["valid"] is False
 
 
+def test_a_fault_of_ours_is_a_tool_error_that_shows_nothing_of_our_insides(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("SELECT secret FROM insides")
+
+    async def work() -> Any:
+        async with Client(f"{served.url}/mcp") as client:
+            return await client.call_tool("search", {"query": "a fault"})
+
+    monkeypatch.setattr("sigma_api.public.records.certificate_page", fail)
+    answer = asyncio.run(work())
+    assert answer.is_error
+    assert "SELECT" not in answer.content[0].text
+    assert "SELECT" in caplog.text
+
+
 # Who may reach it
 
 
@@ -222,18 +240,21 @@ def test_a_body_that_is_too_large_is_refused(client: HttpClient) -> None:
     assert_problem(client.request("POST", "/mcp", content=b"x" * 600_000), "content-too-large")
 
 
-def test_calls_count_as_requests_and_comparisons_have_their_own_limit(tmp_path: Path) -> None:
+def test_calls_count_as_requests_and_comparisons_have_their_own_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compare = {"certificateId": ONE, "content": SKILL_MD}
+    monkeypatch.setattr(quotas, "COMPARISONS", ("comparisons", 3, 3_600))
 
     async def comparisons(url: str) -> list[Any]:
         async with Client(f"{url}/mcp") as client:
-            return [await client.call_tool("compare", compare) for _ in range(31)]
+            return [await client.call_tool("compare", compare) for _ in range(4)]
 
-    with deployed(tmp_path, public_rate_requests="60") as small:
+    with deployed(tmp_path, public_rate_requests="20", public_rate_window_seconds="3600") as small:
         answers = asyncio.run(comparisons(small.url))
-        assert [answer.is_error for answer in answers] == [False] * 30 + [True]
+        assert [answer.is_error for answer in answers] == [False] * 3 + [True]
         assert "rate-limited" in answers[-1].content[0].text
-        statuses = [small.post(CALL).status_code for _ in range(60)]
+        statuses = [small.post(CALL).status_code for _ in range(20)]
         assert statuses[0] == 200
         assert statuses[-1] == 429
 
