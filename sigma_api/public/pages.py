@@ -108,7 +108,7 @@ def show_problem(
     return keep(request, Kept(Answer.of(page, HTML, headers=PAGE_HEADERS)))
 
 
-def _certificate_view(deployment: Deployment, certificate: records.KeptCertificate) -> dict[str, Any]:
+def _certificate_view(deployment: Deployment, certificate: records.PublicCertificate) -> dict[str, Any]:
     """What the template shows: the answers of the API, with votes counted and findings in one list for each round."""
     now = utc_now()
     sealed = certificate.payload.document

@@ -10,8 +10,10 @@ from sigma_api.public.flags import FlagReason
 from sigma_api.wire import OpenWireModel, Sha256, UtcTime, WireModel
 from sigma_core.assembly.commit_reveal import SeatStatus
 from sigma_core.assembly.consensus import RoundOutcome, TruthSource, Vote
+from sigma_core.certificates.explanations import Subject
 from sigma_core.certificates.log.entry import StatusRole
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
+from sigma_core.sandbox.decision import Decision
 from sigma_core.sandbox.facts import RiskLevel, SecurityLevel, Severity
 from sigma_core.submissions.package import ProductType, SourceType
 
@@ -287,6 +289,15 @@ class StatusChange(WireModel):
     log_index: int
 
 
+class Site(WireModel):
+    """A domain that has shown a token of the package's publisher. It says who stands behind the package, not that it is harmless."""
+
+    domain: str
+    verified_at: UtcTime
+    valid_until: UtcTime
+    """It is asked every day, and counts for so long after it has last answered."""
+
+
 class LiveStatus(WireModel):
     """What may change after issue."""
 
@@ -299,6 +310,8 @@ class LiveStatus(WireModel):
     views: int | None
     """How often the certificate was read; null while nobody counts."""
     expires_at: UtcTime
+    site: Site | None
+    """The publisher's domain; null where none is verified."""
     status_change: StatusChange | None
     """The newest change after issue; null when there was none."""
 
@@ -404,6 +417,8 @@ class CertificateRecord(WireModel):
     status: CertificateStatus
     description: str
     payload_hash: str
+    site: Site | None
+    """The publisher's domain; null where none is verified. Not sealed."""
     payload: SealedPayload
     manifest: Manifest
     """The manifest of the payload."""
@@ -515,3 +530,61 @@ class FlagReceipt(WireModel):
     known: bool
     """You had raised it before."""
     active_flag_count: int
+
+
+class DryRunFinding(OpenWireModel):
+    """A fact that a rule reports."""
+
+    rule_id: str
+    severity: Severity
+    category: str
+    title: str
+    file: str
+    line_start: int
+    line_end: int
+
+
+class DryRun(WireModel):
+    """What intake and the sandbox say of a package, before anybody has voted; `sigma validate --json` says the same."""
+
+    name: str
+    version: str | None
+    product_type: ProductType
+    decision: Decision
+    """`block`: no votes could certify it."""
+    security_level: SecurityLevel
+    sandbox_risk_level: RiskLevel
+    coverage_complete: bool
+    """False when something in the package could not be read."""
+    blocking_signals: list[dict[str, Any]]
+    findings: list[DryRunFinding]
+    capabilities: list[str]
+    declared: dict[str, Any]
+    incidents: list[dict[str, Any]]
+    suppressions: None
+    evidence: list[dict[str, Any]]
+    facts_sha256: Sha256
+    tree_hash: Sha256
+    skill_hash: Sha256 | None
+    rule_pack_hash: Sha256
+    policy_hash: Sha256
+
+
+CODE_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+
+
+class Explanation(WireModel):
+    """One meaning of a code."""
+
+    code: str
+    subject: Subject
+    """What the code is said of."""
+    meaning: str
+    advice: str
+    """What to do about it; may be empty."""
+
+
+class Explanations(WireModel):
+    """Every meaning of a code."""
+
+    meanings: list[Explanation]

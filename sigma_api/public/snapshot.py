@@ -24,7 +24,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sigma_api.caching import Answer
 from sigma_core.certificates.log.entry import EntryKind
 from sigma_core.deployment import Deployment
-from sigma_core.storage.protocol import CertificateRow, FlagRow, LogEntryRow
+from sigma_core.lifecycle.sites import Site, site_of
+from sigma_core.storage.protocol import CertificateRow, FlagRow, LogEntryRow, SiteClaimRow
 from sigma_core.timestamps import utc_now
 
 REFRESH_SECONDS = 1.0
@@ -44,12 +45,13 @@ Key = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class CertificateState:
-    """What an answer about a certificate depends on, beside its seal: its row, open flags, index of its last status change."""
+    """What an answer about a certificate depends on, beside its seal: its row, open flags, index of its last status change, site."""
 
     status: str
     bundle_sha256: str
     open_flags: int
     last_change: int | None
+    site: Site | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +143,14 @@ def certificate_states(deployment: Deployment, identifiers: Iterable[str]) -> di
     """The states of these certificates now. Raises Unavailable."""
     wanted = sorted(identifiers)
     states: dict[str, CertificateState] = {}
+    now = utc_now()
     for start in range(0, len(wanted), IDS_PER_QUERY):
         some = wanted[start : start + IDS_PER_QUERY]
         with deployment.read_sessions() as session:
             rows = session.execute(
-                select(CertificateRow.id, CertificateRow.status, CertificateRow.bundle_sha256).where(
-                    CertificateRow.id.in_(some)
-                )
+                select(CertificateRow.id, CertificateRow.status, CertificateRow.bundle_sha256, SiteClaimRow)
+                .outerjoin(SiteClaimRow, SiteClaimRow.submission_id == CertificateRow.submission_id)
+                .where(CertificateRow.id.in_(some))
             ).all()
             flags = session.execute(
                 select(FlagRow.certificate_id, func.count())
@@ -161,9 +164,13 @@ def certificate_states(deployment: Deployment, identifiers: Iterable[str]) -> di
                 .group_by(LogEntryRow.subject)
             )
             last_changes = {row[0]: row[1] for row in changes}
-        for identifier, status, digest in rows:
+        for identifier, status, digest, claim in rows:
             states[identifier] = CertificateState(
-                status, digest, open_flags.get(identifier, 0), last_changes.get(identifier)
+                status,
+                digest,
+                open_flags.get(identifier, 0),
+                last_changes.get(identifier),
+                site_of(claim, now),
             )
     return states
 

@@ -115,7 +115,7 @@ def compare_skill_from_github(
     return _comparison(certificate, certified, fetched.body, {"url": fetched.url, "ref": file.ref})
 
 
-def _certified_hash(certificate: records.KeptCertificate) -> str:
+def _certified_hash(certificate: records.PublicCertificate) -> str:
     known: str | None = certificate.payload.document["skillHash"]
     if known is None:
         raise ProblemError("no-skill-file", "This certificate is about an API: it has no SKILL.md to compare.")
@@ -129,7 +129,7 @@ def _check_size(deployment: Deployment, size: int) -> None:
 
 
 def _comparison(
-    certificate: records.KeptCertificate, certified: str, content: bytes, fetched: dict[str, Any] | None
+    certificate: records.PublicCertificate, certified: str, content: bytes, fetched: dict[str, Any] | None
 ) -> Response:
     found = skill_hash(content)
     answer = {

@@ -184,7 +184,7 @@ def _check_log(
         raise VerificationError(
             Refusal.PROOF_MISSING, "logProof", expected=f"a proof of the log {shown(origin)}", found="none"
         )
-    checkpoint = _trusted_checkpoint(proof, origin, trusted_keys)
+    checkpoint = _trusted_checkpoint(proof, origin, trusted_keys, opened.payload.issued_at)
     if not proof.proves(certificate_entry(opened.payload, opened.key.key_id)):
         raise VerificationError(
             Refusal.PROOF_INVALID,
@@ -199,7 +199,7 @@ def _check_log(
     return checkpoint, f"it is entry {proof.index} of {checkpoint.size} in the log {shown(origin)}{seen}"
 
 
-def _trusted_checkpoint(proof: LogProof, origin: str, trusted_keys: KeySet) -> Checkpoint:
+def _trusted_checkpoint(proof: LogProof, origin: str, trusted_keys: KeySet, issued_at: datetime) -> Checkpoint:
     keys = trusted_keys.log_keys(origin)
     if not keys:
         raise VerificationError(
@@ -215,6 +215,13 @@ def _trusted_checkpoint(proof: LogProof, origin: str, trusted_keys: KeySet) -> C
         raise _bad_checkpoint(origin, error.message) from None
     if not signed:
         raise _bad_checkpoint(origin, f"one of {shown(checkpoint.origin)} without its signature")
+    if not proof.signers([key for key in keys if key.in_use_at(issued_at)]):
+        raise VerificationError(
+            Refusal.KEY_EXPIRED,
+            "logProof",
+            expected=f"a checkpoint signed by a key of {shown(origin)} that was in use at {iso_utc(issued_at)}",
+            found="one that only a key signed which went out of use before",
+        )
     return checkpoint
 
 

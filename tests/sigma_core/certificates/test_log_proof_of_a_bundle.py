@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,14 +23,14 @@ from certificate_samples import (
 
 from sigma_core.canonical import canonical_json
 from sigma_core.certificates.bundle import Bundle, issue
-from sigma_core.certificates.keyset import KeySet
+from sigma_core.certificates.keyset import KeySet, LogKey
 from sigma_core.certificates.log.checkpoint import Checkpoint
 from sigma_core.certificates.log.cosignature import WitnessKey, add_cosignatures, cosigned_message
 from sigma_core.certificates.log.entry import certificate_entry
 from sigma_core.certificates.log.note import NoteKey, SignatureLine
 from sigma_core.certificates.log.proof import LogProof
 from sigma_core.certificates.refusals import VerificationError
-from sigma_core.certificates.verify import Verified, verify_bundle
+from sigma_core.certificates.verify import Verified, open_bundle, verify_bundle
 
 LOGGED = logged_bundle()
 GOLDEN = LOGGED.to_bytes()
@@ -281,3 +281,22 @@ def test_a_proof_that_is_no_text_is_refused(value: Any) -> None:
 def test_a_date_beyond_what_a_date_can_name_is_no_cosignature() -> None:
     assert not WITNESS_KEY.signed((2**64 - 1).to_bytes(8, "big") + bytes(64), "x\n")
     assert datetime.fromtimestamp(253_402_300_799, UTC).year == 9999
+
+
+# A log key whose time is over
+
+
+def test_a_retired_log_key_vouches_for_what_was_issued_in_its_time_and_for_nothing_later() -> None:
+    issued = open_bundle(GOLDEN, key_set()).payload.issued_at
+
+    def retired(end: datetime, *more: NoteKey) -> KeySet:
+        return key_set(logs=(LogKey(ORIGIN, LOG_KEY.public_key, end), *more))
+
+    verify(GOLDEN, retired(issued + timedelta(milliseconds=1)))
+    error = refused(GOLDEN, retired(issued))
+    assert (error.code, error.place) == ("KEY_EXPIRED", "logProof")
+    fresh = signing_key(8)
+    assert refused(GOLDEN, retired(issued, NoteKey(ORIGIN, fresh.public_key))).code == "KEY_EXPIRED"
+    both = LogProof(PROOF.index, PROOF.hashes, PROOF.checkpoint.sign(fresh, LOG_KEY))
+    verify(with_proof(both), retired(issued, NoteKey(ORIGIN, fresh.public_key)))
+    verify(with_proof(both), key_set())  # whoever has not heard of the new key yet
