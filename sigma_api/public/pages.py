@@ -86,7 +86,7 @@ def get_badge(request: Request, deployment: OpenDeployment, certificate_id: Cert
         right=right,
         colour=BADGE_COLOURS.get(status, BADGE_OTHER),
     )
-    kept = Kept(Answer.of(badge, SVG), certificate.good_until, certificate_id, certificate.state)
+    kept = Kept(Answer.of(badge, SVG), certificate.good_until, certificate_id)
     return keep(request, kept)
 
 

@@ -53,7 +53,7 @@ def get_source_integrity(request: Request, deployment: OpenDeployment, certifica
         "treeHash": sealed["treeHash"],
         "source": sealed["source"],
     }
-    return keep(request, Kept(Answer.of(orjson.dumps(answer)), None, certificate_id, certificate.state))
+    return keep(request, Kept(Answer.of(orjson.dumps(answer)), None, certificate_id))
 
 
 @router.post(

@@ -202,8 +202,7 @@ def test_a_revocation_shows_in_the_next_snapshot(own: Deployment, make_client: C
     keep_certificates(own, [ONE])
     client = make_client(create_app(own))
     before = client.get(of(ONE, "/verify"))
-    with own.sessions.begin() as session:
-        session.get_one(CertificateRow, ONE.id).status = "REVOKED"
+    change_status(own, ONE.id, CertificateStatus.REVOKED, actor="operator:ada", reason="looked into")
     after = client.get(of(ONE, "/verify"), headers={"If-None-Match": before.headers["etag"]})
     assert (before.json()["valid"], after.status_code, after.json()["valid"]) == (True, 200, False)
 
