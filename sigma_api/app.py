@@ -77,7 +77,10 @@ def create_app(deployment: Deployment | None = None) -> Host:
         opened.close()
 
     window = SlidingWindow(settings.public_rate_requests, settings.public_rate_window_seconds)
-    host = Host(service_plane(document, lifespan if deployment is None else None), [public_plane(window)])
+    host = Host(
+        service_plane(document, lifespan if deployment is None else None),
+        [public_plane(window, settings.public_answers_mib * 2**20)],
+    )
     if deployment is not None:
         serve(deployment)
     return host

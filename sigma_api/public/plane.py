@@ -38,13 +38,13 @@ PREFLIGHT_HEADERS = {
 }
 
 
-def public_plane(window: SlidingWindow) -> Plane:
-    """The public plane, each client address held to ``window``."""
+def public_plane(window: SlidingWindow, answers_bytes: int) -> Plane:
+    """The public plane, each client address held to ``window``, with answers of at most ``answers_bytes`` in memory."""
     router = APIRouter()
     for each in ROUTERS:
         router.include_router(each)
     api = api_of(router)
     api.state.windows = quotas.windows()
-    answered = Methods(SnapshotFront(BodyLimit(api), api, Snapshots()), api, PREFLIGHT_HEADERS)
+    answered = Methods(SnapshotFront(BodyLimit(api), api, Snapshots(answers_bytes)), api, PREFLIGHT_HEADERS)
     limited = RateLimit(answered, "public", window)
     return Plane(PREFIXES, api, Envelope(limited, SECURITY_HEADERS | CROSS_ORIGIN_HEADERS))

@@ -30,7 +30,6 @@ from sigma_core.timestamps import utc_now
 REFRESH_SECONDS = 1.0
 MAX_AGE_SECONDS = 3.0
 """Nobody gets an answer from a snapshot older than this."""
-MAX_BYTES = 128 * 1024 * 1024
 MAX_KEY_BYTES = 512
 OVERHEAD_BYTES = 1_536
 """What an answer takes beside its bytes: its key, headers and objects (measured)."""
@@ -110,7 +109,7 @@ class Answers:
 class Snapshot:
     """What may be answered now. ``next`` is what stands after it, with the answers about certificates that have not changed."""
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._number = 0
         self._passing = Answers(max_bytes // 4)
@@ -146,9 +145,10 @@ class Snapshot:
 class Snapshots:
     """The snapshot that stands, and its replacement. Runs in one event loop; ``clock`` gives monotonic seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._max_bytes = max_bytes
         self._clock = clock
-        self._standing = Snapshot()
+        self._standing = Snapshot(max_bytes)
         self._seen: Seen | None = None
         self._taken = -MAX_AGE_SECONDS
         self._taking: asyncio.Task[None] | None = None
@@ -170,7 +170,7 @@ class Snapshots:
         except Exception as error:  # the next request meets it in its route, which answers it as a problem
             log.error("snapshot dropped", extra={"fields": {"error": str(error)}})
             seen, changed = None, None
-        self._standing = Snapshot() if changed is None else self._standing.next(changed)
+        self._standing = Snapshot(self._max_bytes) if changed is None else self._standing.next(changed)
         self._seen, self._taken = seen, began
 
 

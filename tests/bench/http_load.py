@@ -48,7 +48,7 @@ class Connection:
         return status
 
 
-def main(port: int, count: int, rate: int) -> None:
+def send_all(port: int, count: int, rate: int) -> None:
     """Send what standard input says; print what was measured."""
     requests = deque(request_of(**json.loads(line)) for line in sys.stdin)
     total, statuses, latencies = len(requests), Counter[int](), []
@@ -84,4 +84,4 @@ def request_of(path: str, etag: str | None = None) -> bytes:
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:4]))
+    send_all(*(int(argument) for argument in sys.argv[1:4]))

@@ -27,6 +27,7 @@ from sigma_core.storage.protocol import FlagRow, LogEntryRow
 from sigma_core.timestamps import utc_now
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+ROOM = 2**20
 LIST = "/api/v1/public/certificates"
 
 
@@ -94,7 +95,7 @@ def test_a_new_certificate_is_in_the_next_snapshots_list(
 def test_the_next_snapshot_keeps_what_has_not_changed_and_drops_what_has(two: Deployment) -> None:
     first, second = (sample.id for sample in ORDINARY[:2])
     seen, everything = changes(two, None)
-    standing = Snapshot()
+    standing = Snapshot(ROOM)
     standing.keep(("/first", b""), kept(certificate_id=first))
     standing.keep(("/second", b""), kept(certificate_id=second))
     standing.keep(("/list", b""), kept())
@@ -108,7 +109,7 @@ def test_the_next_snapshot_keeps_what_has_not_changed_and_drops_what_has(two: De
 
 def test_an_answer_that_comes_after_the_change_that_it_missed_is_not_told() -> None:
     """A request read the status, then it changed and a new snapshot was taken, and only then the answer is kept."""
-    standing = Snapshot()
+    standing = Snapshot(ROOM)
     fresh = standing.next({"cert_1"})
     standing.keep(("/late", b""), kept(certificate_id="cert_1"))
     assert fresh.get(("/late", b""), NOW) is None
@@ -156,7 +157,7 @@ def test_a_log_that_has_become_shorter_changes_everything(two: Deployment) -> No
 
 
 def test_more_changes_than_are_remembered_change_everything() -> None:
-    standing = Snapshot()
+    standing = Snapshot(ROOM)
     standing.keep(("/verify", b""), kept(certificate_id="cert_1"))
     many = {f"cert_{number}" for number in range(2, snapshot.MAX_CHANGED + 2)}
     assert standing.next(many).get(("/verify", b""), NOW) is not None
@@ -172,14 +173,14 @@ def test_states_are_read_for_any_number_of_certificates(kept: Deployment, monkey
 
 
 def test_an_answer_ends_with_its_certificate() -> None:
-    standing = Snapshot()
+    standing = Snapshot(ROOM)
     standing.keep(("/verify", b""), kept(until=NOW))
     assert standing.get(("/verify", b""), NOW - timedelta(milliseconds=1)) is not None
     assert standing.get(("/verify", b""), NOW) is None
 
 
 def test_an_endless_query_string_is_not_worth_the_room() -> None:
-    standing = Snapshot()
+    standing = Snapshot(ROOM)
     standing.keep(("/list", b"q" * 600), kept())
     assert standing.get(("/list", b"q" * 600), NOW) is None
 
@@ -221,7 +222,7 @@ def test_nobody_waits_while_the_next_snapshot_is_taken(two: Deployment, monkeypa
         return changes(deployment, seen)
 
     async def scenario() -> None:
-        snapshots = Snapshots(clock)
+        snapshots = Snapshots(ROOM, clock)
         first = await snapshots.standing(two)
         first.keep(("/verify", b""), kept(certificate_id=identifier))
         monkeypatch.setattr(snapshot, "changes", slow)
@@ -247,7 +248,7 @@ def test_without_a_database_nothing_old_is_told(two: Deployment, monkeypatch: py
         raise OSError("gone")
 
     async def scenario() -> None:
-        snapshots = Snapshots(clock)
+        snapshots = Snapshots(ROOM, clock)
         first = await snapshots.standing(two)
         first.keep(("/verify", b""), kept(certificate_id="cert_1"))
         monkeypatch.setattr(snapshot, "changes", fail)
