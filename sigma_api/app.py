@@ -5,6 +5,7 @@ A deployment that serves its planes on hosts of their own calls the planes' appl
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -73,6 +74,8 @@ def create_app(deployment: Deployment | None = None) -> Host:
             log.critical("cannot start", extra={"fields": {"code": error.code, "error": str(error)}})
             raise
         serve(opened)
+        # Everything so far stays for as long as the process: a collection that looks at it holds all requests up.
+        gc.freeze()
         yield
         opened.close()
 
