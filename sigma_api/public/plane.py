@@ -24,6 +24,8 @@ ROUTERS = (
 )
 PREFIXES = (PREFIX, "/.well-known", "/skill.md", "/llms.txt", "/certificates", "/problems")
 
+EMBEDDED_ANSWERS_BYTES = 64 * 2**20
+
 CROSS_ORIGIN_HEADERS = {
     # Any page may read what is public. Sent whoever asks, so that one cached answer serves everybody and nothing varies.
     "Access-Control-Allow-Origin": "*",
@@ -38,7 +40,7 @@ PREFLIGHT_HEADERS = {
 }
 
 
-def public_plane(window: SlidingWindow, answers_bytes: int) -> Plane:
+def public_plane(window: SlidingWindow, answers_bytes: int = EMBEDDED_ANSWERS_BYTES) -> Plane:
     """The public plane, each client address held to ``window``, with answers of at most ``answers_bytes`` in memory."""
     router = APIRouter()
     for each in ROUTERS:

@@ -25,6 +25,8 @@ from sigma_core.certificates.status_list import PURPOSES
 
 EXAMPLES = int(os.environ.get("SIGMA_FUZZ_EXAMPLES", "20"))
 PUBLIC = "/api/v1/public"
+NO_SCHEMA_CAN_SAY = {("positive_data_acceptance", f"POST {PUBLIC}/dry-run")}
+"""Which bytes are a package."""
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,9 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CertifiedFor
 @pytest.fixture
 def app(certified: CertifiedForReal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """All planes, with quotas that nobody uses up, and a site on this machine in the place of GitHub's raw content host."""
-    monkeypatch.setattr(quotas, "COMPARISONS", ("comparisons", 1_000_000_000, 60))
-    monkeypatch.setattr(quotas, "FLAGS", ("flags", 1_000_000_000, 60))
+    for name, quota in vars(quotas).copy().items():
+        if name.isupper():
+            monkeypatch.setattr(quotas, name, (quota[0], 1_000_000_000, 60))
     with site(lambda _path: (200, {}, b"somebody's skill")) as url:
         monkeypatch.setattr(source, "RAW_CONTENT", url)
         monkeypatch.setattr(source, "RULES", replace(source.RULES, also_allowed=frozenset({"127.0.0.1"})))
@@ -73,8 +76,9 @@ def seeded(document: dict[str, Any], known: dict[str, list[Any]]) -> None:
     for path, item in document["paths"].items():
         for operation in item.values():
             for parameter in operation.get("parameters", []):
-                values = known.get(parameter["name"], known.get(f"{parameter['name']} of {path}"))
-                assert values or parameter["in"] != "path", f"no value is known for {parameter['name']} of {path}"
+                name, examples = parameter["name"], parameter["schema"].get("examples")
+                values = known.get(name) or known.get(f"{name} of {path}") or examples
+                assert values or parameter["in"] != "path", f"no value is known for {name} of {path}"
                 if values:
                     parameter["schema"] = {"anyOf": [{"enum": values}, parameter["schema"]]}
 
@@ -97,7 +101,7 @@ def test_every_answer_is_what_the_document_says(certified: CertifiedForReal, app
                 f"{event.recorder.label}, {check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"
                 for checks in event.recorder.checks.values()
                 for check in checks
-                if check.failure_info is not None
+                if check.failure_info is not None and (check.name, event.recorder.label) not in NO_SCHEMA_CAN_SAY
             ]
         elif isinstance(event, events.NonFatalError):
             failures.append(str(event.info))
