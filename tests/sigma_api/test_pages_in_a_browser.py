@@ -14,8 +14,15 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from certified_for_real import certified_for_real
-from conftest import bare_deployment
-from kept_records import AUDITED_AGAIN, EXPIRED, Sample, keep_assembly, keep_certificates, keep_open_round
+from kept_records import (
+    AUDITED_AGAIN,
+    EXPIRED,
+    Sample,
+    bare_deployment,
+    keep_assembly,
+    keep_certificates,
+    keep_open_round,
+)
 from loopback import free_port, serving
 from playwright.sync_api import Browser, Page, sync_playwright
 
