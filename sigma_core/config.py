@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     public_answers_mib: int = Field(
         default=256,
         ge=1,
-        description="Memory for answers of the public plane in each process, in MiB: some 7 KiB each.",
+        description="Answers of the public plane that each process keeps, in MiB; it takes up to three times that.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="What the API logs; INFO has a line for every request."
