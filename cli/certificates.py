@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from sigma_core.certificates.bundle import MAX_BUNDLE_BYTES
 from sigma_core.certificates.keyset import KeySet
+from sigma_core.certificates.log.folder import LogFolder
 from sigma_core.certificates.log.note import MAX_NOTE_BYTES
 from sigma_core.certificates.payload import Payload
 from sigma_core.certificates.refusals import Refusal, VerificationError
@@ -43,13 +44,15 @@ class Evidence:
     """What ``sigma verify`` is given beside its target.
 
     ``keys``: a key set file, instead of this deployment's own. ``status``: status list files. ``checkpoints``: notes of the log seen
-    elsewhere. ``bundles``: folders of bundle files. ``online``: fetch the status lists. ``loopback``: this machine may be
-    asked, at the URL that is given and at SIGMA_PUBLIC_URL.
+    elsewhere. ``log``: a copy of the log's files, which shows whether those are of one history. ``bundles``: folders
+    of bundle files. ``online``: fetch the status lists. ``loopback``: this machine may be asked, at the URL that is given
+    and at SIGMA_PUBLIC_URL.
     """
 
     keys: Path | None = None
     status: Sequence[Path] = ()
     checkpoints: Sequence[Path] = ()
+    log: Path | None = None
     bundles: Sequence[Path] = ()
     online: bool = False
     loopback: bool = False
@@ -117,6 +120,7 @@ def verify_target(
         package=at_hand,
         status_lists=_status_lists(settings, target, payload, keys, at, evidence),
         known_checkpoints=[_read(path, MAX_NOTE_BYTES) for path in evidence.checkpoints],
+        log=None if evidence.log is None else LogFolder(evidence.log).read,
     )
     return {
         "valid": True,
@@ -130,6 +134,7 @@ def verify_target(
             "origin": verified.checkpoint.origin,
             "size": verified.checkpoint.size,
             "root": verified.checkpoint.root.hex(),
+            "uncompared": list(verified.uncompared),
         },
         "statusAsOf": None if verified.status_as_of is None else iso_utc(verified.status_as_of),
         "payload": dict(verified.payload.document),

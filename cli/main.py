@@ -280,6 +280,13 @@ def verify(
             metavar="FILE", help="A checkpoint of the log that you got elsewhere: it must tell the same history."
         ),
     ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A copy of the log's files: shows whether checkpoints of different sizes tell one history.",
+        ),
+    ] = None,
     online: Annotated[bool, typer.Option(help="Fetch the status lists that the certificate names.")] = False,
     allow_loopback: Annotated[
         bool, typer.Option(help="This machine may be asked, over http too: at the URL given and at SIGMA_PUBLIC_URL.")
@@ -298,6 +305,7 @@ def verify(
             keys=keys,
             status=status or (),
             checkpoints=checkpoint or (),
+            log=log,
             bundles=bundles or (),
             online=online,
             loopback=allow_loopback,

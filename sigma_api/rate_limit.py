@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -110,7 +109,7 @@ class RateLimit:
         self._app = app
         self._name = name
         self._window = window
-        self._policy = f'"{name}";q={window.limit};w={window.window_seconds}'
+        self._policy = f'"{name}";q={window.limit};w={window.window_seconds}'.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -121,9 +120,12 @@ class RateLimit:
 
         async def send_with_quota(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["RateLimit-Policy"] = self._policy
-                headers["RateLimit"] = f'"{self._name}";r={quota.remaining};t={quota.reset_seconds}'
+                rate = f'"{self._name}";r={quota.remaining};t={quota.reset_seconds}'.encode()
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"ratelimit-policy", self._policy),
+                    (b"ratelimit", rate),
+                ]
             await send(message)
 
         if quota.allowed:

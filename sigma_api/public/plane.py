@@ -42,6 +42,8 @@ ROUTERS = (
 )
 PREFIXES = (PREFIX, "/.well-known", "/skill.md", "/llms.txt", "/certificates", "/problems", MCP)
 
+EMBEDDED_ANSWERS_BYTES = 64 * 2**20
+
 CROSS_ORIGIN_HEADERS = {
     # Any page may read what is public. Sent whoever asks, so that one cached answer serves everybody and nothing varies.
     "Access-Control-Allow-Origin": "*",
@@ -56,14 +58,14 @@ PREFLIGHT_HEADERS = {
 }
 
 
-def public_plane(window: SlidingWindow) -> Plane:
-    """The public plane, each client address held to ``window``."""
+def public_plane(window: SlidingWindow, answers_bytes: int = EMBEDDED_ANSWERS_BYTES) -> Plane:
+    """The public plane, each client address held to ``window``, with answers of at most ``answers_bytes`` in memory."""
     router = APIRouter()
     for each in ROUTERS:
         router.include_router(each)
     api = api_of(router)
     api.state.windows = quotas.windows()
     gated = DryRunGate(BodyLimit(api, {DRY_RUN: MAX_UPLOAD_BYTES}), api.state.windows[DRY_RUNS[0]])
-    answered = Methods(SnapshotFront(gated, api, Snapshots()), api, PREFLIGHT_HEADERS)
+    answered = Methods(SnapshotFront(gated, api, Snapshots(answers_bytes)), api, PREFLIGHT_HEADERS)
     limited = RateLimit(McpFront(answered, api), "public", window)
     return Plane(PREFIXES, api, Envelope(limited, SECURITY_HEADERS | CROSS_ORIGIN_HEADERS))

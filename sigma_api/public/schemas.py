@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from sigma_api.public.flags import FlagReason
 from sigma_api.wire import OpenWireModel, Sha256, UtcTime, WireModel
@@ -476,12 +476,32 @@ class SourceIntegrity(WireModel):
     source: Source
 
 
+# For readers of the document only: `sigma_api.public.source` takes these forms, and says which rule another one breaks.
+_REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/\.?[A-Za-z0-9_-][A-Za-z0-9._-]{0,98}"
+_REF = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
+_PATH = r'(/\.?[ !"$-\-0->@-\[\]-~][ !"$-.0->@-\[\]-~]*)'
+GITHUB_URL = (
+    rf"^https://((www\.)?github\.com/{_REPOSITORY}(/(tree|blob)/{_REF}{_PATH}*)?"
+    rf"|raw\.githubusercontent\.com/{_REPOSITORY}/{_REF}{_PATH}+)/*([?#][ -\[\]-~]*)?$"
+)
+GITHUB_REF = rf"^{_REF}(/\.?[A-Za-z0-9_+-][A-Za-z0-9._+-]*)*$"
+
+
 class GithubSource(WireModel):
     """A public SKILL.md on GitHub."""
 
-    source_url: Annotated[str, StringConstraints(min_length=1, max_length=2_048)]
+    source_url: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=600),
+        Field(json_schema_extra={"pattern": GITHUB_URL}),
+    ]
     """A repository, a folder in it (`/tree/<ref>/…`), or the file itself."""
-    source_ref: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    source_ref: (
+        Annotated[
+            str, StringConstraints(min_length=1, max_length=200), Field(json_schema_extra={"pattern": GITHUB_REF})
+        ]
+        | None
+    ) = None
     """Branch, tag or commit; replaces the one in the URL."""
 
 
@@ -505,19 +525,20 @@ class Comparison(WireModel):
     """Null for an upload."""
 
 
-# What people may write: any letters, lines and tabs, no other control characters.
-PlainText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
-]
+# What people may write: any letters, lines and tabs, no other control characters, and not spaces only.
+_PLAIN = StringConstraints(
+    min_length=1, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*[^\x00-\x08\x0b-\x1f\x7f\s][^\x00-\x08\x0b-\x1f\x7f]*$"
+)
+_STRIPPED = AfterValidator(str.strip)
 
 
 class Flag(WireModel):
     """A flag on a certificate."""
 
     reason: FlagReason
-    detail: Annotated[PlainText, StringConstraints(max_length=2_000)]
+    detail: Annotated[str, _PLAIN, StringConstraints(max_length=2_000), _STRIPPED]
     """What you saw, and how to see it again."""
-    contact: Annotated[PlainText, StringConstraints(max_length=254)] | None = None
+    contact: Annotated[str, _PLAIN, StringConstraints(max_length=254), _STRIPPED] | None = None
     """Where people may ask you; never published."""
 
 

@@ -53,7 +53,7 @@ def get_source_integrity(request: Request, deployment: OpenDeployment, certifica
         "treeHash": sealed["treeHash"],
         "source": sealed["source"],
     }
-    return keep(request, Kept(Answer.of(orjson.dumps(answer)), None, certificate_id, certificate.state))
+    return keep(request, Kept(Answer.of(orjson.dumps(answer)), None, certificate_id))
 
 
 @router.post(
@@ -67,7 +67,7 @@ def get_source_integrity(request: Request, deployment: OpenDeployment, certifica
         "requestBody": {
             "required": True,
             "content": {
-                media_type: {"schema": {"type": "string", "format": "binary"}}
+                media_type: {"schema": {"type": "string", "format": "binary", "minLength": 1}}
                 for media_type in ("text/markdown", "application/octet-stream")
             },
         }
@@ -123,7 +123,10 @@ def _certified_hash(certificate: records.PublicCertificate) -> str:
 
 
 def _check_size(deployment: Deployment, size: int) -> None:
+    """Raises ProblemError; also for no bytes: a file that was forgotten is not one that does not match."""
     most = deployment.policy.package.max_file_bytes
+    if size == 0:
+        raise ProblemError("bad-request", "The body is empty; send the SKILL.md, byte for byte.")
     if size > most:
         raise ProblemError("content-too-large", f"A certified file has at most {most} bytes; these are {size}.")
 
