@@ -40,7 +40,7 @@ def supply_chain(
     places = {path: TextPlaces(reading) for path, reading in by_path.items()}
     findings = [
         *judge_dependencies(package, places),
-        *judge_locks(declared, places),
+        *judge_locks(declared, by_path, places),
         *judge_started(declared, by_path, places, rules),
         *judge_starting_files(declared, by_path, places, rules),
     ]
