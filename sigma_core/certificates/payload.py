@@ -15,6 +15,7 @@ from typing import Any
 
 from sigma_core.canonical import Json, canonical_json, keccak256_hex, sha256_of
 from sigma_core.certificates.payload_shape import MAX_PAYLOAD_BYTES, PayloadError, check_shape
+from sigma_core.certificates.published_texts import published_texts
 from sigma_core.certificates.vocabulary import NOTICE, SCHEMA, CertificateStatus, RoundType, TriggerSource
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.submissions.package import Package, SourceType
@@ -162,7 +163,7 @@ def build_payload(
     status_list: StatusListEntry | None = None,
     transparency_log: str | None = None,
 ) -> Payload:
-    """Seal one round's result.
+    """Seal one round's result. What the developer wrote is sealed without the secrets in it (`published_texts`).
 
     Raises PayloadError when a value breaks its rule, and above all when an approval would contradict the facts: a
     blocking signal or an incomplete scan can never be sealed as APPROVED, whatever the votes were.
@@ -173,6 +174,7 @@ def build_payload(
         raise PayloadError("status: APPROVED is impossible over a blocking signal or incomplete facts")
     risk = facts.document["risk"]
     analyzed_at = iso_utc(sandbox_analyzed_at)
+    texts = published_texts(package, submission.dev_notes, submission.smart_contract)
     return Payload.of(
         {
             "schema": SCHEMA,
@@ -198,9 +200,9 @@ def build_payload(
                 "sourceUrl": submission.source_url,
                 "sourceType": submission.source_type.value,
             },
-            "devNotes": submission.dev_notes,
-            "smartContract": submission.smart_contract,
-            "manifest": {name: package.manifest[name] for name in ("safety", "capabilities", "externalCalls")},
+            "devNotes": texts.dev_notes,
+            "smartContract": texts.smart_contract,
+            "manifest": texts.manifest,
             # What the sandbox found.
             "factsSha256": facts.sha256,
             "rulePackHash": facts.document["rulePackHash"],
