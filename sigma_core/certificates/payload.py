@@ -15,7 +15,6 @@ from typing import Any
 
 from sigma_core.canonical import Json, canonical_json, keccak256_hex, sha256_of
 from sigma_core.certificates.payload_shape import MAX_PAYLOAD_BYTES, PayloadError, check_shape
-from sigma_core.certificates.published_texts import published_texts
 from sigma_core.certificates.vocabulary import NOTICE, SCHEMA, CertificateStatus, RoundType, TriggerSource
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.submissions.package import Package, SourceType
@@ -168,6 +167,9 @@ def build_payload(
     Raises PayloadError when a value breaks its rule, and above all when an approval would contradict the facts: a
     blocking signal or an incomplete scan can never be sealed as APPROVED, whatever the votes were.
     """
+    # Here, because whoever verifies a payload imports this module, and needs none of the sandbox.
+    from sigma_core.certificates.published_texts import published_texts
+
     if facts.document["package"]["treeHash"] != package.tree_hash:
         raise PayloadError("factsSha256: these facts were derived from another package")
     if status is CertificateStatus.APPROVED and (facts.blocking_signals or not facts.complete):
