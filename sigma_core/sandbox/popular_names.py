@@ -82,8 +82,8 @@ def is_popular(registry: Registry, name: str) -> bool:
 
 
 def extends(name: str, popular: str) -> bool:
-    """Whether ``name`` is ``popular`` with words before or behind it."""
-    name, popular = normalised(Registry.PYPI, name), normalised(Registry.PYPI, popular)
+    """Whether ``name`` is ``popular`` with words before or behind it, set off by hyphens: underscores are for names in code."""
+    name, popular = name.lower(), popular.lower()
     return len(popular) >= _MIN_EXTENDED and (name.startswith(popular + "-") or name.endswith("-" + popular))
 
 
