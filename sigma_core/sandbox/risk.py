@@ -55,7 +55,7 @@ def with_joint_fact(facts: Sequence[dict[str, Any]], rules: RuleBook) -> list[di
     if blocked or points < JOINT_SCORE or len(strong) < JOINT_RULES:
         return others
     rule, heaviest = rules[JOINT_RULE], parts[0]
-    listed = " + ".join(f"{fact['ruleId']} {rules[fact['ruleId']].weight}" for fact in strong[:_NAMED_PARTS])
+    listed = " + ".join(f"{fact['ruleId']} {rules[fact['ruleId']].weight}" for fact in parts[:_NAMED_PARTS])
     joint = {
         **heaviest,
         "kind": rule.kind.value,
