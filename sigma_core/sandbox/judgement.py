@@ -201,6 +201,10 @@ class Judgement:
             return False
         return self._named_only_at(self.target(text, reading.path, in_prose=True), finding.location)
 
+    def named_only_at(self, url: str, at: Location) -> bool:
+        """Whether ``url`` belongs to nobody that is known, and to nobody that the package speaks of but on these lines."""
+        return self._named_only_at(self.target(url, at.file, in_prose=True), at)
+
     def _named_only_at(self, target: _Target, at: Location) -> bool:
         """Whether the destination's owner is no known one, not in the package's name, and named on these lines alone."""
         if target.branded or target.known not in {HostClass.UNKNOWN, HostClass.DROP, HostClass.RAW_ADDRESS}:
