@@ -1,10 +1,10 @@
 """Answers in memory: what was answered a moment ago is sent again, without a query, while it is still true.
 
 Once a second a new snapshot takes the place of the old one. Answers about a certificate outlive it until the certificate changes: its
-status in the transparency log, or its flags. That is asked for once for all of them, so a swap costs what changed and not what is
-kept. Everything else is good for one snapshot, and built anew when it is next asked for. Requests meanwhile are answered from the
-snapshot that stands; only one that finds it older than `MAX_AGE_SECONDS` waits for the next. Memory is bounded; with any number of
-certificates only those that are asked for are in it.
+status in the transparency log, its flags, or its publisher's site. That is asked for once for all of them, so a swap costs what changed
+and not what is kept. Everything else is good for one snapshot, and built anew when it is next asked for. Requests meanwhile are answered
+from the snapshot that stands; only one that finds it older than `MAX_AGE_SECONDS` waits for the next. Memory is bounded; with any number
+of certificates only those that are asked for are in it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fastapi import FastAPI, Request, Response
-from sqlalchemy import func, or_, select
+from sqlalchemy import CompoundSelect, func, or_, select, union
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,7 +25,7 @@ from sigma_api.caching import Answer
 from sigma_core.certificates.log.entry import EntryKind
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.sites import Site, site_of
-from sigma_core.storage.protocol import CertificateRow, FlagRow, LogEntryRow, SiteClaimRow
+from sigma_core.storage.protocol import AuditTrailRow, CertificateRow, FlagRow, LogEntryRow, SiteClaimRow
 from sigma_core.timestamps import utc_now
 
 REFRESH_SECONDS = 1.0
@@ -176,6 +176,15 @@ class Snapshots:
         self._seen, self._taken = seen, began
 
 
+def _with_changed_sites(since: datetime) -> CompoundSelect[tuple[str]]:
+    """Submissions whose publisher's site was claimed, checked or withdrawn since."""
+    checked = select(SiteClaimRow.submission_id).where(
+        or_(SiteClaimRow.checked_at >= since, SiteClaimRow.claimed_at >= since)
+    )
+    withdrawn = select(AuditTrailRow.subject).where(AuditTrailRow.action == "site.withdraw", AuditTrailRow.at >= since)
+    return union(checked, withdrawn)
+
+
 def changes(deployment: Deployment, seen: Seen | None) -> tuple[Seen, set[str] | None]:
     """What is seen now, and the certificates that may have changed after ``seen``; None for all of them, as in the beginning and
     where the log has become shorter. Raises Unavailable.
@@ -194,8 +203,11 @@ def changes(deployment: Deployment, seen: Seen | None) -> tuple[Seen, set[str] |
                 or_(FlagRow.flagged_at >= seen.flags_from, FlagRow.closed_at >= seen.flags_from)
             )
         ).all()
+        sited = session.scalars(
+            select(CertificateRow.id).where(CertificateRow.submission_id.in_(_with_changed_sites(seen.flags_from)))
+        ).all()
     # What was logged in between is counted by the next: looking at it twice does no harm.
-    return Seen(entries, flags_from), {*logged, *flagged}
+    return Seen(entries, flags_from), {*logged, *flagged, *sited}
 
 
 def certificate_states(deployment: Deployment, identifiers: Iterable[str]) -> dict[str, CertificateState]:
