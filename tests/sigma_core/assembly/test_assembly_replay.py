@@ -334,7 +334,7 @@ def test_what_is_no_replay_document_is_a_disagreement(document: dict[str, Any]) 
 
 def test_a_field_that_is_missing_or_too_many_is_named() -> None:
     document = hold_round(all_safe).document
-    for key in document:
+    for key in document.keys() - {"appeal"}:  # which documents from before appeals do not have
         without = {k: v for k, v in document.items() if k != key}
         assert f"$.{key}" in [found.path for found in replay(without).disagreements]
     more = copy.deepcopy(document)
