@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -28,6 +29,14 @@ from sigma_core.submissions.package import Package
 from sigma_core.timestamps import utc_now
 
 EMBEDDED = "embedded"
+
+Turn = Callable[[str, str], AbstractContextManager[None]]
+"""Waits until a seat may ask its provider: (provider, the seat's place, unique among all seats)."""
+
+
+def without_waiting(_provider: str, _place: str) -> AbstractContextManager[None]:
+    """Every seat may ask at once; the limits of the policy hold all the same."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ def audit_seats(
     package: Package,
     facts: FactsDocument,
     view: View,
+    turn: Turn = without_waiting,
 ) -> dict[int, SeatAudit]:
     """Audit ``package`` (already the view) for every seat; audits by seat number.
 
@@ -78,7 +88,12 @@ def audit_seats(
             engine = engines().get(seat.family, f"no engine of family {seat.family!r} in this deployment")
         else:
             engine = models.judge(seat.family, own, _place(row, seat), advised.xml)
-        done = _audit_seat(seat, engine, AuditRequest(package, facts, view, own), deployment.policy.audit)
+        request = AuditRequest(package, facts, view, own)
+        waiting: AbstractContextManager[None] = nullcontext()
+        if advised is not None and not isinstance(engine, str):
+            waiting = turn(models.provider(seat.family, own), f"{row.id}/{seat.phase}/{seat.number}")
+        with waiting:
+            done = _audit_seat(seat, engine, request, deployment.policy.audit)
         asked = advised if not isinstance(engine, str) else None
         return replace(done, accounted=advised is not None, advice=asked)
 

@@ -13,7 +13,8 @@ from sigma_core.audit.families import calibration
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.language_models import disabled_families
-from sigma_core.lifecycle.panels import RoundNotReady, load_phases, load_round, panel_of
+from sigma_core.lifecycle.panels import RoundNotReady, load_phases, load_round
+from sigma_core.lifecycle.phases import panel_of
 from sigma_core.lifecycle.replay import replay_bytes
 from sigma_core.policy import LanguageModelRules
 from sigma_core.storage.protocol import RoundRow, SeatRow, SubmissionRow

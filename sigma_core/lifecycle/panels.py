@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import json
-import secrets
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from sigma_core.assembly.beacon import BeaconValue
-from sigma_core.assembly.commit_reveal import Ballot, SealedVote, SeatStatus, Stage
-from sigma_core.assembly.round import Audit, PhaseRecord, Round, SealedSubmission, hold_phase
+from sigma_core.assembly.round import PhaseRecord, Round, SealedSubmission
 from sigma_core.assembly.round import view_of as view_of_phase
-from sigma_core.assembly.selection import Panel, Pool, Seat, selection_seed
+from sigma_core.assembly.selection import Pool, Seat, selection_seed
 from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
-from sigma_core.audit.model import AuditResult
 from sigma_core.audit.views import view_of
-from sigma_core.canonical import canonical_json
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.identifiers import round_id
-from sigma_core.lifecycle.audits import SeatAudit, audit_seats, keep_usage
+from sigma_core.lifecycle.audits import SeatAudit, Turn, audit_seats, keep_usage, without_waiting
 from sigma_core.lifecycle.beacon import next_beacon_round, reveal
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package, load_submission
-from sigma_core.lifecycle.plugins import usage_log
+from sigma_core.lifecycle.phases import (
+    begin_phase,
+    kept_phases,
+    open_phase_of,
+    panel_of,
+    phase_record,
+    phase_seats,
+    settle_wave,
+)
 from sigma_core.storage.protocol import (
     CertificateRow,
     FactsRow,
@@ -181,75 +185,51 @@ def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
     return identifier
 
 
-def run_phase(deployment: Deployment, round_identifier: str, phase: int) -> PanelRecord:
-    """Draw the phase's panel and keep its votes, or return what is kept already.
+def run_phase(
+    deployment: Deployment, round_identifier: str, phase: int, *, turn: Turn = without_waiting
+) -> PanelRecord:
+    """Hold the phase, going on where it stands, or return what it is when it is over.
 
-    The seats commit, then the phase closes, then they reveal; a seat that abstains is redrawn before anything is revealed. Raises
-    RoundNotReady or PoolTooSmallError.
+    The seats commit, then the phase closes, then they reveal; a seat that abstains or loses its holder is redrawn before
+    anything is revealed. ``turn`` is taken around each question to a language model, with the provider's name. Raises
+    RoundNotReady, RoundWaits or PoolTooSmallError.
     """
     with deployment.read_sessions() as session:
         row = session.get_one(RoundRow, round_identifier)
-        seats = phase_seats(session, round_identifier)
-    if seats.get(phase):
-        return PanelRecord(row, phase, seats[phase], 0)
-    if phase == 2 and not seats.get(1):
-        raise RoundNotReady(f"{round_identifier}: phase 2 follows phase 1", hint="materialise phase_one_verdicts first")
+        kept = kept_phases(session, round_identifier)
+    if phase in kept and kept[phase].closed:
+        return PanelRecord(row, phase, kept[phase].seats, 0)
+    if phase > 1 and (phase - 1 not in kept or not kept[phase - 1].closed):
+        raise RoundNotReady(
+            f"{round_identifier}: phase {phase} follows phase {phase - 1}",
+            hint="materialise phase_one_verdicts first" if phase == 2 else "materialise phase_two_verdicts first",
+        )
     if row.policy_hash != deployment.policy.hash:
         raise RoundNotReady(
             f"{round_identifier} was opened under policy {row.policy_hash[:12]}…, which is not today's",
             hint="materialise phase_one_verdicts in a new run to open the next round",
         )
-    audits: dict[int, SeatAudit] = {}
-    earlier = [panel_of(seats[held], held) for held in seats]
-    record = hold_phase(
-        load_round(deployment, row),
-        phase,
-        earlier,
-        _engines_of(deployment, row, phase, audits),
-        secrets.token_bytes(32),
-    )
-    rows = [_seat_row(deployment, row, seat, record.ballot, audits[seat.number].result) for seat in record.panel.seats]
-    # The attempts were made whether or not their votes get kept: usage first. A repetition finds its rows there.
-    keep_usage(deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values()))
-    with deployment.sessions.begin() as session:
-        current = session.get_one(RoundRow, round_identifier)
-        session.add_all(rows)
-        session.flush()
-        for seat in rows:
-            if (advice := audits[seat.number].advice) is not None:
-                session.add_all(usage_log(seat, row.submission_id, advice))
-        current.state = f"PHASE_{phase}"
-    return PanelRecord(current, phase, tuple(rows), sum(audit.latency_us for audit in audits.values()))
-
-
-def phase_seats(session: Session, round_identifier: str) -> dict[int, tuple[SeatRow, ...]]:
-    """Seats by phase, in drawing order."""
-    rows = session.scalars(
-        select(SeatRow).where(SeatRow.round_id == round_identifier).order_by(SeatRow.phase, SeatRow.number)
-    ).all()
-    return {phase: tuple(row for row in rows if row.phase == phase) for phase in sorted({row.phase for row in rows})}
-
-
-def panel_of(rows: tuple[SeatRow, ...], phase: int) -> Panel:
-    """The panel as `draw_panel` gave it, from its kept seats."""
-    return Panel(
-        phase=phase,
-        seats=tuple(
-            Seat(
-                phase=phase,
-                number=row.number,
-                validator_id=row.validator_id,
-                operator=row.operator,
-                family=row.family,
-                ticket_index=row.ticket_index,
-                relaxations=tuple(row.relaxations),
-                replaces=row.replaces,
-            )
-            for row in rows
-        ),
-        next_ticket=rows[-1].ticket_index + 1 if rows else 0,
-        relaxations=tuple(rows[-1].relaxations) if rows else (),
-    )
+    held = load_round(deployment, row)
+    earlier = [panel_of(kept[number].seats, number) for number in range(1, phase)]
+    if phase not in kept:
+        begin_phase(deployment, held, phase, earlier)
+    audit_us, closed = 0, False
+    ask = _engines_of(deployment, row, phase, turn)
+    while not closed:
+        with deployment.read_sessions() as session:
+            now = kept_phases(session, round_identifier)[phase]
+        if now.closed:
+            break
+        audits = ask([seat for seat in panel_of(now.seats, phase).seats if seat.number in open_phase_of(now).pending])
+        audit_us += sum(audit.latency_us for audit in audits.values())
+        # The attempts were made whether or not their votes get kept: usage first. A repetition finds its rows there.
+        keep_usage(
+            deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values())
+        )
+        closed = settle_wave(deployment, held, phase, earlier, audits)
+    with deployment.read_sessions() as session:
+        row = session.get_one(RoundRow, round_identifier)
+        return PanelRecord(row, phase, phase_seats(session, round_identifier)[phase], audit_us)
 
 
 def load_round(deployment: Deployment, row: RoundRow) -> Round:
@@ -271,66 +251,33 @@ def sealed_submission(submission: SubmissionRow, beacon_chain: str, beacon_round
     return SealedSubmission(submission.id, submission.tree_hash, (submission.submitter,), beacon_chain, beacon_round)
 
 
-def _engines_of(deployment: Deployment, row: RoundRow, phase: int, audits: dict[int, SeatAudit]) -> Audit:
-    """The engines behind a panel's seats; each audit is also put into ``audits`` by its seat number."""
+def _engines_of(
+    deployment: Deployment, row: RoundRow, phase: int, turn: Turn
+) -> Callable[[Sequence[Seat]], Mapping[int, SeatAudit]]:
+    """The engines behind a panel's seats: audits by seat number."""
     view = view_of_phase(phase)
     package = view_of(load_package(deployment, row.submission_id), view)
     facts = load_facts(deployment, row.facts_sha256)
 
-    def audit(panel: Panel, numbers: Collection[int]) -> Mapping[int, AuditResult]:
-        seats = [seat for seat in panel.seats if seat.number in numbers]
+    def audit(seats: Sequence[Seat]) -> Mapping[int, SeatAudit]:
         parameters = _parameters(deployment, [seat.validator_id for seat in seats])
-        audits.update(
-            audit_seats(deployment, row, seats, parameters=parameters, package=package, facts=facts, view=view)
+        return audit_seats(
+            deployment, row, seats, parameters=parameters, package=package, facts=facts, view=view, turn=turn
         )
-        return {seat.number: audits[seat.number].result for seat in seats}
 
     return audit
 
 
 def load_phases(deployment: Deployment, round_identifier: str) -> list[PhaseRecord]:
-    """The kept phases of a round, as `hold_phase` returned them."""
+    """The phases of a round that are over. Raises RoundNotReady while one goes on."""
     with deployment.read_sessions() as session:
-        seats = phase_seats(session, round_identifier)
-    return [_phase_record(deployment, round_identifier, phase, rows) for phase, rows in seats.items()]
-
-
-def _phase_record(deployment: Deployment, round_identifier: str, phase: int, rows: tuple[SeatRow, ...]) -> PhaseRecord:
-    votes = {
-        row.number: SealedVote(
-            seat=row.number,
-            validator_id=row.validator_id,
-            status=SeatStatus(row.status),
-            commitment=row.commitment,
-            salt=row.salt,
-            verdict=json.loads(deployment.blobs.get(str(row.result_sha256))) if row.status == "REVEALED" else None,
-        )
-        for row in rows
-    }
-    return PhaseRecord(panel_of(rows, phase), Ballot(round_identifier, phase, Stage.CLOSED, votes))
-
-
-def _seat_row(deployment: Deployment, row: RoundRow, seat: Seat, ballot: Ballot, result: AuditResult) -> SeatRow:
-    vote = ballot.votes[seat.number]
-    return SeatRow(
-        round_id=row.id,
-        phase=seat.phase,
-        number=seat.number,
-        validator_id=seat.validator_id,
-        operator=seat.operator,
-        family=seat.family,
-        ticket_index=seat.ticket_index,
-        replaces=seat.replaces,
-        relaxations=list(seat.relaxations),
-        status=vote.status.value,
-        verdict=vote.vote.value,
-        commitment=vote.commitment,
-        salt=vote.salt,
-        result_sha256=deployment.blobs.put(canonical_json(result.as_json())),
-        score_ppm=result.score_ppm,
-        finding_count=len(result.findings),
-        revealed_at=utc_now() if vote.verdict is not None else None,
-    )
+        kept = kept_phases(session, round_identifier)
+    for number, phase in kept.items():
+        if not phase.closed:
+            raise RoundNotReady(
+                f"{round_identifier}: phase {number} goes on", hint="materialise its verdicts again to go on with it"
+            )
+    return [phase_record(deployment, round_identifier, phase) for phase in kept.values()]
 
 
 def _parameters(deployment: Deployment, validator_ids: list[str]) -> Mapping[str, Mapping[str, int | str]]:
