@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from sigma_core.assembly.appeal import Appeal
 from sigma_core.assembly.beacon import BeaconValue
 from sigma_core.assembly.round import PhaseRecord, Round, SealedSubmission
 from sigma_core.assembly.round import view_of as view_of_phase
@@ -32,9 +33,13 @@ from sigma_core.lifecycle.phases import (
     phase_seats,
     settle_wave,
 )
+from sigma_core.lifecycle.policies import policy_of
+from sigma_core.lifecycle.round_requests import appeal_of_request, appeal_of_round
+from sigma_core.policy import AssemblyRules
 from sigma_core.storage.protocol import (
     CertificateRow,
     FactsRow,
+    RoundRequestRow,
     RoundRow,
     SeatRow,
     SubmissionRow,
@@ -57,10 +62,12 @@ class RoundNotReady(SigmaError):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Which run asks. ``resumes`` is the earlier run whose unfinished round it goes on with; a finished one is left as it is."""
+    """Which run asks. ``resumes`` is the earlier run whose unfinished round it goes on with; a finished one is left as it is.
+    ``request`` is the request (`sigma_core.lifecycle.round_requests`) whose one round it opens, or goes on with."""
 
     key: str
     resumes: str
+    request: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +129,29 @@ def round_of_run(deployment: Deployment, submission_id: str, run: Run) -> str:
 
 
 def _round_of(session: Session, submission_id: str, run: Run) -> str | None:
+    if run.request is not None:
+        return _request(session, submission_id, run.request).round_id
     of_submission = select(RoundRow.id).where(RoundRow.submission_id == submission_id)
     return session.scalar(of_submission.where(RoundRow.run_key == run.key)) or session.scalar(
         of_submission.where(RoundRow.run_key == run.resumes, unfinished())
     )
 
 
+def _request(session: Session, submission_id: str, request_id: int, *, lock: bool = False) -> RoundRequestRow:
+    row = session.get(RoundRequestRow, request_id, with_for_update=lock)
+    if row is None or row.submission_id != submission_id:
+        raise RoundNotReady(f"nobody asked for a round of {submission_id} by request {request_id}")
+    return row
+
+
 def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
     """Open the submission's next round for this run, or go on with the one that it, or the run that it resumes, left unfinished.
 
     The first round uses the beacon round that the submission was bound to; a later one binds itself, here, to the next that is
-    not revealed. Raises RoundNotReady when there are no facts yet.
+    not revealed. A requested round is opened once. Raises RoundNotReady when there are no facts yet.
     """
     with deployment.sessions.begin() as session:
+        request = _request(session, submission_id, run.request, lock=True) if run.request is not None else None
         known = _round_of(session, submission_id, run)
         if known is not None:
             return known
@@ -157,14 +174,17 @@ def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
             (submission.beacon_chain, submission.beacon_round) if number == 1 else next_beacon_round(session)
         )
         beacon = reveal(deployment, session, chain, beacon_round)
+        appeal = appeal_of_request(deployment, session, request) if request else None
+        default = ("INITIAL_AUDIT", "SUBMISSION") if number == 1 else ("RE_AUDIT", "OPERATOR")
+        round_type, trigger = (request.round_type, request.trigger_source) if request else default
         session.add(
             RoundRow(
                 id=identifier,
                 submission_id=submission_id,
                 number=number,
                 run_key=run.key,
-                round_type="INITIAL_AUDIT" if number == 1 else "RE_AUDIT",
-                trigger_source="SUBMISSION" if number == 1 else "OPERATOR",
+                round_type=round_type,
+                trigger_source=trigger,
                 state="OPEN",
                 facts_sha256=facts_sha256,
                 policy_hash=deployment.policy.hash,
@@ -174,7 +194,7 @@ def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
                 beacon_value=beacon.value,
                 seed=selection_seed(
                     identifier,
-                    sealed_submission(submission, chain, beacon_round).hash,
+                    sealed_submission(submission, chain, beacon_round, appeal).hash,
                     epoch.merkle_root,
                     beacon.value,
                 ),
@@ -182,6 +202,9 @@ def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
                 opened_at=utc_now(),
             )
         )
+        if request is not None:
+            session.flush()
+            request.round_id = identifier
     return identifier
 
 
@@ -234,21 +257,28 @@ def run_phase(
 
 def load_round(deployment: Deployment, row: RoundRow) -> Round:
     """What was fixed before the round's first audit, from its record."""
-    snapshot, pool = _lottery(deployment, row.weights_epoch)
+    rules = policy_of(deployment, row.policy_hash).assembly
+    snapshot, pool = _lottery(deployment, row, rules)
     submission = load_submission(deployment, row.submission_id)
+    with deployment.read_sessions() as session:
+        appeal = appeal_of_round(deployment, session, row.id)
     return Round.opened(
         row.id,
-        sealed_submission(submission, row.beacon_chain, row.beacon_round),
-        deployment.policy.assembly,
+        sealed_submission(submission, row.beacon_chain, row.beacon_round, appeal),
+        rules,
         snapshot=snapshot,
         pool=pool,
         beacon=BeaconValue(row.beacon_chain, row.beacon_round, row.beacon_value),
+        appeal=appeal,
     )
 
 
-def sealed_submission(submission: SubmissionRow, beacon_chain: str, beacon_round: int) -> SealedSubmission:
-    """What the seed of a round covers. In conflict is whoever submitted the package."""
-    return SealedSubmission(submission.id, submission.tree_hash, (submission.submitter,), beacon_chain, beacon_round)
+def sealed_submission(
+    submission: SubmissionRow, beacon_chain: str, beacon_round: int, appeal: Appeal | None = None
+) -> SealedSubmission:
+    """What the seed of a round covers. In conflict is whoever submitted the package and, in an appeal, who sat before."""
+    conflicts = {submission.submitter, *(appeal.former_operators if appeal else ())}
+    return SealedSubmission(submission.id, submission.tree_hash, tuple(sorted(conflicts)), beacon_chain, beacon_round)
 
 
 def _engines_of(
@@ -314,13 +344,13 @@ def load_snapshot(deployment: Deployment, epoch: int) -> WeightsSnapshot:
     return snapshot
 
 
-def _lottery(deployment: Deployment, epoch: int) -> tuple[WeightsSnapshot, Pool]:
+def _lottery(deployment: Deployment, row: RoundRow, rules: AssemblyRules) -> tuple[WeightsSnapshot, Pool]:
     """The weights of an epoch and the lottery laid out over them, once per process: thousands of rounds draw from the same one."""
-    key = (deployment.settings.protocol_url, epoch, deployment.policy.hash)
+    key = (deployment.settings.protocol_url, row.weights_epoch, row.policy_hash)
     with _lotteries_lock:
         if key not in _lotteries:
             if len(_lotteries) >= MAX_LOTTERIES:
                 _lotteries.pop(next(iter(_lotteries)))
-            snapshot = load_snapshot(deployment, epoch)
-            _lotteries[key] = (snapshot, Pool.of(snapshot, deployment.policy.assembly))
+            snapshot = load_snapshot(deployment, row.weights_epoch)
+            _lotteries[key] = (snapshot, Pool.of(snapshot, rules))
         return _lotteries[key]

@@ -16,6 +16,7 @@ from sigma_core.assembly.round import PhaseRecord, Round
 from sigma_core.canonical import Json, canonical_json
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
+from sigma_core.lifecycle.policies import policy_document
 from sigma_core.lifecycle.report import find_round
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.storage.protocol import RoundRow, WeightEpochRow
@@ -24,6 +25,7 @@ from sigma_core.storage.protocol import RoundRow, WeightEpochRow
 def replay_bytes(
     deployment: Deployment,
     held: Round,
+    policy_hash: str,
     phases: Sequence[PhaseRecord],
     facts: FactsDocument,
     outcome: Outcome,
@@ -34,7 +36,7 @@ def replay_bytes(
         replay_document(
             held,
             phases,
-            policy=json.loads(deployment.policy.canonical_bytes),
+            policy=policy_document(deployment, policy_hash),
             chain=HashChain(held.beacon.chain_id),
             facts=facts,
             canary=NO_CANARY,
