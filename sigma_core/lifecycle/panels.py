@@ -28,6 +28,7 @@ from sigma_core.lifecycle.phases import (
     begin_phase,
     kept_phases,
     open_phase_of,
+    overdue,
     panel_of,
     phase_record,
     phase_seats,
@@ -243,7 +244,8 @@ def run_phase(
             now = kept_phases(session, round_identifier)[phase]
         if now.closed:
             break
-        audits = ask([seat for seat in panel_of(now.seats, phase).seats if seat.number in open_phase_of(now).pending])
+        pending = () if overdue(now) else open_phase_of(now).pending
+        audits = ask([seat for seat in panel_of(now.seats, phase).seats if seat.number in pending])
         audit_us += sum(audit.latency_us for audit in audits.values())
         # The attempts were made whether or not their votes get kept: usage first. A repetition finds its rows there.
         keep_usage(

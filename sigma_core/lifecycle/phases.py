@@ -121,6 +121,11 @@ def open_phase_of(kept: KeptPhase) -> OpenPhase:
     )
 
 
+def overdue(kept: KeptPhase) -> bool:
+    """Whether an open phase takes no commitments any more."""
+    return kept.row is not None and utc_now() > kept.row.deadline_at
+
+
 def phase_record(deployment: Deployment, round_identifier: str, kept: KeptPhase) -> PhaseRecord:
     """A closed phase as the assembly knows it, with the verdicts that were revealed."""
     votes = {

@@ -1,9 +1,9 @@
-"""Rounds that do not go on by themselves: which are to be taken up again, and which are given up as escalations.
+"""Rounds that do not go on by themselves: which are due to be taken up again, and which are given up as escalations.
 
-- A phase that **waits** (no engine could be asked) is tried again at its ``retry_at``.
-- A round is **overdue** when nothing happened in it for ``phase_deadline_seconds`` after what was due: it is taken up again, each
-  time the same span later, ``stalled_resumptions`` times.
-- Then it is **stalled** and `escalate_stalled` decides it with what it has. A phase that was not held, or closed with
+- A phase that **waits** (no engine could be asked) is due at its ``retry_at``, up to its deadline.
+- A round is **overdue** at the deadline of its open phase or, where none is open, ``phase_deadline_seconds`` after the last thing
+  that happened in it. It is taken up again that often and no more: ``stalled_resumptions`` times, that many seconds apart.
+- Then it is given up: `escalate_stalled` decides it with what it has. A phase that was not held, or closed with
   no-shows, misses its quorum: so it ends ESCALATED, unless everything was there but the decision.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import select
 
@@ -28,66 +29,88 @@ from sigma_core.timestamps import iso_utc, utc_now
 ACTOR = "stalled-rounds"
 
 
-@dataclass(frozen=True, slots=True)
-class Resumption:
-    """A round to take up again. ``key`` names this occasion, so that it is asked for once; ``why`` is for people;
-    ``request`` is what the round was asked for by, if it was."""
+class Step(StrEnum):
+    """What is to be done about a round that does not go on."""
 
-    key: str
-    submission_id: str
-    run_key: str
-    request: int | None
-    why: str
+    RESUME = "RESUME"
+    GIVE_UP = "GIVE_UP"
+    LEAVE = "LEAVE"
 
 
 @dataclass(frozen=True, slots=True)
-class StalledRound:
-    """A round that was taken up as often as the policy says, and did not go on."""
+class HaltedRound:
+    """A round that was to go on by ``due``. ``run_key`` is of the run that opened it, ``request`` what asked for it, if anything
+    did; ``why`` is for people."""
 
     round_id: str
     submission_id: str
-    why: str
+    run_key: str
+    request: int | None
+    state: str
+    waits: bool
+    due: datetime
+    pause: timedelta
+    most_resumptions: int
+
+    @property
+    def why(self) -> str:
+        """What is the matter, in a sentence."""
+        what = "waits for an engine that can be asked, due" if self.waits else f"is {self.state} and was to go on"
+        return f"{self.round_id} {what} by {iso_utc(self.due)}"
+
+    def step(self, now: datetime, resumed: int) -> Step:
+        """What to do at ``now`` when it was taken up ``resumed`` times as overdue."""
+        if self.waits:
+            return Step.RESUME
+        if now <= self.due + resumed * self.pause:
+            return Step.LEAVE
+        if resumed < self.most_resumptions:
+            return Step.RESUME
+        return Step.LEAVE if self.state == "DECIDED" else Step.GIVE_UP
+
+    def occasion(self, resumed: int) -> str:
+        """A name for this resumption, so that it is asked for once."""
+        return f"{'waiting' if self.waits else 'overdue'}/{self.round_id}/{iso_utc(self.due)}/{resumed}"
 
 
-def rounds_to_resume(deployment: Deployment, now: datetime, limit: int) -> tuple[list[Resumption], list[StalledRound]]:
-    """What is to be taken up again at ``now``, and what is to be given up; ``limit`` of unfinished rounds are looked at, those
-    with the oldest openings first."""
-    resumptions, stalled = [], []
+def halted_rounds(deployment: Deployment, now: datetime, limit: int) -> list[HaltedRound]:
+    """Rounds that are due at ``now``, of the ``limit`` unfinished ones that were opened first."""
     with deployment.read_sessions() as session:
         rows = session.scalars(select(RoundRow).where(unfinished()).order_by(RoundRow.opened_at).limit(limit)).all()
-        for row in rows:
-            rules = policy_of(deployment, row.policy_hash).assembly
-            phases = session.scalars(select(PhaseRow).where(PhaseRow.round_id == row.id)).all()
-            request = session.scalar(select(RoundRequestRow.id).where(RoundRequestRow.round_id == row.id))
-            waiting = next((phase for phase in phases if phase.closed_at is None and phase.retry_at), None)
-            if waiting is not None and waiting.retry_at is not None and waiting.retry_at < waiting.deadline_at:
-                if waiting.retry_at <= now:
-                    at = iso_utc(waiting.retry_at)
-                    why = f"{row.id}: phase {waiting.phase} waits for an engine that can be asked; due again since {at}"
-                    key = f"waiting/{row.id}/{waiting.phase}/{at}"
-                    resumptions.append(Resumption(key, row.submission_id, row.run_key, request, why))
-                continue
-            due = _due(row, phases, rules)
-            if now <= due:
-                continue
-            times = (now - due) // timedelta(seconds=rules.phase_deadline_seconds)
-            why = f"{row.id} is {row.state} and was to go on by {iso_utc(due)}"
-            if times < rules.stalled_resumptions:
-                key = f"overdue/{row.id}/{iso_utc(due)}/{times}"
-                resumptions.append(Resumption(key, row.submission_id, row.run_key, request, why))
-            elif row.state != "DECIDED":
-                stalled.append(StalledRound(row.id, row.submission_id, why))
-    return resumptions, stalled
+        identifiers = [row.id for row in rows]
+        phases = session.scalars(select(PhaseRow).where(PhaseRow.round_id.in_(identifiers))).all()
+        requests = {
+            row.round_id: row.id
+            for row in session.scalars(select(RoundRequestRow).where(RoundRequestRow.round_id.in_(identifiers)))
+        }
+    halted = []
+    for row in rows:
+        rules = policy_of(deployment, row.policy_hash).assembly
+        waits, due = _due(row, [phase for phase in phases if phase.round_id == row.id], rules)
+        if due < now:
+            halted.append(
+                HaltedRound(
+                    round_id=row.id,
+                    submission_id=row.submission_id,
+                    run_key=row.run_key,
+                    request=requests.get(row.id),
+                    state=row.state,
+                    waits=waits,
+                    due=due,
+                    pause=timedelta(seconds=rules.phase_deadline_seconds),
+                    most_resumptions=rules.stalled_resumptions,
+                )
+            )
+    return halted
 
 
-def escalate_stalled(deployment: Deployment, stalled: StalledRound) -> RoundRow:
-    """Close what is open of a stalled round and decide it with what it has; a decided round is returned as it is."""
+def escalate_stalled(deployment: Deployment, halted: HaltedRound) -> RoundRow:
+    """Close what is open of a round that is given up, and decide it with what it has; a decided round is returned as it is."""
     with deployment.read_sessions() as session:
-        row = session.get_one(RoundRow, stalled.round_id)
+        row = session.get_one(RoundRow, halted.round_id)
         open_phases = [number for number, kept in kept_phases(session, row.id).items() if not kept.closed]
     if row.state == "DECIDED":
         return row
-    before = row.state
     for number in open_phases:
         close_overdue_phase(deployment, load_round(deployment, row), number)
     decided = decide_round(deployment, row.id, stalled=True)
@@ -97,20 +120,21 @@ def escalate_stalled(deployment: Deployment, stalled: StalledRound) -> RoundRow:
             "round.give_up",
             row.id,
             actor=ACTOR,
-            reason=stalled.why,
-            before={"state": before},
+            reason=halted.why,
+            before={"state": halted.state},
             after={"state": decided.state, "outcome": decided.outcome},
             at=utc_now(),
         )
     return decided
 
 
-def _due(row: RoundRow, phases: Sequence[PhaseRow], rules: AssemblyRules) -> datetime:
-    """When the round must have gone on from where it stands."""
+def _due(row: RoundRow, phases: Sequence[PhaseRow], rules: AssemblyRules) -> tuple[bool, datetime]:
+    """Whether the round waits for an engine, and when it must have gone on from where it stands."""
     for phase in phases:
         if phase.closed_at is None:
-            return phase.deadline_at
+            waits = phase.retry_at is not None and phase.retry_at < phase.deadline_at
+            return (True, phase.retry_at) if waits and phase.retry_at else (False, phase.deadline_at)
     moments = [row.opened_at, *(phase.closed_at for phase in phases if phase.closed_at)]
     if row.decided_at is not None:
         moments.append(row.decided_at)
-    return max(moments) + timedelta(seconds=rules.phase_deadline_seconds)
+    return False, max(moments) + timedelta(seconds=rules.phase_deadline_seconds)
