@@ -353,7 +353,7 @@ class _Replay:
                 return phase.panel
             phase = seated(redrawn.panel)
         if record.redraws is not None and record.closed_by is ClosedBy.DEADLINE:
-            if all(record.ballot.votes[seat.number].verdict is not None for seat in record.panel.standing):
+            if not any(record.ballot.votes[seat.number].vacant for seat in record.panel.standing):
                 self.differs(f"{path}.closedBy", "a deadline closes a phase that waits for somebody", f"{path}.seats")
             self.unchecked.append(f"{path}.closedBy: only a clock tells whether the deadline had passed")
             return phase.panel

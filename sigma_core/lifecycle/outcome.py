@@ -40,7 +40,9 @@ def calibration_with(families: Iterable[str], rules: LanguageModelRules) -> Cali
     return replace(measured, kinds={**models, **measured.kinds})
 
 
-def third_panel(deployment: Deployment, round_identifier: str, *, turn: Turn = without_waiting) -> PanelRecord | str:
+def convene_third_panel(
+    deployment: Deployment, round_identifier: str, *, turn: Turn = without_waiting
+) -> PanelRecord | str:
     """Hold the third panel, or say why none is convened: the policy has none, the votes do not call for one, or the pool has
     nobody left for it. Raises RoundNotReady before both panels have voted, or RoundWaits."""
     with deployment.read_sessions() as session:

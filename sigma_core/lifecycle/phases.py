@@ -185,60 +185,70 @@ def settle_wave(
     salts = secrets.token_bytes(32)
     digests = {number: deployment.blobs.put(canonical_json(audits[number].result.as_json())) for number in audits}
     with deployment.sessions.begin() as session:
-        row = session.scalars(
-            select(PhaseRow).where(PhaseRow.round_id == held.id, PhaseRow.phase == phase).with_for_update()
-        ).one()
+        row, rows, phase_now = _standing(session, held, phase)
+        now = utc_now()
         if row.closed_at is not None:
             return True
-        seats = phase_seats(session, held.id)[phase]
-        before = _without_suspended(session, open_phase_of(KeptPhase(phase, row, seats)))
-        heard = [number for number in before.pending if number in audits]
-        now = utc_now()
-        late = now > row.deadline_at
-        waits = not late and _nobody_voted(before, heard, audits)
-        after = before
-        if not late and not waits:
-            for number in heard:
-                after = after.after(cast(before, number, audits[number].result, salts))
-        rows = {seat.number: seat for seat in seats}
-        if not late and not after.pending:
-            redrawn = redraw_vacancies(held, after, earlier)
-            closes = redrawn is after
-        else:
-            redrawn, closes = after, late
-        if late:
-            redrawn = redrawn.after(DeadlinePassed())
-        _keep(session, row, rows, redrawn)
-        if not late and not waits:
-            round_row = session.get_one(RoundRow, held.id)
-            for number in heard:
-                _hand_in(session, round_row, rows[number], audits[number], digests[number], salts)
+        if now > row.deadline_at:
+            _end(deployment, session, held, row, rows, phase_now, now)
+            return True
+        heard = [number for number in phase_now.pending if number in audits]
+        waits = _nobody_voted(phase_now, heard, audits)
         if waits:
             row.retry_at = min(now + timedelta(seconds=held.rules.waiting_retry_seconds), row.deadline_at)
-        elif closes:
-            _close(deployment, session, held, row, rows, redrawn, now, ClosedBy.DEADLINE if late else ClosedBy.COMPLETE)
-    if waits:
-        assert row.retry_at is not None
-        raise RoundWaits(
-            f"{held.id}: nobody on the panel of phase {phase} could give a verdict ({audits[heard[0]].result.reason}): "
-            "the round waits",
-            hint=f"it is tried again at {iso_utc(row.retry_at)}, and escalated after {iso_utc(row.deadline_at)}",
-        )
-    return closes
+            _keep(session, row, rows, phase_now)
+        else:
+            row.retry_at = None
+            for number in heard:
+                phase_now = phase_now.after(cast(phase_now, number, audits[number].result, salts))
+            redrawn = phase_now if phase_now.pending else redraw_vacancies(held, phase_now, earlier)
+            _keep(session, row, rows, redrawn)
+            submission_id = session.get_one(RoundRow, held.id).submission_id
+            for number in heard:
+                _hand_in(session, submission_id, rows[number], audits[number], digests[number], salts)
+            if redrawn is phase_now and not redrawn.pending:
+                _close(deployment, session, held, row, rows, redrawn, now, ClosedBy.COMPLETE)
+                return True
+    if not waits:
+        return False
+    raise RoundWaits(
+        f"{held.id}: nobody on the panel of phase {phase} could give a verdict ({audits[heard[0]].result.reason}): "
+        "the round waits",
+        hint=f"it is tried again from {iso_utc(row.retry_at or now)} on, and escalated after {iso_utc(row.deadline_at)}",
+    )
 
 
 def close_overdue_phase(deployment: Deployment, held: Round, phase: int) -> None:
     """Close a phase now whatever its deadline, with no-shows for whoever has not committed, for a round that is given up."""
     with deployment.sessions.begin() as session:
-        row = session.scalars(
-            select(PhaseRow).where(PhaseRow.round_id == held.id, PhaseRow.phase == phase).with_for_update()
-        ).one()
+        row, rows, phase_now = _standing(session, held, phase)
         if row.closed_at is None:
-            seats = phase_seats(session, held.id)[phase]
-            rows = {seat.number: seat for seat in seats}
-            ended = open_phase_of(KeptPhase(phase, row, seats)).after(DeadlinePassed())
-            _keep(session, row, rows, ended)
-            _close(deployment, session, held, row, rows, ended, utc_now(), ClosedBy.DEADLINE)
+            _end(deployment, session, held, row, rows, phase_now, utc_now())
+
+
+def _standing(session: Session, held: Round, phase: int) -> tuple[PhaseRow, dict[int, SeatRow], OpenPhase]:
+    """The phase, locked, its seats by number, and where it stands without those who were suspended meanwhile."""
+    row = session.scalars(
+        select(PhaseRow).where(PhaseRow.round_id == held.id, PhaseRow.phase == phase).with_for_update()
+    ).one()
+    seats = phase_seats(session, held.id)[phase]
+    now = open_phase_of(KeptPhase(phase, row, seats))
+    return row, {seat.number: seat for seat in seats}, now if row.closed_at else _without_suspended(session, now)
+
+
+def _end(
+    deployment: Deployment,
+    session: Session,
+    held: Round,
+    row: PhaseRow,
+    rows: dict[int, SeatRow],
+    phase: OpenPhase,
+    now: datetime,
+) -> None:
+    """Close the phase as it stands, with no-shows for whoever has not committed, and without a redraw."""
+    ended = phase.after(DeadlinePassed())
+    _keep(session, row, rows, ended)
+    _close(deployment, session, held, row, rows, ended, now, ClosedBy.DEADLINE)
 
 
 def _nobody_voted(phase: OpenPhase, heard: Sequence[int], audits: Mapping[int, SeatAudit]) -> bool:
@@ -288,7 +298,7 @@ def _keep(session: Session, row: PhaseRow, rows: dict[int, SeatRow], phase: Open
 
 
 def _hand_in(
-    session: Session, round_row: RoundRow, seat: SeatRow, audit: SeatAudit, digest: str, salt_secret: bytes
+    session: Session, submission_id: str, seat: SeatRow, audit: SeatAudit, digest: str, salt_secret: bytes
 ) -> None:
     """Keep what a seat said: sealed, with the salt that will open it, or openly where it abstains."""
     seat.result_sha256 = digest
@@ -297,7 +307,7 @@ def _hand_in(
     else:
         _tell(seat, audit.result)
     if audit.advice is not None:
-        session.add_all(usage_log(seat, round_row.submission_id, audit.advice, audit.result.verdict.value))
+        session.add_all(usage_log(seat, submission_id, audit.advice, audit.result.verdict.value))
 
 
 def _tell(seat: SeatRow, result: AuditResult) -> None:

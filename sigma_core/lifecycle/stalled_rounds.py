@@ -2,7 +2,7 @@
 
 - A phase that **waits** (no engine could be asked) is due at its ``retry_at``, up to its deadline.
 - A round is **overdue** at the deadline of its open phase or, where none is open, ``phase_deadline_seconds`` after the last thing
-  that happened in it. It is taken up again that often and no more: ``stalled_resumptions`` times, that many seconds apart.
+  that happened in it. It is taken up again ``stalled_resumptions`` times, as many seconds apart.
 - Then it is given up: `escalate_stalled` decides it with what it has. A phase that was not held, or closed with
   no-shows, misses its quorum: so it ends ESCALATED, unless everything was there but the decision.
 """
@@ -59,7 +59,7 @@ class HaltedRound:
         return f"{self.round_id} {what} by {iso_utc(self.due)}"
 
     def step(self, now: datetime, resumed: int) -> Step:
-        """What to do at ``now`` when it was taken up ``resumed`` times as overdue."""
+        """What to do at ``now`` when it was taken up ``resumed`` times since it was `overdue`."""
         if self.waits:
             return Step.RESUME
         if now <= self.due + resumed * self.pause:
@@ -68,9 +68,14 @@ class HaltedRound:
             return Step.RESUME
         return Step.LEAVE if self.state == "DECIDED" else Step.GIVE_UP
 
+    @property
+    def overdue(self) -> str:
+        """A name for what is overdue: another one as soon as the round has gone on."""
+        return f"{self.round_id}/{iso_utc(self.due)}"
+
     def occasion(self, resumed: int) -> str:
         """A name for this resumption, so that it is asked for once."""
-        return f"{'waiting' if self.waits else 'overdue'}/{self.round_id}/{iso_utc(self.due)}/{resumed}"
+        return f"{'waiting' if self.waits else 'overdue'}/{self.overdue}/{resumed}"
 
 
 def halted_rounds(deployment: Deployment, now: datetime, limit: int) -> list[HaltedRound]:
@@ -86,7 +91,7 @@ def halted_rounds(deployment: Deployment, now: datetime, limit: int) -> list[Hal
     halted = []
     for row in rows:
         rules = policy_of(deployment, row.policy_hash).assembly
-        waits, due = _due(row, [phase for phase in phases if phase.round_id == row.id], rules)
+        waits, due = _due(row, [phase for phase in phases if phase.round_id == row.id], rules, now)
         if due < now:
             halted.append(
                 HaltedRound(
@@ -128,12 +133,13 @@ def escalate_stalled(deployment: Deployment, halted: HaltedRound) -> RoundRow:
     return decided
 
 
-def _due(row: RoundRow, phases: Sequence[PhaseRow], rules: AssemblyRules) -> tuple[bool, datetime]:
+def _due(row: RoundRow, phases: Sequence[PhaseRow], rules: AssemblyRules, now: datetime) -> tuple[bool, datetime]:
     """Whether the round waits for an engine, and when it must have gone on from where it stands."""
     for phase in phases:
         if phase.closed_at is None:
-            waits = phase.retry_at is not None and phase.retry_at < phase.deadline_at
-            return (True, phase.retry_at) if waits and phase.retry_at else (False, phase.deadline_at)
+            if phase.retry_at is not None and now <= phase.deadline_at:
+                return True, phase.retry_at
+            return False, phase.deadline_at
     moments = [row.opened_at, *(phase.closed_at for phase in phases if phase.closed_at)]
     if row.decided_at is not None:
         moments.append(row.decided_at)

@@ -118,7 +118,7 @@ def third_panel_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployme
 
     def audit(submission_id: str) -> metadata.Metadata:
         return metadata.of_third_panel(
-            outcome.third_panel(deployment, panels.round_of_run(deployment, submission_id, this_run), turn=turn)
+            outcome.convene_third_panel(deployment, panels.round_of_run(deployment, submission_id, this_run), turn=turn)
         )
 
     each_submission(context, deployment, audit)

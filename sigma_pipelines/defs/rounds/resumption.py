@@ -23,7 +23,7 @@ from sigma_pipelines.resources.deployment import SigmaDeployment
 MAX_REQUESTS_PER_TICK = 100
 MAX_UNFINISHED_ROUNDS = 1_000
 OVERDUE_TAG = "sigma/overdue"
-"""On a run that takes up what is overdue: the round, or the request. Its runs are counted."""
+"""On a run that takes up what is overdue: what that is. Its runs are counted."""
 WHY_TAG = "sigma/why"
 UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -88,14 +88,14 @@ def _runs_for(
 ) -> Iterator[dg.RunRequest]:
     if _under_way(context.instance, halted.run_key):
         return
-    resumed = _times_taken_up(context.instance, halted.round_id)
+    resumed = _times_taken_up(context.instance, halted.overdue)
     step = halted.step(now, resumed)
     tags = {RESUMES_TAG: halted.run_key, WHY_TAG: halted.why}
     if halted.request is not None:
         tags[REQUEST_TAG] = str(halted.request)
     if step is Step.RESUME:
         context.log.info(f"{halted.why}: taken up again (overdue {resumed} times before)")
-        overdue = {} if halted.waits else {OVERDUE_TAG: halted.round_id}
+        overdue = {} if halted.waits else {OVERDUE_TAG: halted.overdue}
         yield dg.RunRequest(
             run_key=halted.occasion(resumed), partition_key=halted.submission_id, tags={**tags, **overdue}
         )
