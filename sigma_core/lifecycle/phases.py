@@ -201,13 +201,16 @@ def settle_wave(
             row.retry_at = None
             for number in heard:
                 phase_now = phase_now.after(cast(phase_now, number, audits[number].result, salts))
-            redrawn = phase_now if phase_now.pending else redraw_vacancies(held, phase_now, earlier)
-            _keep(session, row, rows, redrawn)
+            complete = False
+            while not phase_now.pending and not complete:
+                redrawn = redraw_vacancies(held, phase_now, earlier)
+                complete, phase_now = redrawn is phase_now, _without_suspended(session, redrawn)
+            _keep(session, row, rows, phase_now)
             submission_id = session.get_one(RoundRow, held.id).submission_id
             for number in heard:
                 _hand_in(session, submission_id, rows[number], audits[number], digests[number], salts)
-            if redrawn is phase_now and not redrawn.pending:
-                _close(deployment, session, held, row, rows, redrawn, now, ClosedBy.COMPLETE)
+            if complete:
+                _close(deployment, session, held, row, rows, phase_now, now, ClosedBy.COMPLETE)
                 return True
     if not waits:
         return False
