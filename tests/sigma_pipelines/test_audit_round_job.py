@@ -42,6 +42,7 @@ def test_each_materialisation_tells_an_operator_what_it_did(world: World, audite
         assert told[stage]["round"] == 1
         assert told[stage]["safe"] == 5
         assert told[stage]["seats"].count("\n") == 1 + len(world.rows(SeatRow, phase=phase, round_id=_round(world, 1)))
+    assert told["third_panel_verdicts"] == {"convened": False, "why": "the policy has no third panel"}
     assert told["round_outcome"]["outcome"] == "APPROVED"
     assert "ALL\\_SAFE" in told["round_outcome"]["reasons"]
     assert told["certificate"]["issued"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -143,8 +144,13 @@ def test_flags_are_taken_up_once_by_whoever_is_killed_at_any_step(
     copies = tmp_path / "copies"
     copies.mkdir()
     ran = subprocess.run(
-        [sys.executable, program, home, submission, copies], check=True, capture_output=True, text=True
+        [sys.executable, program, home, submission, copies],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": ""},
+        check=False,
+        capture_output=True,
+        text=True,
     )
+    assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
     assert found["problems"] == []
     assert found["steps"] > 8
