@@ -31,7 +31,6 @@ from sigma_core.lifecycle.phases import (
     overdue,
     panel_of,
     phase_record,
-    phase_seats,
     settle_wave,
 )
 from sigma_core.lifecycle.policies import policy_of
@@ -235,15 +234,10 @@ def run_phase(
         )
     held = load_round(deployment, row)
     earlier = [panel_of(kept[number].seats, number) for number in range(1, phase)]
-    if phase not in kept:
-        begin_phase(deployment, held, phase, earlier)
-    audit_us, closed = 0, False
+    now = kept.get(phase) or begin_phase(deployment, held, phase, earlier)
     ask = _engines_of(deployment, row, phase, turn)
-    while not closed:
-        with deployment.read_sessions() as session:
-            now = kept_phases(session, round_identifier)[phase]
-        if now.closed:
-            break
+    audit_us = 0
+    while not now.closed:
         pending = () if overdue(now) else open_phase_of(now).pending
         audits = ask([seat for seat in panel_of(now.seats, phase).seats if seat.number in pending])
         audit_us += sum(audit.latency_us for audit in audits.values())
@@ -251,10 +245,8 @@ def run_phase(
         keep_usage(
             deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values())
         )
-        closed = settle_wave(deployment, held, phase, earlier, audits)
-    with deployment.read_sessions() as session:
-        row = session.get_one(RoundRow, round_identifier)
-        return PanelRecord(row, phase, phase_seats(session, round_identifier)[phase], audit_us)
+        now = settle_wave(deployment, held, phase, earlier, audits)
+    return PanelRecord(row, phase, now.seats, audit_us)
 
 
 def load_round(deployment: Deployment, row: RoundRow) -> Round:

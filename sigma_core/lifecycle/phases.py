@@ -18,8 +18,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -147,7 +148,7 @@ def phase_record(deployment: Deployment, round_identifier: str, kept: KeptPhase)
     )
 
 
-def begin_phase(deployment: Deployment, held: Round, phase: int, earlier: Sequence[Panel]) -> None:
+def begin_phase(deployment: Deployment, held: Round, phase: int, earlier: Sequence[Panel]) -> KeptPhase:
     """Draw the panel of a phase and keep it, with its deadline; a phase that was begun is left as it is. Raises
     PoolTooSmallError."""
     drawn = open_phase(held, phase, earlier)
@@ -164,61 +165,61 @@ def begin_phase(deployment: Deployment, held: Round, phase: int, earlier: Sequen
         closed_at=None,
         closed_by=None,
     )
+    rows: dict[int, SeatRow] = {}
     try:
         with deployment.sessions.begin() as session:
             session.add(row)
-            session.flush()
-            _keep(session, row, {}, _without_suspended(session, drawn))
+            _keep(session, row, rows, _without_suspended(session, drawn))
+        return KeptPhase(phase, row, tuple(rows.values()))
     except IntegrityError:
         with deployment.read_sessions() as session:
-            if session.get(PhaseRow, (held.id, phase)) is None:
-                raise  # not another worker that was faster
+            kept = kept_phases(session, held.id)
+        if phase not in kept:
+            raise  # not another worker that was faster
+        return kept[phase]
 
 
 def settle_wave(
     deployment: Deployment, held: Round, phase: int, earlier: Sequence[Panel], audits: Mapping[int, SeatAudit]
-) -> bool:
-    """Take in what the pending seats said, then redraw what is vacant or close the phase; True when it is closed.
+) -> KeptPhase:
+    """Take in what the pending seats said, then redraw what is vacant or close the phase; returns it as it is now.
 
     ``audits`` are by seat number; those of seats that are not pending any more count nothing. Raises RoundWaits.
     """
     salts = secrets.token_bytes(32)
-    digests = {number: deployment.blobs.put(canonical_json(audits[number].result.as_json())) for number in audits}
+    said = {number: audits[number].result.as_json() for number in audits}
+    digests = {number: deployment.blobs.put(canonical_json(said[number])) for number in said}
     with deployment.sessions.begin() as session:
         row, rows, phase_now = _standing(session, held, phase)
         now = utc_now()
-        if row.closed_at is not None:
-            return True
-        if now > row.deadline_at:
-            _end(deployment, session, held, row, rows, phase_now, now)
-            return True
         heard = [number for number in phase_now.pending if number in audits]
-        waits = _nobody_voted(phase_now, heard, audits)
-        if waits:
+        waits = False
+        if row.closed_at is not None:
+            pass  # another worker was faster
+        elif now > row.deadline_at:
+            _end(deployment, session, held, row, rows, phase_now, now)
+        elif waits := _nobody_voted(phase_now, heard, audits):
             row.retry_at = min(now + timedelta(seconds=held.rules.waiting_retry_seconds), row.deadline_at)
             _keep(session, row, rows, phase_now)
         else:
             row.retry_at = None
             for number in heard:
                 phase_now = phase_now.after(cast(phase_now, number, audits[number].result, salts))
-            complete = False
-            while not phase_now.pending and not complete:
-                redrawn = redraw_vacancies(held, phase_now, earlier)
-                complete, phase_now = redrawn is phase_now, _without_suspended(session, redrawn)
+            phase_now, complete = _filled(session, held, phase_now, earlier)
             _keep(session, row, rows, phase_now)
-            submission_id = session.get_one(RoundRow, held.id).submission_id
             for number in heard:
-                _hand_in(session, submission_id, rows[number], audits[number], digests[number], salts)
+                _hand_in(session, held, rows[number], audits[number], digests[number], salts)
             if complete:
-                _close(deployment, session, held, row, rows, phase_now, now, ClosedBy.COMPLETE)
-                return True
-    if not waits:
-        return False
-    raise RoundWaits(
-        f"{held.id}: nobody on the panel of phase {phase} could give a verdict ({audits[heard[0]].result.reason}): "
-        "the round waits",
-        hint=f"it is tried again from {iso_utc(row.retry_at or now)} on, and escalated after {iso_utc(row.deadline_at)}",
-    )
+                _close(
+                    deployment, session, held, row, rows, phase_now, now, ClosedBy.COMPLETE, {n: said[n] for n in heard}
+                )
+    if waits:
+        raise RoundWaits(
+            f"{held.id}: nobody on the panel of phase {phase} could give a verdict "
+            f"({audits[heard[0]].result.reason}): the round waits",
+            hint=f"it is tried again from {iso_utc(row.retry_at or now)} on, and escalated after {iso_utc(row.deadline_at)}",
+        )
+    return KeptPhase(phase, row, tuple(rows.values()))
 
 
 def close_overdue_phase(deployment: Deployment, held: Round, phase: int) -> None:
@@ -252,6 +253,16 @@ def _end(
     ended = phase.after(DeadlinePassed())
     _keep(session, row, rows, ended)
     _close(deployment, session, held, row, rows, ended, now, ClosedBy.DEADLINE)
+
+
+def _filled(session: Session, held: Round, phase: OpenPhase, earlier: Sequence[Panel]) -> tuple[OpenPhase, bool]:
+    """The phase with its vacant seats redrawn, and whether nothing is left to wait for."""
+    while not phase.pending:
+        redrawn = redraw_vacancies(held, phase, earlier)
+        if redrawn is phase:
+            return phase, True
+        phase = _without_suspended(session, redrawn)
+    return phase, False
 
 
 def _nobody_voted(phase: OpenPhase, heard: Sequence[int], audits: Mapping[int, SeatAudit]) -> bool:
@@ -300,9 +311,7 @@ def _keep(session: Session, row: PhaseRow, rows: dict[int, SeatRow], phase: Open
     row.redraws = [list(vacant) for vacant in phase.redraws]
 
 
-def _hand_in(
-    session: Session, submission_id: str, seat: SeatRow, audit: SeatAudit, digest: str, salt_secret: bytes
-) -> None:
+def _hand_in(session: Session, held: Round, seat: SeatRow, audit: SeatAudit, digest: str, salt_secret: bytes) -> None:
     """Keep what a seat said: sealed, with the salt that will open it, or openly where it abstains."""
     seat.result_sha256 = digest
     if seat.status == SeatStatus.COMMITTED:
@@ -310,7 +319,7 @@ def _hand_in(
     else:
         _tell(seat, audit.result)
     if audit.advice is not None:
-        session.add_all(usage_log(seat, submission_id, audit.advice, audit.result.verdict.value))
+        session.add_all(usage_log(seat, held.submission.submission_id, audit.advice, audit.result.verdict.value))
 
 
 def _tell(seat: SeatRow, result: AuditResult) -> None:
@@ -328,15 +337,18 @@ def _close(
     phase: OpenPhase,
     now: datetime,
     by: ClosedBy,
+    said: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Close the phase and open every commitment, where there is still time for it."""
+    """Close the phase and open every commitment, where there is still time for it; ``said`` are verdict documents at hand, by
+    seat number."""
     if all(phase.ballot.votes[seat.number].commitment for seat in phase.panel.standing):
         by = ClosedBy.COMPLETE
     closed = phase.after(PhaseClosed())
     if now <= row.deadline_at + timedelta(seconds=held.rules.reveal_deadline_seconds):
         for number, vote in phase.ballot.votes.items():
             if vote.status is SeatStatus.COMMITTED:
-                verdict = json.loads(deployment.blobs.get(str(rows[number].result_sha256)))
+                at_hand = (said or {}).get(number)
+                verdict = at_hand or json.loads(deployment.blobs.get(str(rows[number].result_sha256)))
                 closed = closed.after(Revealed(number, vote.validator_id, verdict, str(rows[number].salt)))
     ended = closed.after(RevealsClosed())
     for number, vote in ended.ballot.votes.items():
@@ -350,4 +362,4 @@ def _close(
             seat.salt, seat.result_sha256 = None, None
     row.closed_at, row.retry_at = now, None
     row.closed_by = by.value
-    session.get_one(RoundRow, row.round_id).state = f"PHASE_{row.phase}"
+    session.execute(update(RoundRow).where(RoundRow.id == row.round_id).values(state=f"PHASE_{row.phase}"))

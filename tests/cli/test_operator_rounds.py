@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from command_line import Said
-from test_audit_command import HONEST
+from command_line import HONEST, Said
 
 WHY = ("--reason", "asked by the developer", "--actor", "operator:ada")
 
