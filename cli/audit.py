@@ -101,7 +101,7 @@ def run_round(deployment: Deployment, submission_id: str, *, on_stage: Any) -> N
     from sigma_core.lifecycle.panels import open_run_key
     from sigma_pipelines import progress
     from sigma_pipelines.definitions import defs
-    from sigma_pipelines.materialisation import RESUMES_TAG
+    from sigma_pipelines.materialisation import COMMAND_LINE, RESUMES_TAG, SOURCE_TAG
     from sigma_pipelines.partitions import SUBMISSIONS
 
     progress.on_stage(on_stage)
@@ -114,7 +114,7 @@ def run_round(deployment: Deployment, submission_id: str, *, on_stage: Any) -> N
             result = defs.resolve_job_def("audit_round").execute_in_process(
                 instance=instance,
                 partition_key=submission_id,
-                tags={**tags, "sigma/source": "cli"},
+                tags={**tags, SOURCE_TAG: COMMAND_LINE},
                 run_config={"loggers": {"progress": {}}},
                 raise_on_error=False,
             )

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sigma_core.errors import SigmaError
 from sigma_core.policy import DEFAULT_POLICY_FILE
@@ -34,9 +34,21 @@ def _refuse_relative_sqlite(url: SecretStr) -> SecretStr:
     return url
 
 
+def _split(urls: object) -> object:
+    return tuple(url.strip().rstrip("/") for url in urls.split(",") if url.strip()) if isinstance(urls, str) else urls
+
+
+def _refuse_other_schemes(urls: tuple[str, ...]) -> tuple[str, ...]:
+    for url in urls:
+        if not url.startswith(("https://", "http://")):
+            raise ValueError(f"{url[:100]!r} is no relay: a URL begins with https:// (or http:// and an address)")
+    return urls
+
+
 # Absolute, because the services of `sigma up` run in another folder than the shell that set the variable.
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_refuse_relative_sqlite)]
+RelayUrls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_refuse_other_schemes)]
 
 
 class Settings(BaseSettings):
@@ -77,6 +89,17 @@ class Settings(BaseSettings):
         max_length=500,
         pattern=r"^(mailto:|https://|tel:)[!-~]+$",
         description="Where people report faults of this deployment (mailto:, https: or tel:), for its security.txt.",
+    )
+    beacon: Literal["own", "drand"] = Field(
+        default="own",
+        description="What panels are drawn from: the deployment's own hash chain, or the drand network of the policy.",
+    )
+    drand_urls: RelayUrls = Field(
+        default=("https://api.drand.sh", "https://api2.drand.sh", "https://api3.drand.sh"),
+        min_length=1,
+        max_length=16,
+        description="Relays of that network, separated by commas; the first that answers rightly is believed. One on a private "
+        "address, or over http, is named by that address, as in http://10.0.0.7:8080.",
     )
     public_rate_requests: int = Field(
         default=600, ge=1, description="Requests that one client address may send to the public plane in a window."

@@ -100,6 +100,33 @@ class AssemblyRules(_Section):
         return self
 
 
+class DrandNetwork(_Section):
+    """The public description of a drand network. ``chain_hash`` names it and follows from the rest; times in seconds, genesis since
+    1970 UTC."""
+
+    chain_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    public_key: Annotated[str, Field(pattern="^[0-9a-f]{192}$")]
+    period_seconds: Annotated[int, Field(ge=1, le=86_400)]
+    genesis_time: Positive
+    group_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    beacon_id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class BeaconRules(_Section):
+    """What is drawn from when the settings say ``SIGMA_BEACON=drand``. Both have defaults, so that a policy written before them means
+    what it meant."""
+
+    max_clock_skew_seconds: Annotated[int, Field(ge=0, le=3_600)] = 6
+    drand: DrandNetwork | None = None
+
+
+class IndependenceRules(_Section):
+    """When a measured error correlation of a language-model family with another counts, and against how much of a prior."""
+
+    min_common_votes: Positive = 40
+    prior_votes: Count = 40
+
+
 class AuditRules(_Section):
     """Bounds of one validator's verdict."""
 
@@ -304,6 +331,8 @@ class Policy(_Section):
     population: PopulationRules
     language_models: LanguageModelRules = LanguageModelRules()
     payouts: PayoutRules = PayoutRules()
+    beacon: BeaconRules = BeaconRules()
+    independence: IndependenceRules = IndependenceRules()
 
     @cached_property
     def canonical_bytes(self) -> bytes:

@@ -10,7 +10,7 @@ from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
 from sigma_pipelines.defs.rounds.checks import ROUND_CHECKS
 from sigma_pipelines.defs.rounds.jobs import audit_round
 from sigma_pipelines.defs.rounds.resumption import round_request_sensor, stalled_round_sensor
-from sigma_pipelines.defs.rounds.sensors import failed_submission_sensor, intake_sensor
+from sigma_pipelines.defs.rounds.sensors import beacon_sensor, failed_submission_sensor, intake_sensor
 from sigma_pipelines.defs.simulation.assets import policy_simulation, simulation
 from sigma_pipelines.defs.standing.assets import STANDING_ASSETS
 from sigma_pipelines.defs.standing.checks import STANDING_CHECKS
@@ -28,6 +28,7 @@ defs = dg.Definitions(
     sensors=[
         intake_sensor,
         failed_submission_sensor,
+        beacon_sensor,
         round_request_sensor,
         stalled_round_sensor,
         standing_sensor,

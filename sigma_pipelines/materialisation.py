@@ -12,19 +12,26 @@ that covers it) makes it leave asset events to the asset, which then stores one 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
-from sigma_core.lifecycle.failures import failed_in_run, note_failure
+from sigma_core.lifecycle.drand_relays import BeaconUnreachable
+from sigma_core.lifecycle.failures import BEACON_STAGE, failed_in_run, note_failure
 from sigma_core.lifecycle.panels import Run
+from sigma_core.timestamps import iso_utc, utc_now
 from sigma_pipelines.event_log import store_materialisations
 
 DEFER_EVENTS = {"dagster/defer_asset_events": "true"}
 RESUMES_TAG = "sigma/resumes"
 REQUEST_TAG = "sigma/round_request"
+SOURCE_TAG = "sigma/source"
+COMMAND_LINE = "cli"
+MAX_WAITS = 3
+"""For one beacon: one is enough unless the clock is set back."""
 
 Metadata = Mapping[str, Any]
 
@@ -44,22 +51,49 @@ def run_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) ->
 def each_submission(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
     """Do ``work`` for every partition of this run and record what it returns as the materialisation's metadata."""
     if len(context.partition_keys) == 1 and not _deferred(context):
-        _one(context, work)
+        _one(context, deployment, work)
     else:
         _batch(context, deployment, work)
+
+
+def wait_for_beacon(context: dg.AssetExecutionContext, bind: Callable[[], datetime | None]) -> None:
+    """``bind`` the rounds of this run, and have the step run again when the last of their beacon rounds is due, if that is to come."""
+    try:
+        due_at = bind()
+    except SigmaError as error:
+        raise _failure(error) from error
+    wait = (due_at - utc_now()).total_seconds() if due_at is not None else 0
+    if due_at is not None and wait > 0:
+        context.log.info(f"the last beacon round of these submissions is due at {iso_utc(due_at)}: waiting")
+        raise dg.RetryRequested(max_retries=MAX_WAITS, seconds_to_wait=wait)
+
+
+def _failure(error: SigmaError) -> dg.Failure:
+    # The message names the thing, the place and the rule: that is what an operator needs, not a stack trace.
+    return dg.Failure(description=str(error), metadata={"code": error.code}, allow_retries=False)
 
 
 def _deferred(context: dg.AssetExecutionContext) -> bool:
     return all(context.run.tags.get(name) == value for name, value in DEFER_EVENTS.items())
 
 
-def _one(context: dg.AssetExecutionContext, work: Callable[[str], Metadata]) -> None:
+def _one(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
     key = context.partition_key
     try:
         context.add_asset_metadata(work(key), partition_key=key)
+    except BeaconUnreachable as error:
+        # Who runs it by hand sees this and runs it again; otherwise the beacon sensor does.
+        if context.run.tags.get(SOURCE_TAG) != COMMAND_LINE:
+            _note_waiting(context, deployment, key, error)
+        raise _failure(error) from error
     except SigmaError as error:
-        # The message names the thing, the place and the rule: that is what an operator needs, not a stack trace.
-        raise dg.Failure(description=str(error), metadata={"code": error.code}, allow_retries=False) from error
+        raise _failure(error) from error
+
+
+def _note_waiting(
+    context: dg.AssetExecutionContext, deployment: Deployment, key: str, error: BeaconUnreachable
+) -> None:
+    note_failure(deployment, submission_id=key, stage=BEACON_STAGE, run_key=context.run.run_id, error=error.message)
 
 
 def _batch(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
@@ -68,9 +102,18 @@ def _batch(context: dg.AssetExecutionContext, deployment: Deployment, work: Call
     failed = failed_in_run(deployment, key_of_run)
     done: list[tuple[str, Metadata]] = []
     keys = [key for key in context.partition_keys if key not in failed]
+    unreachable: BeaconUnreachable | None = None
     for position, key in enumerate(keys, start=1):
+        if unreachable is not None:
+            # Relays that gave the last one nothing are not asked again for each of the others.
+            _note_waiting(context, deployment, key, unreachable)
+            continue
         try:
             done.append((key, work(key)))
+        except BeaconUnreachable as error:
+            unreachable = error
+            _note_waiting(context, deployment, key, error)
+            context.log.warning(f"{key} and all after it wait for the beacon: {error}")
         except Exception as error:  # one submission must not stop the others; its own run will show the error
             note_failure(deployment, submission_id=key, stage=stage, run_key=key_of_run, error=f"{error}")
             context.log.warning(f"{key}: {stage} failed and is left to a run of its own: {error}")

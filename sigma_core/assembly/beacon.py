@@ -1,9 +1,9 @@
 """The beacon: a value that nobody outside could know when a package was submitted, and that everybody can check
 afterwards.
 
-A submission is bound to `BeaconSource.next_round`, the earliest round whose value does not exist yet; panels are
-drawn from that round's value once it exists. Without it an author could rebuild the archive until the draw seats
-friends: at a third of the weight some 45,000 rebuilds give an even chance of ten friendly seats.
+A submission is bound to the earliest round whose value does not exist yet; panels are drawn from that round's value
+once it exists. Without it an author could rebuild the archive until the draw seats friends: at a third of the weight
+some 45,000 rebuilds give an even chance of ten friendly seats.
 
 The default is a hash chain that the deployment keeps itself. From a secret s come s, H(s), H(H(s)), … H^N(s); the
 last one, the *anchor*, is published first and the value of round i is H^(N−i)(s). Each value hashes to the one before
@@ -74,27 +74,6 @@ class BeaconChain(Protocol):
 
     def as_json(self) -> dict[str, Any]:
         """The public description, with its ``kind``."""
-        ...
-
-
-class BeaconSource(Protocol):
-    """What a deployment draws from."""
-
-    @property
-    def chain_id(self) -> str:
-        """`BeaconChain.id` of the chain behind this source."""
-        ...
-
-    def next_round(self) -> int:
-        """The earliest round whose value does not exist yet."""
-        ...
-
-    def value(self, round_number: int) -> BeaconValue | NotYet:
-        """The verified value of a round, or NotYet."""
-        ...
-
-    def verify(self, value: BeaconValue) -> None:
-        """Raises BeaconError unless ``value`` is the chain's value of its round."""
         ...
 
 

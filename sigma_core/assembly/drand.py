@@ -6,28 +6,27 @@ signature and anyone can check it with the network's public key. Scheme ``bls-un
 on G1 of BLS12-381, public keys on G2, the message is SHA-256 of the round number in 8 bytes. Formats:
 https://drand.love/docs/ and RFC 9380.
 
-Fetching is the caller's: `DrandBeacon` gets a function that returns a relay's JSON for a round. Nothing of it is
-trusted before the signature is checked, which takes some 0.2 s of CPU and the package ``py_ecc`` (extra ``chain``).
+Fetching is the caller's (`sigma_core.lifecycle.drand_relays`). Nothing of a relay's answer is trusted before the signature is
+checked, which takes some 0.2 s of CPU and the package ``py_ecc`` (extra ``chain``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from sigma_core.assembly.beacon import BeaconError, BeaconValue, NotYet
+from sigma_core.assembly.beacon import BeaconError, BeaconValue
 from sigma_core.assembly.transcript import is_hex
 from sigma_core.canonical import NotCanonical, parse_strict_json
 from sigma_core.errors import Unavailable
 
 SCHEME = "bls-unchained-g1-rfc9380"
 _HASH_TO_CURVE_TAG = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
-_MAX_RELAY_BYTES = 4096
+MAX_RELAY_BYTES = 4_096
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,10 @@ class DrandChain:
     def first_round_after(self, seconds: int) -> int:
         """The first round that is signed later than ``seconds`` since 1970; round 1 is signed at genesis."""
         return max(1, (seconds - self.genesis_time) // self.period_seconds + 2)
+
+    def signed_at(self, round_number: int) -> datetime:
+        """When the round is due, UTC."""
+        return datetime.fromtimestamp(self.genesis_time + (round_number - 1) * self.period_seconds, UTC)
 
     def verify(self, value: BeaconValue) -> None:
         """Check the signature and the randomness. Raises BeaconError, or Unavailable where py_ecc is not installed."""
@@ -96,47 +99,18 @@ QUICKNET = DrandChain(
 """The League of Entropy's public network with a round every three seconds; chain hash 52db9ba7…e971."""
 
 
-@dataclass(frozen=True)
-class DrandBeacon:
-    """A drand network as beacon source.
-
-    ``fetch(round)`` returns the relay's JSON ``{round, randomness, signature}`` or None while the round does not
-    exist; ``now`` is the clock; ``max_clock_skew_seconds`` is how far that clock may be behind before a "future"
-    round would already be public.
-    """
-
-    chain: DrandChain
-    fetch: Callable[[int], bytes | None]
-    now: Callable[[], datetime]
-    max_clock_skew_seconds: int = 6
-
-    @property
-    def chain_id(self) -> str:
-        """The chain hash."""
-        return self.chain.id
-
-    def next_round(self) -> int:
-        """The first round that is signed after now plus the allowed clock skew."""
-        return self.chain.first_round_after(int(self.now().timestamp()) + self.max_clock_skew_seconds)
-
-    def value(self, round_number: int) -> BeaconValue | NotYet:
-        """The fetched and verified value. Raises BeaconError for any other answer, Unavailable without py_ecc."""
-        answer = self.fetch(round_number)
-        if answer is None:
-            return NotYet(round_number)
-        value = _parse_relay_answer(self.chain_id, round_number, answer)
-        self.verify(value)
-        return value
-
-    def verify(self, value: BeaconValue) -> None:
-        """Raises BeaconError unless the signature of ``value`` verifies."""
-        self.chain.verify(value)
+def relayed_value(chain: DrandChain, round_number: int, answer: bytes) -> BeaconValue:
+    """The value in a relay's JSON ``{round, randomness, signature}``, verified. Raises BeaconError for any other answer, Unavailable
+    without py_ecc."""
+    value = _parse_relay_answer(chain.id, round_number, answer)
+    chain.verify(value)
+    return value
 
 
 def _parse_relay_answer(chain_id: str, round_number: int, answer: bytes) -> BeaconValue:
     where = f"drand round {round_number}"
-    if len(answer) > _MAX_RELAY_BYTES:
-        raise BeaconError(f"{where}: the relay's answer has more than {_MAX_RELAY_BYTES} bytes")
+    if len(answer) > MAX_RELAY_BYTES:
+        raise BeaconError(f"{where}: the relay's answer has more than {MAX_RELAY_BYTES} bytes")
     try:
         document = parse_strict_json(answer)
     except NotCanonical as error:

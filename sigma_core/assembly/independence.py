@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from math import isqrt
 from typing import Any
 
 from sigma_core.canonical import sha256_of
@@ -51,6 +52,13 @@ class Calibration:
     def hash(self) -> str:
         """SHA-256 hex of the canonical JSON."""
         return sha256_of(self.as_json())
+
+
+def error_correlation_ppm(votes: int, first: int, second: int, common: int) -> int | None:
+    """The phi coefficient in ppm of two voters' errors, by integers: of ``votes`` that both cast, ``first`` and ``second`` were
+    wrong, ``common`` of them together. None where one was always or never wrong, which leaves it undefined."""
+    spread = isqrt(first * (votes - first) * second * (votes - second))
+    return (common * votes - first * second) * PPM // spread if spread else None
 
 
 def effective_votes_ppm(families: Iterable[str], calibration: Calibration) -> int:

@@ -60,7 +60,7 @@ def submit(deployment: Deployment, package: Package, provenance: Provenance, *, 
     submission_id = new_submission_id(now)
     manifest = package.manifest
     with deployment.sessions.begin() as session:
-        chain, beacon_round = next_beacon_round(session)
+        chain, beacon_round = next_beacon_round(deployment, session)
         session.add(
             SubmissionRow(
                 id=submission_id,

@@ -25,7 +25,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.status_lists import current_lists, list_file
 from sigma_core.lifecycle.transparency import BATCH, published_tree
-from sigma_core.storage.protocol import CertificateRow, LogCheckpointRow, LogEntryRow
+from sigma_core.storage.protocol import CertificateRow, LogCheckpointRow, LogEntryRow, RoundRow
 from sigma_core.timestamps import utc_now
 
 MAX_FAULTS = 100
@@ -46,9 +46,10 @@ def audit_log(deployment: Deployment) -> LogAudit:
     with deployment.read_sessions() as session:
         checkpoints = list(session.scalars(select(LogCheckpointRow).order_by(LogCheckpointRow.size)))
         certificates = {row.id: row for row in session.scalars(select(CertificateRow).order_by(CertificateRow.id))}
+        reruns = frozenset(session.scalars(select(RoundRow.id).where(RoundRow.number > 1)))
     size = checkpoints[-1].size if checkpoints else 0
     faults: list[str] = []
-    for fault in _faults(deployment, checkpoints, certificates, size):
+    for fault in _faults(deployment, checkpoints, certificates, reruns, size):
         faults.append(fault)
         if len(faults) == MAX_FAULTS:
             break
@@ -56,7 +57,11 @@ def audit_log(deployment: Deployment) -> LogAudit:
 
 
 def _faults(
-    deployment: Deployment, checkpoints: list[LogCheckpointRow], certificates: dict[str, CertificateRow], size: int
+    deployment: Deployment,
+    checkpoints: list[LogCheckpointRow],
+    certificates: dict[str, CertificateRow],
+    reruns: frozenset[str],
+    size: int,
 ) -> Iterator[str]:
     tree = published_tree(deployment, size)
     published = deployment.log_folder.checkpoint()
@@ -65,7 +70,7 @@ def _faults(
     try:
         audit(tree, bytes.fromhex(checkpoints[-1].root) if checkpoints else tree.root())
         yield from _checkpoint_faults(deployment, tree, checkpoints)
-        yield from _entry_faults(deployment, tree, certificates)
+        yield from _entry_faults(deployment, tree, certificates, reruns)
     except LogError as error:
         yield error.message
 
@@ -85,9 +90,13 @@ def _checkpoint_faults(deployment: Deployment, tree: TiledTree, checkpoints: lis
             yield f"checkpoint of {row.size} entries: the log of today does not begin with it"
 
 
-def _entry_faults(deployment: Deployment, tree: TiledTree, certificates: dict[str, CertificateRow]) -> Iterator[str]:
-    """Published entries are those on record; certificates and their statuses are those that the log tells."""
+def _entry_faults(
+    deployment: Deployment, tree: TiledTree, certificates: dict[str, CertificateRow], reruns: frozenset[str]
+) -> Iterator[str]:
+    """Published entries are those on record; certificates and their statuses are those that the log tells; no re-run was drawn
+    before the log had it."""
     unlogged = set(certificates)
+    bound: set[str] = set()
     status: dict[str, str] = {}
     recorded_rows = _recorded(deployment, tree.size)
     for published, (index, kind, subject, recorded) in zip(tree.entries(), recorded_rows, strict=True):
@@ -95,8 +104,13 @@ def _entry_faults(deployment: Deployment, tree: TiledTree, certificates: dict[st
             yield f"entry {index}: published otherwise than recorded"
         elif kind == EntryKind.CERTIFICATE and subject in certificates:
             unlogged.discard(subject)
-            if orjson.loads(recorded)["payloadHash"] != certificates[subject].payload_hash:
+            certified = certificates[subject]
+            if orjson.loads(recorded)["payloadHash"] != certified.payload_hash:
                 yield f"entry {index}: another payload than that of {subject}"
+            if certified.round_id in reruns and certified.round_id not in bound:
+                yield f"entry {index}: {certified.round_id} is a re-run that no earlier entry binds"
+        elif kind == EntryKind.RE_RUN:
+            bound.add(subject)
         elif kind == EntryKind.STATUS:
             status[subject] = orjson.loads(recorded)["after"]
     for identifier, row in certificates.items():

@@ -17,6 +17,8 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from sigma_core.assembly.population import ValidatorStatus
+from sigma_core.audit.families import embedded_families
+from sigma_core.audit.families.embedded import EmbeddedFamily
 from sigma_core.audit.grounding import ground
 from sigma_core.audit.language_models.families import SeatPlace
 from sigma_core.audit.model import AuditRequest, AuditResult, Verdict, View
@@ -24,6 +26,7 @@ from sigma_core.audit.views import view_of
 from sigma_core.canonical import canonical_json, sha256_of
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
+from sigma_core.lifecycle.error_correlation import Engine, correlation_document, keep_correlation
 from sigma_core.lifecycle.language_models import judges_of
 from sigma_core.lifecycle.standing import publish_weights
 from sigma_core.policy import PPM, LanguageModelRules, Policy, Rung
@@ -104,7 +107,8 @@ def read_bank(folder: Path, policy: Policy) -> list[LabelledPackage]:
 
 
 def measure_models(deployment: Deployment, bank: Sequence[LabelledPackage]) -> list[ModelMeasurementRow]:
-    """Measure every model of the ladder that can be asked here; one row each, in the ladder's order.
+    """Measure every model of the ladder that can be asked here; one row each, in the ladder's order. How their errors go together and with
+    the embedded families' is kept beside them (`sigma_core.lifecycle.error_correlation`).
 
     Calls are paid like any others, each model's on a budget of the size of a round's. Raises Unavailable.
     """
@@ -117,16 +121,30 @@ def measure_models(deployment: Deployment, bank: Sequence[LabelledPackage]) -> l
         for view in View
     ]
     labels = [each.malicious for each in bank for _ in View]
-    rows = []
+    rows, engines = [], []
     for rung in deployment.policy.language_models.ladder:
         if statuses[rung.family].enabled:
             ask = partial(_ask, deployment, rung, bank_sha256)
             with ThreadPoolExecutor(PACKAGES_AT_ONCE, thread_name_prefix="sigma-ladder") as pool:
                 results = list(pool.map(ask, requests))
             rows.append(_row(deployment, rung, bank_sha256, labels, results))
+            engines.append(Engine(rung.family, rung.tier, rung.model, _votes(results)))
     with deployment.sessions.begin() as session:
         session.add_all(rows)
+    if engines:
+        engines += [_embedded(deployment, family, requests) for family in embedded_families()]
+        keep_correlation(deployment, correlation_document(bank_sha256, labels, engines))
     return rows
+
+
+def _embedded(deployment: Deployment, family: EmbeddedFamily, requests: Sequence[AuditRequest]) -> Engine:
+    """An embedded family on the same views, with its default parameters."""
+    results = [ground(family.audit(request), request.package, deployment.policy.audit) for request in requests]
+    return Engine(family.family, 0, family.revision, _votes(results))
+
+
+def _votes(results: Sequence[AuditResult]) -> tuple[Verdict, ...]:
+    return tuple(result.verdict for result in results)
 
 
 def _ask(deployment: Deployment, rung: Rung, bank_sha256: str, request: AuditRequest) -> AuditResult:
@@ -147,7 +165,7 @@ def _ask(deployment: Deployment, rung: Rung, bank_sha256: str, request: AuditReq
 def _row(
     deployment: Deployment, rung: Rung, bank_sha256: str, labels: Sequence[bool], results: Sequence[AuditResult]
 ) -> ModelMeasurementRow:
-    votes = [result.verdict for result in results]
+    votes = _votes(results)
     seen = Verdicts(
         malicious=sum(labels),
         caught=sum(bad and vote is Verdict.UNSAFE for bad, vote in zip(labels, votes, strict=True)),

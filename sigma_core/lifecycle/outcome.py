@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from sqlalchemy import select
 
 from sigma_core.assembly.consensus import Outcome
-from sigma_core.assembly.independence import Calibration, FamilyKind, assurance_level, effective_votes_ppm
+from sigma_core.assembly.independence import assurance_level, effective_votes_ppm
 from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO, THIRD_PANEL, PhaseRecord, Round, conclude
 from sigma_core.assembly.selection import PoolTooSmallError
-from sigma_core.audit.families import calibration
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.audits import Turn, without_waiting
+from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.language_models import disabled_families
 from sigma_core.lifecycle.panels import PanelRecord, RoundNotReady, load_phases, load_round, run_phase
 from sigma_core.lifecycle.phases import kept_phases, panel_of
 from sigma_core.lifecycle.policies import policy_of
 from sigma_core.lifecycle.replay import replay_bytes
-from sigma_core.policy import LanguageModelRules
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.storage.protocol import RoundRow, SeatRow, SubmissionRow
 from sigma_core.timestamps import utc_now
@@ -30,14 +28,6 @@ def standing_seats(rows: tuple[SeatRow, ...], phase: int) -> tuple[SeatRow, ...]
     """The seats of a phase that no other seat replaced: those whose votes count."""
     numbers = {seat.number for seat in panel_of(rows, phase).standing}
     return tuple(row for row in rows if row.number in numbers)
-
-
-def calibration_with(families: Iterable[str], rules: LanguageModelRules) -> Calibration:
-    """What was measured of the embedded families, and of what kind those are that voted beside them. How the errors of a
-    language model go with anybody's is not measured here and so counts as entirely."""
-    measured = calibration()
-    models = dict.fromkeys(set(families) & set(rules.families), FamilyKind.LANGUAGE_MODEL)
-    return replace(measured, kinds={**models, **measured.kinds})
 
 
 def convene_third_panel(
@@ -74,7 +64,8 @@ def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool
         )
     held, facts, outcome = _concluded(deployment, row, phases)
     families = [family for record in phases for family in record.families_cast]
-    measured = calibration_with(families, deployment.policy.language_models)
+    policy = policy_of(deployment, row.policy_hash)
+    measured = calibration_with(families, policy.language_models, policy.independence, newest_correlation(deployment))
     replay_sha256 = deployment.blobs.put(
         replay_bytes(deployment, held, row.policy_hash, phases, facts, outcome, measured)
     )
@@ -89,6 +80,7 @@ def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool
         row.truth_source = outcome.truth_source.value if outcome.truth_source else None
         row.reasons = [reason.as_json() for reason in outcome.reasons]
         row.n_eff_ppm = effective_votes_ppm(families, measured)
+        row.calibration_sha256 = measured.hash
         row.assurance_level = assurance_level(families, measured)
         row.disabled_families = disabled_families(deployment)
         row.diversity_degraded = any(record.panel.diversity_degraded for record in phases)

@@ -6,8 +6,9 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from sigma_core.assembly.appeal import Appeal
@@ -21,7 +22,8 @@ from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.identifiers import round_id
 from sigma_core.lifecycle.audits import SeatAudit, Turn, audit_seats, keep_usage, without_waiting
-from sigma_core.lifecycle.beacon import next_beacon_round, reveal
+from sigma_core.lifecycle.beacon import beacon_value, kept_value
+from sigma_core.lifecycle.bindings import Binding, bind_next_rounds, last_due
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package, load_submission
 from sigma_core.lifecycle.phases import (
@@ -144,67 +146,103 @@ def _request(session: Session, submission_id: str, request_id: int, *, lock: boo
     return row
 
 
+def bind_rounds(deployment: Deployment, submission_ids: Sequence[str], run: Run) -> datetime | None:
+    """Bind the rounds that ``run`` is about to open, all under one checkpoint of the log, and return when the last of their beacon
+    rounds is due; None when nothing is to be waited for. Raises Unavailable or LogError."""
+    with deployment.read_sessions() as session:
+        waiting = [each for each in submission_ids if _round_of(session, each, run) is None]
+    return last_due(deployment, bind_next_rounds(deployment, waiting))
+
+
 def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
     """Open the submission's next round for this run, or go on with the one that it, or the run that it resumes, left unfinished.
 
-    The first round uses the beacon round that the submission was bound to; a later one binds itself, here, to the next that is
-    not revealed. A requested round is opened once. Raises RoundNotReady when there are no facts yet.
+    It is drawn from the beacon round that it was bound to: by its submission, or for a re-run by a published log entry
+    (`sigma_core.lifecycle.bindings`). A requested round is opened once. Raises
+    RoundNotReady when there are no facts yet, BeaconNotDue, Unavailable.
     """
-    with deployment.sessions.begin() as session:
-        request = _request(session, submission_id, run.request, lock=True) if run.request is not None else None
-        known = _round_of(session, submission_id, run)
-        if known is not None:
-            return known
-        submission = session.get_one(SubmissionRow, submission_id)
-        facts_sha256 = session.scalar(
-            select(FactsRow.sha256)
-            .where(FactsRow.submission_id == submission_id, FactsRow.policy_hash == deployment.policy.hash)
-            .order_by(FactsRow.derived_at.desc())
-            .limit(1)
+    while True:
+        with deployment.read_sessions() as session:
+            known = _round_of(session, submission_id, run)
+            if known is not None:
+                return known
+            facts_sha256 = _facts_of_today(deployment, session, submission_id)
+        [binding] = bind_next_rounds(deployment, [submission_id])
+        beacon = beacon_value(deployment, binding.beacon_chain, binding.beacon_round)
+        with deployment.sessions.begin() as session:
+            request = _request(session, submission_id, run.request, lock=True) if run.request is not None else None
+            if request is not None and request.round_id is not None:
+                return request.round_id
+            if not _is_open(session, binding):
+                return _open(deployment, session, run, binding, beacon, facts_sha256, request)
+        # Another run has opened the round of this binding: this one binds the next.
+
+
+def _facts_of_today(deployment: Deployment, session: Session, submission_id: str) -> str:
+    facts_sha256 = session.scalar(
+        select(FactsRow.sha256)
+        .where(FactsRow.submission_id == submission_id, FactsRow.policy_hash == deployment.policy.hash)
+        .order_by(FactsRow.derived_at.desc())
+        .limit(1)
+    )
+    if facts_sha256 is None:
+        raise RoundNotReady(
+            f"submission {submission_id} has no facts under today's policy", hint="materialise sandbox_facts first"
         )
-        if facts_sha256 is None:
-            raise RoundNotReady(
-                f"submission {submission_id} has no facts under today's policy", hint="materialise sandbox_facts first"
-            )
-        last = session.scalar(select(func.max(RoundRow.number)).where(RoundRow.submission_id == submission_id)) or 0
-        epoch = session.scalars(select(WeightEpochRow).order_by(WeightEpochRow.epoch.desc()).limit(1)).one()
-        number = last + 1
-        identifier = round_id(submission_id, number)
-        chain, beacon_round = (
-            (submission.beacon_chain, submission.beacon_round) if number == 1 else next_beacon_round(session)
+    return facts_sha256
+
+
+def _is_open(session: Session, binding: Binding) -> bool:
+    found = select(RoundRow.id).where(
+        RoundRow.submission_id == binding.submission_id, RoundRow.number == binding.number
+    )
+    return session.scalar(found) is not None
+
+
+def _open(
+    deployment: Deployment,
+    session: Session,
+    run: Run,
+    binding: Binding,
+    beacon: BeaconValue,
+    facts_sha256: str,
+    request: RoundRequestRow | None,
+) -> str:
+    identifier = round_id(binding.submission_id, binding.number)
+    submission = session.get_one(SubmissionRow, binding.submission_id)
+    newest = select(WeightEpochRow).order_by(WeightEpochRow.epoch.desc()).limit(1)
+    epoch = (
+        session.scalars(newest).one()
+        if binding.weights_epoch is None
+        else session.get_one(WeightEpochRow, binding.weights_epoch)
+    )
+    appeal = appeal_of_request(deployment, session, request) if request else None
+    sealed = sealed_submission(submission, binding.beacon_chain, binding.beacon_round, appeal)
+    default = ("INITIAL_AUDIT", "SUBMISSION") if binding.number == 1 else ("RE_AUDIT", "OPERATOR")
+    round_type, trigger = (request.round_type, request.trigger_source) if request else default
+    session.add(
+        RoundRow(
+            id=identifier,
+            submission_id=submission.id,
+            number=binding.number,
+            run_key=run.key,
+            round_type=round_type,
+            trigger_source=trigger,
+            state="OPEN",
+            facts_sha256=facts_sha256,
+            policy_hash=deployment.policy.hash,
+            weights_epoch=epoch.epoch,
+            beacon_chain=binding.beacon_chain,
+            beacon_round=binding.beacon_round,
+            beacon_value=beacon.value,
+            seed=selection_seed(identifier, sealed.hash, epoch.merkle_root, beacon.value),
+            reasons=[],
+            opened_at=utc_now(),
         )
-        beacon = reveal(deployment, session, chain, beacon_round)
-        appeal = appeal_of_request(deployment, session, request) if request else None
-        default = ("INITIAL_AUDIT", "SUBMISSION") if number == 1 else ("RE_AUDIT", "OPERATOR")
-        round_type, trigger = (request.round_type, request.trigger_source) if request else default
-        session.add(
-            RoundRow(
-                id=identifier,
-                submission_id=submission_id,
-                number=number,
-                run_key=run.key,
-                round_type=round_type,
-                trigger_source=trigger,
-                state="OPEN",
-                facts_sha256=facts_sha256,
-                policy_hash=deployment.policy.hash,
-                weights_epoch=epoch.epoch,
-                beacon_chain=chain,
-                beacon_round=beacon_round,
-                beacon_value=beacon.value,
-                seed=selection_seed(
-                    identifier,
-                    sealed_submission(submission, chain, beacon_round, appeal).hash,
-                    epoch.merkle_root,
-                    beacon.value,
-                ),
-                reasons=[],
-                opened_at=utc_now(),
-            )
-        )
-        if request is not None:
-            session.flush()
-            request.round_id = identifier
+    )
+    if request is not None:
+        session.flush()
+        request.round_id = identifier
     return identifier
 
 
@@ -254,6 +292,7 @@ def load_round(deployment: Deployment, row: RoundRow) -> Round:
     rules = policy_of(deployment, row.policy_hash).assembly
     snapshot, pool = _lottery(deployment, row, rules)
     submission = load_submission(deployment, row.submission_id)
+    kept = kept_value(deployment, row.beacon_chain, row.beacon_round)
     with deployment.read_sessions() as session:
         appeal = appeal_of_round(deployment, session, row.id)
     return Round.opened(
@@ -262,7 +301,7 @@ def load_round(deployment: Deployment, row: RoundRow) -> Round:
         rules,
         snapshot=snapshot,
         pool=pool,
-        beacon=BeaconValue(row.beacon_chain, row.beacon_round, row.beacon_value),
+        beacon=BeaconValue(row.beacon_chain, row.beacon_round, row.beacon_value, kept.proof if kept else ""),
         appeal=appeal,
     )
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sigma_core.assembly.beacon import HashChain
 from sigma_core.assembly.consensus import NO_CANARY, Outcome
 from sigma_core.assembly.independence import Calibration
 from sigma_core.assembly.replay import Disagreement, replay
@@ -16,6 +15,7 @@ from sigma_core.assembly.round import PhaseRecord, Round
 from sigma_core.canonical import Json, canonical_json
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
+from sigma_core.lifecycle.beacon import public_chain
 from sigma_core.lifecycle.policies import policy_document
 from sigma_core.lifecycle.report import find_round
 from sigma_core.sandbox.facts import FactsDocument
@@ -37,7 +37,7 @@ def replay_bytes(
             held,
             phases,
             policy=policy_document(deployment, policy_hash),
-            chain=HashChain(held.beacon.chain_id),
+            chain=public_chain(deployment, held.beacon.chain_id),
             facts=facts,
             canary=NO_CANARY,
             outcome=outcome,
@@ -94,12 +94,14 @@ def _on_record(deployment: Deployment, row: RoundRow) -> dict[str, Json]:
         "submission.submissionId": row.submission_id,
         "policyHash": row.policy_hash,
         "weights.merkleRoot": epoch.merkle_root,
-        "beacon.chain.anchor": row.beacon_chain,
+        "submission.beaconChain": row.beacon_chain,
         "beacon.value": row.beacon_value,
         "seed": row.seed,
         "factsHash": row.facts_sha256,
         "outcome.outcome": row.outcome,
         "independence.nEffPpm": row.n_eff_ppm,
+        # Rounds that were decided before it was kept have none.
+        **({} if row.calibration_sha256 is None else {"independence.calibrationHash": row.calibration_sha256}),
     }
 
 

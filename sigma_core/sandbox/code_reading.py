@@ -39,7 +39,7 @@ _AGENT_DIRECTED = frozenset(
         "SIGMA-INJ-011",
     }
 )
-_IN_THE_OPEN = frozenset({"command", "evaluated", "written-file", "agent-file", "crontab", "piped"})
+_IN_THE_OPEN = frozenset({"command", "evaluated", "written-file", "agent-file", "agent-prompt", "crontab", "piped"})
 _COMMAND_LINES = frozenset({FileKind.SHELL, FileKind.POWERSHELL})
 _LANGUAGES = {
     "shell": FileKind.SHELL,

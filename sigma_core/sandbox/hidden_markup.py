@@ -15,15 +15,19 @@ _HIDING = re2.compile(
     r"(?i)<([a-z][a-z0-9]{0,15})\b[^<>]{0,600}?(?:style\s*=\s*[\"'][^\"'<>]{0,400}?(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0*(?:\.0+)?(?:px|pt|em|rem|%)?\s*[;\"']|font-size\s*:\s*1px|opacity\s*:\s*0(?:\.0+)?\s*[;\"']|"
     r"(?:^|[^-a-z])color\s*:\s*(?:white|transparent|#fff(?:fff)?\b|rgba\([^)]{0,40},\s*0\s*\))|(?:left|top|text-indent)\s*:\s*-\d{3,}|(?:max-)?(?:height|width)\s*:\s*0(?:px)?\s*[;\"'])|\shidden(?:\s|>|=)|\saria-hidden\s*=\s*[\"']?true)[^<>]{0,600}>"
 )
+_UNSHOWN = re2.compile(r"(?i)<(metadata|desc)\b[^<>]{0,300}>")
+"""Elements whose words no viewer shows."""
 _TAG = re2.compile(r"<[^<>]*>")
 _MAX_HIDDEN = 16_384
 _MAX_SPANS = 200
 
 
-def hidden_spans(text: str) -> Iterator[tuple[int, int]]:
-    """What stands in elements that their own markup hides."""
+def hidden_spans(text: str, *, page: bool = False) -> Iterator[tuple[int, int]]:
+    """What stands in elements that their own markup hides; in a ``page``, also in those that are never shown."""
     done = 0
-    for number, match in enumerate(_HIDING.finditer(text)):
+    unshown = _UNSHOWN.finditer(text) if page else ()
+    hiding = sorted([*_HIDING.finditer(text), *unshown], key=lambda match: match.start())
+    for number, match in enumerate(hiding):
         if number >= _MAX_SPANS:
             return
         if match.start() < done:
@@ -38,7 +42,7 @@ def read_hidden_markup(at: LayerScan) -> None:
     """Words that markup hides and that order the agent about are read as a hidden layer. Hiding alone is what pages do all day."""
     if "<" not in at.layer.text:
         return
-    for start, end in hidden_spans(at.layer.text):
+    for start, end in hidden_spans(at.layer.text, page=at.layer.kind is FileKind.HTML):
         words = html.unescape(_TAG.sub(" ", at.layer.text[start:end]))
         if injects(at, words):
             at.report("SIGMA-DOC-003", words.strip()[:80], start, end)

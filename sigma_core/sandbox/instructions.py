@@ -41,7 +41,7 @@ ACTIONS = frozenset(
     }
 )
 """Terms that are verbs. A frame is an instruction only where one of its verbs stands where an order stands."""
-MANNERS = frozenset({"covert", "unasked", "unaware", "disguised", "lasting"})
+MANNERS = frozenset({"covert", "unasked", "unaware", "disguised", "lasting", "beyond"})
 """Terms that say how a thing is to be done. They carry their own negations, so they are never a mention by themselves."""
 SEVERAL = {"secret_files": ("secret_file", "hard_secret")}
 """Terms of sentences that hold two different matches of the terms named."""
@@ -56,8 +56,11 @@ _CONDITION_FIRST = re2.compile(
 )
 """A sentence that opens with its condition puts its verb anywhere after it."""
 _NEGATED_MANNER = re2.compile(
-    r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|isn'?t|rather than|instead of|must not|avoid|no|should|could|may|might|would|can|will)\s+(?:be\s+|have\s+)?$"
+    r"(?i)\b(?:(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|isn'?t|rather than|instead of|must not|avoid|no|should|could|may|might|would|can|will)\s+(?:be\s+|have\s+)?"
+    r"|(?:never|do not|don'?t|must not|avoid)\s+(?:[\w/-]+\s+){1,3})$"
 )
+_TOLD_TO_ACT = re2.compile(r"(?i)^\W{0,2}\s*to\s+\W?[a-z]")
+"""After "never tell the user": what they are not to be asked to do is nothing that is kept from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,13 @@ class FrameBook:
             for count, match in enumerate(search.finditer(subject)):
                 if count >= _MAX_OCCURRENCES:
                     break
-                if bit & self._manners and _NEGATED_MANNER.search(view[max(0, match.start() - 24) : match.start()]):
+                if bit & self._manners and (
+                    _NEGATED_MANNER.search(view[max(0, match.start() - 40) : match.start()])
+                    or (
+                        "tell" in view[match.start() : match.end()].lower()
+                        and _TOLD_TO_ACT.search(view[match.end() : match.end() + 8])
+                    )
+                ):
                     continue
                 at = bisect_right(starts, match.start()) - 1
                 held[at] |= bit
@@ -251,7 +260,13 @@ class FrameBook:
             ]
             if all(
                 # A path or address in backticks is meant, not shown; in what nobody sees, nothing is shown.
-                prose_context(view, *spot, sentence.cautionary, quotes=PLAIN_QUOTES if quoted and not sentence.unseen else "")
+                prose_context(
+                    view,
+                    *spot,
+                    sentence.cautionary,
+                    quotes=PLAIN_QUOTES if quoted and not sentence.unseen else "",
+                    unseen=sentence.unseen,
+                )
                 == "mention"
                 for spot, sentence in spots
             ):

@@ -242,7 +242,8 @@ class Judgement:
         elif flow.sink is Sink.AGENT_FILE:
             target = self.target(flow.origin, reading.path, in_prose=seen.in_prose)
             vouched = flow.source is Source.REMOTE and (
-                self._vouches(flow.origin, target) or (target.named and target.known is HostClass.UNKNOWN)
+                self._vouches(flow.origin, target, in_prose=seen.in_prose)
+                or (target.named and target.known is HostClass.UNKNOWN)
             )
             self._add("SIGMA-THREAT-007" if vouched else "SIGMA-THREAT-020", flow.origin, seen)
         elif flow.sink is Sink.AUTOSTART:
@@ -261,7 +262,7 @@ class Judgement:
                 and not target.host.startswith(("$", "{"))
             ):
                 return
-            vouched = self._vouches(flow.origin, target) or (
+            vouched = self._vouches(flow.origin, target, in_prose=seen.in_prose) or (
                 seen.in_prose
                 and _reference(reading.path)
                 and not flow.origin.startswith("http://")
@@ -269,9 +270,11 @@ class Judgement:
             )
             self._add("SIGMA-THREAT-013" if vouched else "SIGMA-THREAT-003", target.host or flow.origin, seen)
 
-    def _vouches(self, url: str, target: _Target) -> bool:
+    def _vouches(self, url: str, target: _Target, *, in_prose: bool) -> bool:
         """Whether a host may hand out an installer: a known publisher's, or the product's own that the package is about."""
         own = self.declared.names_owner(target.host, title_only=True) or (target.named and target.branded)
+        # A name that only resembles the package's, and that no document speaks of, anybody can register.
+        own = own and (in_prose or target.named)
         return target.known is HostClass.INSTALLER or (
             url.startswith("https://") and target.known in {HostClass.UNKNOWN, HostClass.KNOWN} and own
         )
@@ -289,7 +292,7 @@ class Judgement:
             return finding
         targets = [(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls]
         known = _reference(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)
-        vouched = known or all(self._vouches(url, target) for url, target in targets)
+        vouched = known or all(self._vouches(url, target, in_prose=True) for url, target in targets)
         return replace(finding, rule_id="SIGMA-THREAT-013") if vouched else finding
 
     def _sent(self, reading: Reading, seen: Seen, flow: Flow) -> None:

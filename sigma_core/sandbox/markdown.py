@@ -60,8 +60,17 @@ CAUTION = re2.compile(
 """Words that announce that what follows is talked about, not asked for."""
 
 
+_SIGNS = str.maketrans("", "", "⚠🚨🔴⛔")
+_DEMAND = re2.compile(
+    r"(?i)\b(?:requir\w+|prerequisites?|mandatory|must|needed|important|first|set-?up|install\w*|before)\b|必|требуется|requerid"
+)
+"""Words with which a sign of danger asks for attention, not for caution."""
+
+
 def _cautionary(text: str) -> bool:
-    return bool(CAUTION.search(text))
+    if CAUTION.search(text) is None:
+        return False
+    return _DEMAND.search(text) is None or CAUTION.search(text.translate(_SIGNS)) is not None
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any
 import re2
 
 from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.observations import Ability, Observations, Sink, Source
 
 NEAR = 1_600
@@ -31,10 +32,10 @@ _LOOKS_UP = re2.compile(
 _ENVIRONMENT = re2.compile(
     r"(?:\bgetenv\(\)|\$_ENV\b|\bENV\.(?:to_h|to_a|each\w*|inspect|map|select|filter\w*)\b|%ENV\b|\bos\.Environ\(\)|\benv::vars(?:_os)?\(|\bSystem\.getenv\(\)|\bGetEnvironmentVariables\(|\bprocessInfo\.environment\b|\bSys\.getenv\(\))"
 )
-_RUNS = re2.compile(
-    r"\b(?:shell_exec|passthru|proc_open|popen|system|exec|Open3\.\w+|exec\.Command|Command::new|getRuntime\(\)\.exec|ProcessBuilder|Process\.Start|os\.execute)\s*[( ]\s*(?:\"((?:[^\"\\\n]|\\.){4,1000})\"|'((?:[^'\\\n]|\\.){4,1000})')"
+_RUNS = linear_pattern(
+    r"\b(?:shell_exec|passthru|proc_open|popen|system|exec|Open3\.\w+|exec\.Command|Command::new|getRuntime\(\)\.exec|ProcessBuilder|Process\.Start|os\.execute)\s*[( ]\s*(?:\"((?:[^\"\\\n]|\\.)+)\"|'((?:[^'\\\n]|\\.)+)')"
 )
-_QUOTED_COMMAND = re2.compile(r"`([^`\n]{4,1000})`|%x[({\[]([^)}\]\n]{4,1000})[)}\]]|\bqx[/({]([^/)}\n]{4,1000})[/)}]")
+_QUOTED_COMMAND = linear_pattern(r"`([^`\n]+)`|%x[({\[]([^)}\]\n]+)[)}\]]|\bqx[/({]([^/)}\n]+)[/)}]")
 _EVALUATES = re2.compile(
     r"\b(?:eval|assert|create_function|instance_eval|class_eval|module_eval|loadstring|include|include_once|require_once)\s*[( ]"
 )

@@ -83,7 +83,7 @@ def read_patterns(at: LayerScan, surface: str, offset: int, text: str, cautionar
 def injects(at: LayerScan, text: str) -> bool:
     """Whether ``text``, which is not part of the layer as it stands, holds a strong order to an agent."""
     at.scan.meter.spend(len(text))
-    asked = at.scan.rules.frames.read(list(sentences_of(text, 0, False)))
+    asked = at.scan.rules.frames.read(list(sentences_of(text, 0, False, unseen=True)))
     if any(order.context == "use" and at.scan.rules[order.rule_id].severity in _STRONG for order in asked):
         return True
     flat = text.translate(SPACED)

@@ -115,8 +115,9 @@ class LayerScan:
         if layer.hidden:
             # What was decoded and speaks to an agent was meant for nobody else.
             spoken = frames.terms_of(sentences)
+            by_markup = layer.path.rpartition("/")[2].startswith("hidden-style")
             sentences = [
-                replace(sentence, unseen="addressed" in terms)
+                replace(sentence, unseen=by_markup or "addressed" in terms)
                 for sentence, terms in zip(sentences, spoken, strict=True)
             ]
         for instruction in frames.read(sentences):

@@ -71,6 +71,12 @@ _PACKAGE_MIRRORS = name_set(
     "registry.npmmirror.com registry.npm.taobao.org cdn.npmmirror.com npm.jsr.io npm.fontawesome.com piwheels.org storage.googleapis.com data.pyg.org flashinfer.ai wheels.vllm.ai abetlen.github.io"
 )
 _RESERVED_LABELS = name_set("example test invalid localhost")
+# Hosts under which anybody may have a name of their own; what stands before them is the owner.
+_TENANTS = name_set(
+    "web.app firebaseapp.com firebaseio.com run.app appspot.com cloudfunctions.net azurewebsites.net blob.core.windows.net azureedge.net cloudfront.net onrender.com supabase.co fly.dev deno.dev "
+    "glitch.me repl.co replit.app surge.sh r2.dev railway.app ngrok-free.app ngrok.io ngrok.app trycloudflare.com gitlab.io bitbucket.io github.io hf.space streamlit.app lambda-url.on.aws execute-api.on.aws"
+)
+_BUCKET = re2.compile(r"^[a-z0-9][a-z0-9.-]{1,62}\.s3(?:[.-][a-z0-9-]+){0,3}\.amazonaws\.com$")
 _SECOND_LEVEL = name_set("co com org net gov edu ac github vercel netlify pages workers herokuapp")
 
 _URL = re2.compile(
@@ -99,7 +105,13 @@ def bare_hosts_in(text: str) -> list[str]:
 
 def registrable(host: str) -> str:
     """The last labels that belong to one owner: two, or three under a shared second level. A heuristic, not the public suffix list."""
-    labels = host.lower().strip(".").split(".")
+    host = host.lower().strip(".")
+    labels = host.split(".")
+    if _BUCKET.search(host):
+        return host
+    for known in range(2, min(len(labels), 4)):
+        if ".".join(labels[-known:]) in _TENANTS:
+            return ".".join(labels[-known - 1 :])
     if len(labels) >= 3 and labels[-2] in _SECOND_LEVEL and len(labels[-1]) <= 3:
         return ".".join(labels[-3:])
     return ".".join(labels[-2:])
@@ -142,6 +154,10 @@ def classify_host(host: str, path: str = "") -> HostClass:
     owner = path.strip("/").split("/", 1)[0].lower()
     if _under(host, _INSTALLERS) or f"{host}/{owner}" in _INSTALLERS:
         return HostClass.INSTALLER
+    if _BUCKET.search(host) or (
+        host.count(".") >= 2 and host.endswith((".firebaseio.com", ".supabase.co", ".cloudfront.net"))
+    ):
+        return HostClass.UNKNOWN
     return HostClass.KNOWN if _under(host, _KNOWN) else HostClass.UNKNOWN
 
 

@@ -90,6 +90,28 @@ class BeaconValueRow(ProtocolBase):
     revealed_at: Mapped[datetime]
 
 
+class DrandChainRow(ProtocolBase):
+    """A drand network that submissions were bound to, by its chain hash: `DrandChain.as_json`."""
+
+    __tablename__ = "drand_chains"
+    id: Mapped[str] = mapped_column(Digest, primary_key=True)
+    description: Mapped[dict[str, Any]]
+    first_used_at: Mapped[datetime]
+
+
+class DrandRoundRow(ProtocolBase):
+    """A drand round that a panel was drawn from, verified before it was kept. The relay's answer is the blob ``answer_sha256``."""
+
+    __tablename__ = "drand_rounds"
+    chain: Mapped[str] = mapped_column(ForeignKey("drand_chains.id"), primary_key=True)
+    round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    value: Mapped[str] = mapped_column(Digest)
+    signature: Mapped[str] = mapped_column(String(96))
+    relay: Mapped[str] = mapped_column(String(500))
+    answer_sha256: Mapped[str] = mapped_column(Digest)
+    fetched_at: Mapped[datetime]
+
+
 class OutboxRow(ProtocolBase):
     """A message to a background worker, written in the transaction that caused it; done when ``handled_at`` is set."""
 
@@ -181,6 +203,7 @@ class RoundRow(ProtocolBase):
     disabled_families: Mapped[
         list[Any] | None
     ]  # of the policy's ladder: [{family, reason}], when the round was decided
+    calibration_sha256: Mapped[str | None] = mapped_column(Digest)  # `Calibration.hash`: what n_eff was computed from
     replay_sha256: Mapped[str | None] = mapped_column(Digest)
     opened_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]
@@ -220,6 +243,20 @@ class PhaseRow(ProtocolBase):
     retry_at: Mapped[datetime | None]  # no engine could be asked: when to try again
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(16))  # COMPLETE DEADLINE
+
+
+class RoundBindingRow(ProtocolBase):
+    """What a re-run was bound to before anyone could draw its panels; published as log entry ``log_index``. Each must be opened
+    before the submission is bound again."""
+
+    __tablename__ = "round_bindings"
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    beacon_chain: Mapped[str] = mapped_column(Digest)
+    beacon_round: Mapped[int]
+    weights_epoch: Mapped[int] = mapped_column(ForeignKey("weight_epochs.epoch"))
+    log_index: Mapped[int] = mapped_column(ForeignKey("log_entries.index"))
+    bound_at: Mapped[datetime]
 
 
 class SeatRow(ProtocolBase):
@@ -269,6 +306,17 @@ class ModelMeasurementRow(ProtocolBase):
     measured_at: Mapped[datetime]
 
     __table_args__ = (Index(None, "family", "ladder_tier", "id"),)
+
+
+class ErrorCorrelationRow(ProtocolBase):
+    """How the errors of engines went together when the ladder was measured: the blob ``document_sha256``. Append-only."""
+
+    __tablename__ = "error_correlations"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    bank_sha256: Mapped[str] = mapped_column(Digest)
+    policy_hash: Mapped[str] = mapped_column(Digest)
+    document_sha256: Mapped[str] = mapped_column(Digest)
+    measured_at: Mapped[datetime]
 
 
 class PluginRow(ProtocolBase):
@@ -435,7 +483,7 @@ class LogEntryRow(ProtocolBase):
     __tablename__ = "log_entries"
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     entry_key: Mapped[str] = mapped_column(String(160), unique=True)
-    kind: Mapped[str] = mapped_column(String(16))  # CERTIFICATE STATUS KEY_SET
+    kind: Mapped[str] = mapped_column(String(16))  # of EntryKind
     subject: Mapped[str] = mapped_column(Identifier)
     entry: Mapped[bytes]
     sealed_sha256: Mapped[str | None] = mapped_column(Digest)  # of a certificate: its bundle, still without the proof

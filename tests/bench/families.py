@@ -13,7 +13,6 @@ added after a first run had missed one of them (209 of 219 found by any family b
 from __future__ import annotations
 
 import json
-import math
 import statistics
 import time
 from collections import defaultdict
@@ -25,7 +24,7 @@ from typing import Any
 
 import polars as pl
 
-from sigma_core.assembly.independence import effective_votes_ppm
+from sigma_core.assembly.independence import effective_votes_ppm, error_correlation_ppm
 from sigma_core.audit.families import FAMILY_PARAMETERS, calibration, embedded_families
 from sigma_core.audit.families.text_statistics.train import load, wilson_ppm
 from sigma_core.audit.grounding import ground
@@ -118,9 +117,7 @@ def _parameters(family: str, setting: str) -> dict[str, int | str]:
 def phi_ppm(first: Sequence[bool], second: Sequence[bool]) -> int:
     """Correlation of two series of errors in ppm, by integers; 0 where one of them never varies."""
     both = sum(a and b for a, b in zip(first, second, strict=True))
-    one, other, total = sum(first), sum(second), len(first)
-    spread = math.isqrt(one * (total - one) * other * (total - other))
-    return (both * total - one * other) * PPM // spread if spread else 0
+    return error_correlation_ppm(len(first), sum(first), sum(second), both) or 0
 
 
 def error_correlation(measured: Sequence[Measured]) -> dict[str, Any]:

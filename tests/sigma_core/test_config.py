@@ -61,6 +61,29 @@ def test_each_variable_counts(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert settings.dagster_home == Path("/var/dagster")
 
 
+def test_drand_relays_are_a_list_with_commas(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().beacon == "own"
+    monkeypatch.setenv("SIGMA_BEACON", "drand")
+    monkeypatch.setenv("SIGMA_DRAND_URLS", " https://one.example/ ,http://10.0.0.7:8080/drand,")
+    settings = load_settings()
+    assert (settings.beacon, settings.drand_urls) == ("drand", ("https://one.example", "http://10.0.0.7:8080/drand"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SIGMA_BEACON", "dice", "SIGMA_BEACON: Input should be 'own' or 'drand'"),
+        ("SIGMA_DRAND_URLS", "relay.example", "SIGMA_DRAND_URLS: 'relay.example' is no relay"),
+        ("SIGMA_DRAND_URLS", ",", "SIGMA_DRAND_URLS: Tuple should have at least 1 item"),
+    ],
+)
+def test_a_beacon_that_cannot_be_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert refusal().startswith(said)
+
+
 @pytest.mark.usefixtures("home")
 def test_a_variable_that_is_set_to_nothing_counts_as_not_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = load_settings()

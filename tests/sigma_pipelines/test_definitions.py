@@ -91,6 +91,7 @@ def test_the_sensors_and_the_schedule_run_from_the_first_start(defs: dg.Definiti
         (
             "intake_sensor",
             "failed_submission_sensor",
+            "beacon_sensor",
             "round_request_sensor",
             "stalled_round_sensor",
             "standing_sensor",

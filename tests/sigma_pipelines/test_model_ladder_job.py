@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from sigma_core.deployment import Deployment
 from sigma_core.storage.protocol import ModelMeasurementRow
+from sigma_pipelines.resources.deployment import SigmaDeployment
 from tests.scripted_models import serving
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -22,6 +23,13 @@ def bank(tmp_path: Path) -> Path:
     shutil.copytree(EXAMPLES / "changelog-writer", tmp_path / "bank" / "benign" / "one")
     shutil.copytree(EXAMPLES / "malicious" / "workspace-cleaner", tmp_path / "bank" / "malicious" / "two")
     return tmp_path / "bank"
+
+
+@pytest.fixture(autouse=True)
+def _closed_after(deployment: Deployment) -> Iterator[None]:
+    """The job's deployment outlives its run; its connections to the models must not outlive the test."""
+    yield
+    SigmaDeployment().open().close()
 
 
 def run(bank: Path) -> dg.ExecuteInProcessResult:

@@ -1,4 +1,5 @@
-"""What the log records: certificates, changes of their status, and new key sets. One canonical JSON object an entry.
+"""What the log records: certificates, changes of their status, new key sets, re-runs before they are drawn. One canonical JSON object
+an entry.
 
 An entry of a certificate is a function of the certificate, so that a verifier rebuilds it; the certificate itself, which may be
 longer than an entry can be, is bound by its payload hash and its key.
@@ -23,6 +24,7 @@ class EntryKind(StrEnum):
     CERTIFICATE = "CERTIFICATE"
     STATUS = "STATUS"
     KEY_SET = "KEY_SET"
+    RE_RUN = "RE_RUN"
 
 
 class StatusRole(StrEnum):
@@ -89,6 +91,37 @@ def key_set_entry(*, key_set_sha256: str, actor: str, reason: str, at: datetime)
             "keySetSha256": key_set_sha256,
             "actor": actor,
             "reason": reason,
+            "at": iso_utc(at),
+        }
+    )
+
+
+def rerun_entry(
+    *,
+    round_id: str,
+    round_number: int,
+    submission_id: str,
+    tree_hash: str,
+    weights_merkle_root: str,
+    beacon_chain: str,
+    beacon_round: int,
+    beacon_commitment: str | None,
+    at: datetime,
+) -> bytes:
+    """A further round of a submission was bound, before its panels could be drawn, to these weights and this beacon round.
+    ``beacon_commitment`` is what the beacon's value will hash to, where somebody can know that."""
+    return canonical_json(
+        {
+            "schema": SCHEMA,
+            "kind": EntryKind.RE_RUN.value,
+            "roundId": round_id,
+            "roundNumber": round_number,
+            "submissionId": submission_id,
+            "treeHash": tree_hash,
+            "weightsMerkleRoot": weights_merkle_root,
+            "beaconChain": beacon_chain,
+            "beaconRound": beacon_round,
+            "beaconCommitment": beacon_commitment,
             "at": iso_utc(at),
         }
     )

@@ -26,6 +26,8 @@ def file_access_of(reader: Reader, call: Call) -> Value | None:
         return _read(reader, call)
     if call.name == "Bun.write" or method in _WRITES:
         return _write(reader, call)
+    if method in {"write", "end"} and call.holder.name == "file" and call.holder.constant and call.arguments:
+        return write_file(reader, call.holder.constant, call.first, call)
     if of_files and method in _COPIES:
         content = only(_content(reader, call.first.constant or ""), Source.SECRET_FILE, Source.FILES, Source.REMOTE)
         return write_file(reader, call.argument(1).constant or "", Value(labels=content), call)

@@ -47,7 +47,10 @@ def program_of(reader: Reader, call: Call) -> Value | None:
             command = " ".join([command, *words])
     if command:
         reader.embed("command", "shell", command, call.node)
-    reader.flow(only(labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, method, call.node)
+    # What a known program is given is its data, unless that program runs what it is given.
+    given = by_shell or not program or program.rpartition("/")[2].removesuffix(".exe") in _INTERPRETERS
+    ran = only(labels, Source.REMOTE, Source.DECODED) if given else only(labels, Source.REMOTE)
+    reader.flow(ran, Sink.EXECUTE, method, call.node)
     sent = vocabulary.urls_in(command)
     fetches = "curl" in command or "wget" in command
     if sent and fetches:

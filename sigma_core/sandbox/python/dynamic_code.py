@@ -79,6 +79,9 @@ def _reached(state: State, holder: Value, attribute: Value, call: Call) -> Value
     return Value(labels=holder.labels)
 
 
+_STORES = ("pandas", "numpy", "torch", "yaml", "joblib", "shelve", "ickle", "dill", "jsonpickle")
+
+
 def evaluated(state: State, call: Call) -> Value | None:
     """Text, code objects, objects and libraries that are run."""
     if call.name in EVAL_CALLS:
@@ -88,7 +91,8 @@ def evaluated(state: State, call: Call) -> Value | None:
         for text in (text for value in call.arguments for text in value.texts):
             labels = join(labels, only(state.written.get(text, frozenset()), Source.REMOTE, Source.DECODED))
         state.flow(only(labels, Source.REMOTE), Sink.EXECUTE, call.name, call.node)
-        if not call.name.startswith(("pandas", "numpy", "torch", "yaml", "joblib", "shelve")):
+        # Unpacking what was stored is ordinary; unpacking a text that the code itself carries is not.
+        if call.first.texts or not call.name.partition(".")[0].endswith(_STORES):
             state.flow(only(labels, Source.DECODED), Sink.EXECUTE, call.name, call.node)
         return Value(labels=labels)
     if call.name == "yaml.load" and call.argument(1, "Loader").name in {"", "yaml.Loader", "yaml.UnsafeLoader"}:

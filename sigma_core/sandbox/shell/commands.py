@@ -26,6 +26,9 @@ from sigma_core.sandbox.vocabulary import name_set
 MAX_WORDS = 4_096
 """Words of one command that are kept apart."""
 
+_AGENTS = name_set("claude codex gemini openclaw clawdbot moltbot cursor-agent opencode aider goose amp copilot")
+"""Agents on the command line: what they are told is an instruction like any other."""
+_PROMPT_WORDS = 4
 _WORTH_HIDING = FETCHERS | INTERPRETERS | name_set("base64 nc ncat netcat socat")
 _WILD_PATH = re2.compile(r"^/[\w/?*\[\]-]*\?[\w/?*\[\]-]*$")
 """``/???/c?t``: a command that is written in wildcards."""
@@ -69,6 +72,10 @@ def run_words(script: Script, words: list[Word], stdin: Stream, node: tree_sitte
     if not words:
         return Stream(frozenset({(Source.ENVIRONMENT, "env")}))
     name = base_name(words[0].text)
+    if name in _AGENTS:
+        for word in words[1:]:
+            if word.text.count(" ") >= _PROMPT_WORDS:
+                script.embed("agent-prompt", "markdown", word.text, node)
     if _WILD_PATH.search(words[0].text):
         script.hit("SIGMA-OBF-010", words[0].text, node)
     if words[0].built and name in _WORTH_HIDING:

@@ -22,6 +22,7 @@ _VALUED: dict[str, frozenset[str]] = {
     "flock": name_set("-w -E -c"),
     "watch": name_set("-n -d --interval"),
     "caffeinate": name_set("-t -w"),
+    "nsenter": name_set("-t --target -S -G"),
     "sshpass": name_set("-p -f -d -e"),
 }
 WRAPPERS = frozenset(_VALUED) | name_set(

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from sigma_core.audit.families import FAMILY_PARAMETERS
+from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
 from sigma_core.lifecycle.model_ladder import measure_models, read_bank, sync_ladder
+from sigma_core.policy import PPM
 from sigma_pipelines.defs.rounds.jobs import QUIET
 from sigma_pipelines.defs.rounds.metadata import table
 from sigma_pipelines.resources.deployment import SigmaDeployment
@@ -23,8 +26,19 @@ def measure_and_sync(context: dg.OpExecutionContext, config: Bank, sigma: SigmaD
     deployment = sigma.open()
     rows = measure_models(deployment, read_bank(Path(config.folder), deployment.policy)) if config.folder else []
     changed = sync_ladder(deployment)
+    policy = deployment.policy
+    known = calibration_with(
+        [*policy.language_models.families, *FAMILY_PARAMETERS],
+        policy.language_models,
+        policy.independence,
+        newest_correlation(deployment),
+    )
     context.add_output_metadata(
         {
+            "error_correlation": table(
+                ("family", "family", "correlation"),
+                ((*pair, round(ppm / PPM, 3)) for pair, ppm in sorted(known.correlation_ppm.items())),
+            ),
             "validators_changed": sum(changed.values()),
             "models": table(
                 ("family", "model", "ladder tier", "measured tier", "caught", "passed", "abstained"),

@@ -13,7 +13,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import certify, facts, intake, outcome, panels
 from sigma_core.lifecycle.transparency import publish_log
 from sigma_pipelines.defs.rounds import metadata
-from sigma_pipelines.materialisation import each_submission, run_of
+from sigma_pipelines.materialisation import each_submission, run_of, wait_for_beacon
 from sigma_pipelines.partitions import SUBMISSIONS
 from sigma_pipelines.provider_pools import provider_turns
 from sigma_pipelines.resources.deployment import SigmaDeployment
@@ -65,12 +65,13 @@ def sandbox_facts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> 
     kinds={"python"},
     partitions_def=SUBMISSIONS,
     backfill_policy=SINGLE_RUN,
-    description="Opens the round, reveals its beacon, draws the first panel, and keeps its committed and revealed verdicts.",
+    description="Opens the round once its beacon is out, draws the first panel, and keeps its committed and revealed verdicts.",
 )
 def phase_one_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
     this_run = run_of(context)
     turn = provider_turns(context)
+    wait_for_beacon(context, lambda: panels.bind_rounds(deployment, context.partition_keys, this_run))
 
     def audit(submission_id: str) -> metadata.Metadata:
         round_id = panels.open_round(deployment, submission_id, this_run)

@@ -1,5 +1,4 @@
 """drand as beacon: a recorded round of the public network, checked offline, and every way in which a relay can lie."""
-# ruff: noqa: E402
 
 from __future__ import annotations
 
@@ -8,35 +7,24 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-# py_ecc raises the recursion limit of the whole process, and so of every test after this module, when it is imported.
-RECURSION_LIMIT = sys.getrecursionlimit()
-from py_ecc.bls.hash_to_curve import hash_to_G1
-from py_ecc.bls.point_compression import compress_G1, compress_G2
-from py_ecc.optimized_bls12_381 import G2, multiply
-
-sys.setrecursionlimit(RECURSION_LIMIT)
-
-from sigma_core.assembly.beacon import BeaconError, BeaconValue, NotYet
-from sigma_core.assembly.drand import QUICKNET, DrandBeacon, DrandChain
+from sigma_core.assembly.beacon import BeaconError, BeaconValue
+from sigma_core.assembly.drand import QUICKNET, relayed_value
 from sigma_core.errors import Unavailable
+from sigma_core.policy import Policy
+from tests.drand_relay import ROUND_1000, own_network, signed
 
-# Round 1000 of quicknet, as its relays serve it; recorded in several public projects' tests.
-ROUND_1000 = {
-    "round": 1000,
-    "randomness": "fe290beca10872ef2fb164d2aa4442de4566183ec51c56ff3cd603d930e54fdd",
-    "signature": "b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39",
-}
-VALUE_1000 = BeaconValue(QUICKNET.id, 1000, ROUND_1000["randomness"], ROUND_1000["signature"])
-SIGNED_AT = datetime.fromtimestamp(1_692_803_367 + 999 * 3, UTC)
+VALUE_1000 = BeaconValue(QUICKNET.id, 1000, str(ROUND_1000["randomness"]), str(ROUND_1000["signature"]))
+GENESIS = datetime.fromtimestamp(1_692_803_367, UTC)
+SIGNED_AT = GENESIS + timedelta(seconds=999 * 3)
 
 
-def relay(answer: object) -> DrandBeacon:
-    body = answer if isinstance(answer, bytes) or answer is None else json.dumps(answer).encode()
-    return DrandBeacon(QUICKNET, fetch=lambda _: body, now=lambda: SIGNED_AT)
+def relayed(answer: object, round_number: int = 1000) -> BeaconValue:
+    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    return relayed_value(QUICKNET, round_number, body)
 
 
 def test_the_chain_hash_follows_from_the_public_description() -> None:
@@ -44,7 +32,7 @@ def test_the_chain_hash_follows_from_the_public_description() -> None:
 
 
 def test_a_recorded_round_verifies_offline() -> None:
-    assert relay(ROUND_1000).value(1000) == VALUE_1000
+    assert relayed(ROUND_1000) == VALUE_1000
 
 
 def test_verifying_leaves_the_recursion_limit_as_it_was_so_that_deep_json_stays_an_error() -> None:
@@ -64,22 +52,14 @@ def test_the_recorded_signature_verifies_for_no_other_round() -> None:
 
 
 def test_the_recorded_signature_verifies_under_no_other_key() -> None:
-    own = compress_G2(multiply(G2, 12345))
-    chain = replace(QUICKNET, public_key="".join(f"{part:096x}" for part in own))
+    chain = replace(QUICKNET, public_key=own_network(period_seconds=3, genesis=GENESIS).public_key)
     with pytest.raises(BeaconError, match="does not verify"):
         chain.verify(replace(VALUE_1000, chain_id=chain.id))
 
 
 def test_another_networks_rounds_verify_by_its_own_key() -> None:
-    # A key pair of this test, in the place of a network's; the scheme is the same.
-    secret = 987_654_321
-    key = "".join(f"{part:096x}" for part in compress_G2(multiply(G2, secret)))
-    chain = DrandChain(key, 30, 1_700_000_000, "00" * 32, "default")
-    message = hashlib.sha256((7).to_bytes(8, "big")).digest()
-    point = multiply(hash_to_G1(message, b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_", hashlib.sha256), secret)
-    signature = compress_G1(point).to_bytes(48, "big")
-    value = BeaconValue(chain.id, 7, hashlib.sha256(signature).hexdigest(), signature.hex())
-    chain.verify(value)
+    answer = json.dumps(signed(7)).encode()
+    assert relayed_value(own_network(period_seconds=30, genesis=GENESIS), 7, answer).round == 7
 
 
 def test_points_at_infinity_prove_nothing() -> None:
@@ -116,11 +96,7 @@ def test_a_signature_that_is_no_point_of_the_curve_is_refused() -> None:
 )
 def test_a_relay_that_answers_anything_else_is_refused(answer: object, message: str) -> None:
     with pytest.raises(BeaconError, match=message):
-        relay(answer).value(1000)
-
-
-def test_a_round_that_the_relay_does_not_have_is_not_yet() -> None:
-    assert relay(None).value(1001) == NotYet(1001)
+        relayed(answer)
 
 
 def test_a_value_of_another_chain_or_below_round_one_is_refused() -> None:
@@ -130,13 +106,17 @@ def test_a_value_of_another_chain_or_below_round_one_is_refused() -> None:
         QUICKNET.verify(replace(VALUE_1000, round=0))
 
 
-def test_the_next_round_is_signed_after_now_even_if_the_clock_is_behind() -> None:
-    exact = replace(relay(None), max_clock_skew_seconds=0)
-    # Round 1000 is signed at this very second, so the first one that does not exist yet is 1001.
-    assert exact.next_round() == 1001
-    assert relay(None).next_round() == 1003
-    early = replace(exact, now=lambda: datetime(2000, 1, 1, tzinfo=UTC))
-    assert early.next_round() == 1
+def test_the_first_round_after_a_moment_is_signed_later_and_not_at_it() -> None:
+    assert QUICKNET.signed_at(1000) == SIGNED_AT
+    assert QUICKNET.first_round_after(int(SIGNED_AT.timestamp())) == 1001
+    assert QUICKNET.first_round_after(0) == 1
+
+
+def test_the_default_policy_names_the_public_network(policy: Policy) -> None:
+    network = policy.beacon.drand
+    assert network is not None
+    assert network.chain_hash == QUICKNET.id
+    assert replace(QUICKNET, **network.model_dump(exclude={"chain_hash"})) == QUICKNET
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ import pytest
 from assembly_steps import age
 from sqlalchemy import func, select, update
 
-from sigma_core.assembly.independence import assurance_level
+from sigma_core.assembly.independence import assurance_level, effective_votes_ppm
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certify import issue_certificate
+from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
 from sigma_core.lifecycle.facts import derive_and_keep
 from sigma_core.lifecycle.intake import Provenance, submit
 from sigma_core.lifecycle.language_models import judges_of
@@ -27,6 +28,7 @@ from sigma_core.lifecycle.population import seat_language_models
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.report import round_report
 from sigma_core.lifecycle.standing import publish_weights
+from sigma_core.policy import load_policy
 from sigma_core.storage.protocol import (
     PluginRow,
     PluginSlotRow,
@@ -452,6 +454,36 @@ def test_a_model_is_of_the_tier_that_it_was_measured_to_be_of(
     }
 
 
+def test_errors_that_models_share_on_the_bank_are_what_their_votes_count_for(
+    models: Deployment, server: ScriptedModels, honest: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All miss the first malicious package; the models of one family also miss the second, those of the other the third."""
+    monkeypatch.setattr("sigma_core.lifecycle.model_ladder.PACKAGES_AT_ONCE", 1)
+    blind = Step("blind", answer=lambda answer: {**answer, "verdict": "SAFE", "findings": []})
+    # Calls 0 and 1 are the two views of the first malicious package, 4 and 5 of the second, 8 and 9 of the third.
+    for model in ("gpt-4o-mini", "gpt-5"):
+        server.play(*[blind if at in (0, 1, 4, 5) else Step() for at in range(48)], model=model)
+    for model in ("claude-sonnet-4-5", "claude-opus-4-5"):
+        server.play(*[blind if at in (0, 1, 8, 9) else Step() for at in range(48)], model=model)
+    measure_models(models, bank(12))
+    document = newest_correlation(models)
+    assert document is not None
+    pairs = [pair for pair in document["pairs"] if pair["families"] == ["claude", "gpt"]]
+    assert [(pair["votes"], pair["errors"], pair["common"]) for pair in pairs] == [(48, [4, 4], 2)] * 4
+    decided = audited(models, honest)
+    policy = models.policy
+    known = calibration_with(["gpt", "claude"], policy.language_models, policy.independence, document)
+    # phi is (48·2 − 4·4) / (4·44); forty votes of the prior, on which both err alike, are added to the 48.
+    assert known.between("claude", "gpt") == (48 * 454_545 + 40 * 1_000_000) // 88 + 1
+    cast = [seat.family for seat in seats_of(models, decided.id)]
+    assert decided.n_eff_ppm == effective_votes_ppm(cast, known) > 1_000_000
+    assert decided.calibration_sha256 == known.hash
+    assert replay_kept_round(models, decided.id).differences == ()
+    with models.sessions.begin() as session:
+        session.get_one(RoundRow, decided.id).calibration_sha256 = "0" * 64
+    assert any("calibrationHash" in line for line in replay_kept_round(models, decided.id).differences)
+
+
 def test_a_label_is_in_no_prompt(models: Deployment, server: ScriptedModels) -> None:
     measure_models(models, bank(1))
     assert server.asked
@@ -500,12 +532,9 @@ def test_the_deployment_closes_what_asked(models: Deployment, honest: Package) -
 
 
 def test_assurance_counts_families_and_not_models() -> None:
-    from sigma_core.lifecycle.outcome import calibration_with
-    from sigma_core.policy import load_policy
-
-    rules = load_policy().language_models
+    policy = load_policy()
     for cast, level in ((["gpt"], 2), (["gpt", "claude"], 3), (["gpt", "signatures"], 2), (["signatures"], 1)):
-        assert assurance_level(cast, calibration_with(cast, rules)) == level
+        assert assurance_level(cast, calibration_with(cast, policy.language_models, policy.independence)) == level
 
 
 def test_without_a_key_none_of_the_machinery_is_imported(home: Path) -> None:
