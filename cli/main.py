@@ -358,7 +358,7 @@ def replay(
     out: Annotated[Path | None, typer.Option(help="Write the public replay document to this file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Recompute a round from its public document: beacon, panels, votes, consensus. Exit code 1 when anything differs."""
+    """Recompute a round from its public document: beacon, panels, votes, consensus, points. Exit code 1 when anything differs."""
     from cli.replay import replay_round
 
     with reporting(as_json=as_json):

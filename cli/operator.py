@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,14 +13,140 @@ from cli.output import print_json, printable, refuse_missing_folder, reporting, 
 from sigma_core.config import load_settings
 from sigma_core.errors import ExitCode
 
-app = typer.Typer(help="Operate a deployment: certificates, rounds, keys, transparency log.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from sigma_core.deployment import Deployment
+    from sigma_core.lifecycle.sanctions import Measure
 
+app = typer.Typer(
+    help="Operate a deployment: rounds, validators, status of certificates, keys, transparency log.",
+    no_args_is_help=True,
+)
+
+RoundId = Annotated[str, typer.Argument(metavar="ROUND", help="A round id.", show_default=False)]
+Validator = Annotated[str, typer.Argument(metavar="VALIDATOR", help="A validator id.", show_default=False)]
 Certificate = Annotated[str, typer.Argument(metavar="ID", help="A certificate id.", show_default=False)]
-Reason = Annotated[str, typer.Option(help="Why. Public, in the log.", show_default=False)]
+Reason = Annotated[str, typer.Option(help="Why. Public, on record.", show_default=False)]
 Actor = Annotated[
-    str, typer.Option(help="Who. Public, in the log.", default_factory=lambda: f"operator:{getpass.getuser()}")
+    str, typer.Option(help="Who. Public, on record.", default_factory=lambda: f"operator:{getpass.getuser()}")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+@app.command(
+    epilog="Example: sigma operator resolve rnd_01kb8c0z3v…_r1 --truth SAFE --reason 'the host is a test fixture'"
+)
+def resolve(
+    round_id: RoundId,
+    truth: Annotated[Literal["SAFE", "UNSAFE"], typer.Option(help="What the package really was.", show_default=False)],
+    reason: Reason,
+    actor: Actor,
+    as_json: Json = False,
+) -> None:
+    """Say what the package of a decided round was, so that its votes are scored. Said again otherwise, it is a correction."""
+    from sigma_core.audit.model import Verdict
+    from sigma_core.lifecycle.opening import open_deployment
+    from sigma_core.lifecycle.resolution import resolve_round
+
+    with reporting(as_json=as_json):
+        deployment = open_deployment(load_settings())
+        known = resolve_round(deployment, round_id, Verdict(truth), actor=actor, reason=reason)
+    verb = "corrected to" if known.number else "resolved as"
+    _tell(
+        {"roundId": known.round_id, **known.as_json()},
+        f"{known.round_id}: {verb} {known.truth}; its outcome stays, and the ledgers follow with the next standing run",
+        as_json=as_json,
+    )
+
+
+@app.command(
+    epilog="Example: sigma operator override rnd_01kb8c0z3v…_r1 --outcome REJECTED --reason 'same author as cert_…'"
+)
+def override(
+    round_id: RoundId,
+    outcome: Annotated[
+        Literal["APPROVED", "REJECTED"], typer.Option(help="What to decide instead.", show_default=False)
+    ],
+    reason: Reason,
+    actor: Actor,
+    as_json: Json = False,
+) -> None:
+    """Decide a case otherwise than its round did. REJECTED revokes its certificate; APPROVED, for a split vote only, issues none."""
+    from sigma_core.assembly.consensus import RoundOutcome
+    from sigma_core.lifecycle.opening import open_deployment
+    from sigma_core.lifecycle.override import override_round
+
+    with reporting(as_json=as_json):
+        deployment = open_deployment(load_settings())
+        decided = override_round(deployment, round_id, RoundOutcome(outcome), actor=actor, reason=reason)
+    _tell(
+        {"roundId": decided.round_id, **decided.as_json()},
+        f"{decided.round_id}: overridden to {decided.outcome}, shown beside its outcome",
+        as_json=as_json,
+    )
+
+
+@app.command(
+    epilog="Example: sigma operator sanction val_… --cap-ppm 200000 --reason 'shared its verdicts before the reveal'"
+)
+def sanction(
+    validator: Validator,
+    cap_ppm: Annotated[int, typer.Option(min=0, max=999_999, help="The most that its reputation may be, in ppm.")],
+    reason: Reason,
+    actor: Actor,
+    as_json: Json = False,
+) -> None:
+    """Hold a validator's reputation down until the sanction is lifted."""
+    from sigma_core.lifecycle.sanctions import sanction_validator
+
+    _measure(
+        lambda deployment: sanction_validator(deployment, validator, cap_ppm, actor=actor, reason=reason),
+        as_json=as_json,
+    )
+
+
+@app.command("lift-sanctions", epilog="Example: sigma operator lift-sanctions val_… --reason 'served'")
+def lift_sanctions(validator: Validator, reason: Reason, actor: Actor, as_json: Json = False) -> None:
+    """End all sanctions of a validator. Its reputation is earned back from where it is."""
+    from sigma_core.lifecycle.sanctions import lift_validator_sanctions
+
+    _measure(
+        lambda deployment: lift_validator_sanctions(deployment, validator, actor=actor, reason=reason), as_json=as_json
+    )
+
+
+@app.command("suspend-validator", epilog="Example: sigma operator suspend-validator val_… --reason 'key compromised'")
+def suspend_validator(validator: Validator, reason: Reason, actor: Actor, as_json: Json = False) -> None:
+    """Take all weight from a validator, from the next epoch on, which is published at once."""
+    from sigma_core.lifecycle import sanctions
+
+    _measure(
+        lambda deployment: sanctions.suspend_validator(deployment, validator, actor=actor, reason=reason),
+        as_json=as_json,
+    )
+
+
+@app.command("reinstate-validator", epilog="Example: sigma operator reinstate-validator val_… --reason 'new key'")
+def reinstate_validator(validator: Validator, reason: Reason, actor: Actor, as_json: Json = False) -> None:
+    """End a validator's suspension."""
+    from sigma_core.lifecycle import sanctions
+
+    _measure(
+        lambda deployment: sanctions.reinstate_validator(deployment, validator, actor=actor, reason=reason),
+        as_json=as_json,
+    )
+
+
+def _measure(take: Callable[[Deployment], Measure], *, as_json: bool) -> None:
+    from sigma_core.lifecycle.opening import open_deployment
+
+    with reporting(as_json=as_json):
+        taken = take(open_deployment(load_settings()))
+    [(name, before)], after = taken.before.items(), taken.after
+    _tell(
+        taken.as_json(),
+        f"{taken.validator_id}: {name} {before} → {after[name]}, weights epoch {taken.weights_epoch}",
+        as_json=as_json,
+    )
 
 
 @app.command(epilog="Example: sigma operator suspend cert_… --reason 'contacts an undeclared host'")

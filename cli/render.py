@@ -90,10 +90,19 @@ def print_status(result: dict[str, Any]) -> None:
         stdout.print(
             f"  round {row['roundNumber']}  {outcome}{certificate}  [dim]{row['decidedAt'] or row['openedAt']}[/]"
         )
+        for override in row["overrides"]:
+            _print_decision(f"overridden to {override['outcome']}", override, override["overriddenAt"])
+        for known in row["truths"]:
+            if known["actor"] is not None:
+                _print_decision(f"known to be {known['truth']}", known, known["knownAt"])
     for failure in result["failures"]:
         stdout.print(
             f"  [red]failed[/] {failure['stage']}: {printable(failure['error'])}  [dim]{failure['failedAt']}[/]"
         )
+
+
+def _print_decision(what: str, decision: dict[str, Any], at: str) -> None:
+    stdout.print(f"    {what} by {printable(decision['actor'])}: {printable(decision['reason'])}  [dim]{at}[/]")
 
 
 def print_payload(payload: dict[str, Any], payload_hash: str) -> None:

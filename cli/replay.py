@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sigma_core.config import Settings
-from sigma_core.lifecycle.replay import Replayed, kept_document, replay_kept_round, replay_public_document
+from sigma_core.lifecycle.replay import Replayed, public_document, replay_kept_round, replay_public_document
 from sigma_core.storage.files import write_whole
 
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
@@ -34,5 +34,5 @@ def _kept(settings: Settings, identifier: str, out: Path | None) -> Replayed:
 
     deployment = open_deployment(settings)
     if out is not None:
-        write_whole(out, kept_document(deployment, find_round(deployment, identifier)))
+        write_whole(out, public_document(deployment, find_round(deployment, identifier)))
     return replay_kept_round(deployment, identifier)

@@ -188,6 +188,11 @@ class Settings(BaseSettings):
         return self.home / "keys" / "beacon.json"
 
     @cached_property
+    def canary_key(self) -> Path:
+        """File of the secret that says which rounds call for a canary package."""
+        return self.home / "keys" / "canaries.json"
+
+    @cached_property
     def lake(self) -> Path:
         """Folder of the Parquet lake."""
         return self.home / "lake"

@@ -317,6 +317,19 @@ class LanguageModelRules(_Section):
         return below[-1] if below else steps[0] if steps else None
 
 
+class CanaryRules(_Section):
+    """How often canaries enter rounds, and which texts of the bank are planted for which family (ppm).
+
+    ``file_rate_ppm`` is of seats, ``package_rate_ppm`` of ordinary first rounds. Every value has a default, so that a policy written
+    before canaries has none. ``files`` names texts by family; a family that is not there gets none.
+    """
+
+    file_rate_ppm: Ppm = 0
+    package_rate_ppm: Ppm = 0
+    min_family_sensitivity_ppm: Ppm = 0
+    files: dict[str, tuple[Annotated[str, Field(pattern=r"^p[0-9]{2}$")], ...]] = Field(default_factory=dict)
+
+
 class Policy(_Section):
     """One version of the deployment policy. Immutable; equal policies have equal hashes."""
 
@@ -333,6 +346,7 @@ class Policy(_Section):
     payouts: PayoutRules = PayoutRules()
     beacon: BeaconRules = BeaconRules()
     independence: IndependenceRules = IndependenceRules()
+    canaries: CanaryRules = CanaryRules()
 
     @cached_property
     def canonical_bytes(self) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from sigma_pipelines.defs.canaries.assets import canary_sensitivity, families_cite_planted_files
+from sigma_pipelines.defs.canaries.jobs import canary_intake, canary_schedule
 from sigma_pipelines.defs.language_models.jobs import model_ladder
 from sigma_pipelines.defs.models.assets import LAKE_ASSETS, MODEL_ASSETS, MODEL_CHECKS
 from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
@@ -22,9 +24,17 @@ from sigma_pipelines.progress import progress_logger
 from sigma_pipelines.resources.deployment import SigmaDeployment
 
 defs = dg.Definitions(
-    assets=[*ROUND_ASSETS, *TRANSPARENCY_ASSETS, *STANDING_ASSETS, *LAKE_ASSETS, *MODEL_ASSETS, policy_simulation],
-    asset_checks=[*ROUND_CHECKS, *TRANSPARENCY_CHECKS, *STANDING_CHECKS, *MODEL_CHECKS],
-    jobs=[audit_round, transparency, standing, simulation, model_ladder],
+    assets=[
+        *ROUND_ASSETS,
+        *TRANSPARENCY_ASSETS,
+        *STANDING_ASSETS,
+        *LAKE_ASSETS,
+        *MODEL_ASSETS,
+        canary_sensitivity,
+        policy_simulation,
+    ],
+    asset_checks=[*ROUND_CHECKS, *TRANSPARENCY_CHECKS, *STANDING_CHECKS, *MODEL_CHECKS, families_cite_planted_files],
+    jobs=[audit_round, transparency, standing, simulation, model_ladder, canary_intake],
     sensors=[
         intake_sensor,
         failed_submission_sensor,
@@ -33,7 +43,7 @@ defs = dg.Definitions(
         stalled_round_sensor,
         standing_sensor,
     ],
-    schedules=[hourly_transparency, daily_standing],
+    schedules=[hourly_transparency, daily_standing, canary_schedule],
     resources={"sigma": SigmaDeployment()},
     loggers={"console": dg.colored_console_logger, "progress": progress_logger},
     # One warm process per run: a process per step costs seconds a step and isolates nothing that we run.

@@ -22,6 +22,8 @@ from sigma_core.certificates.verify import open_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certificate_status import last_change
+from sigma_core.lifecycle.replay import public_document
+from sigma_core.lifecycle.report import decisions_of
 from sigma_core.storage.protocol import CertificateRow, RoundRow, SeatRow, SubmissionRow, ValidatorRow
 from sigma_core.storage.types import UtcDateTime
 from sigma_core.submissions.package import ProductType, SourceType
@@ -199,12 +201,12 @@ def certificate_record(deployment: Deployment, certificate: KeptCertificate, at:
 
 
 def replay_document(deployment: Deployment, round_id: str) -> bytes | None:
-    """The replay document of a decided round, byte for byte as it was kept."""
+    """The replay document of a decided round, with what operators decided and what was scored since."""
     if not IDENTIFIER.fullmatch(round_id):
         return None
     with deployment.read_sessions() as session:
-        digest = session.scalar(select(RoundRow.replay_sha256).where(RoundRow.id == round_id))
-    return None if digest is None else deployment.blobs.get(digest)
+        row = session.get(RoundRow, round_id)
+    return None if row is None or row.replay_sha256 is None else public_document(deployment, row)
 
 
 def _good_certificates(at: datetime) -> Select[CertificateRow, SubmissionRow]:
@@ -253,13 +255,16 @@ def _rounds(deployment: Deployment, submission_id: str) -> list[dict[str, Any]]:
             .where(RoundRow.submission_id == submission_id, RoundRow.state == "DECIDED")
             .order_by(SeatRow.round_id, SeatRow.phase, SeatRow.number)
         ).all()
+        decisions = {row.id: decisions_of(session, row.id) for row in rounds}
     # Deterministic engines of one family say the same, so many seats share one result.
     results = {
         digest: orjson.loads(deployment.blobs.get(digest))
         for digest in {seat.result_sha256 for seat in seats}
         if digest is not None
     }
-    return [_round(row, [seat for seat in seats if seat.round_id == row.id], results) for row in rounds]
+    return [
+        _round(row, [seat for seat in seats if seat.round_id == row.id], results) | decisions[row.id] for row in rounds
+    ]
 
 
 def _round(row: RoundRow, seats: list[SeatRow], results: dict[str, dict[str, Any]]) -> dict[str, Any]:

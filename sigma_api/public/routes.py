@@ -128,7 +128,8 @@ def get_attestation(request: Request, deployment: OpenDeployment, certificate_id
     responses=OF_ONE,
 )
 def get_round_replay(request: Request, deployment: OpenDeployment, round_id: RoundId) -> Response:
-    """The replay document of a decided round, byte for byte as it was kept: what `sigma replay` reads."""
+    """The replay document of a decided round: what `sigma replay` reads. Overrides of operators and, once the round is scored, truths and
+    ledger lines stand beside what the assembly did."""
     document = records.replay_document(deployment, round_id)
     if document is None:
         raise ProblemError("not-found", "No decided round has this id.")

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from sigma_api.public.flags import FlagReason
 from sigma_api.wire import OpenWireModel, Sha256, UtcTime, WireModel
 from sigma_core.assembly.commit_reveal import SeatStatus
-from sigma_core.assembly.consensus import RoundOutcome, Vote
+from sigma_core.assembly.consensus import RoundOutcome, TruthSource, Vote
 from sigma_core.certificates.log.entry import StatusRole
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
 from sigma_core.sandbox.facts import RiskLevel, SecurityLevel, Severity
@@ -350,6 +350,27 @@ class RoundReason(WireModel):
     detail: dict[str, Any]
 
 
+class KnownTruth(WireModel):
+    """What the package of a round was: by its outcome (without actor and reason), or said later by somebody. The last one counts."""
+
+    number: int
+    truth: Literal["SAFE", "UNSAFE"]
+    truth_source: TruthSource
+    actor: str | None
+    reason: str | None
+    known_at: UtcTime
+
+
+class RoundOverride(WireModel):
+    """What an operator decided beside the round's outcome, which stays as it is. The last one counts."""
+
+    number: int
+    outcome: Literal["APPROVED", "REJECTED"]
+    actor: str
+    reason: str
+    overridden_at: UtcTime
+
+
 class RoundRecord(WireModel):
     """A round. Its phases are public once it is decided."""
 
@@ -372,6 +393,8 @@ class RoundRecord(WireModel):
     opened_at: UtcTime
     decided_at: UtcTime | None
     phases: list[PhaseRecord]
+    truths: list[KnownTruth]
+    overrides: list[RoundOverride]
 
 
 class CertificateRecord(WireModel):

@@ -50,7 +50,7 @@ class RoundOutcome(StrEnum):
 
 
 class TruthSource(StrEnum):
-    """Where the truth about a package comes from, the strongest first (spec/protocol.md, Standing)."""
+    """Where the truth about a package comes from, the strongest first; operator and third panel are equals (spec/protocol.md, Standing)."""
 
     CANARY_LABEL = "CANARY_LABEL"
     MONITORING = "MONITORING"
@@ -58,6 +58,12 @@ class TruthSource(StrEnum):
     THIRD_PANEL = "THIRD_PANEL"
     UNANIMOUS = "UNANIMOUS"
     UNSAFE_SUPERMAJORITY = "UNSAFE_SUPERMAJORITY"
+
+    def may_correct(self, other: TruthSource) -> bool:
+        """Whether a truth from here may take the place of one from ``other``: it is at least as strong."""
+        order = list(TruthSource)
+        equals = {TruthSource.THIRD_PANEL: TruthSource.OPERATOR}
+        return order.index(equals.get(self, self)) <= order.index(equals.get(other, other))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from pydantic import ValidationError
 
 from sigma_core.assembly.appeal import Appeal, appeal_rules
 from sigma_core.assembly.beacon import BeaconChain, BeaconError, BeaconValue, HashChain
+from sigma_core.assembly.canaries import ANSWERED, PlantedCanary, missed_by, plant_for
 from sigma_core.assembly.commit_reveal import Ballot, SealedVote, SeatStatus, Stage, opens
-from sigma_core.assembly.consensus import CanaryState, Outcome, Vote
+from sigma_core.assembly.consensus import CanaryState, Outcome
 from sigma_core.assembly.drand import DrandChain
 from sigma_core.assembly.independence import Calibration
 from sigma_core.assembly.replay_document import (
@@ -42,13 +43,19 @@ from sigma_core.assembly.round import (
 )
 from sigma_core.assembly.selection import Panel, Pool, PoolTooSmallError, Seat, selection_seed
 from sigma_core.assembly.weights import WeightRow, WeightsError, WeightsSnapshot
+from sigma_core.audit.canaries.bank import bank_sha256, package_tree_hash
+from sigma_core.audit.canaries.labels import package_label
 from sigma_core.canonical import Json, NotCanonical, canonical_json, sha256_of
 from sigma_core.errors import SigmaError, Unavailable
-from sigma_core.policy import AssemblyRules
+from sigma_core.policy import AssemblyRules, CanaryRules
 from sigma_core.sandbox.facts import FactsDocument
+from sigma_core.submissions.member_names import TakenNames
 
 _MOST_DRAW_ATTEMPTS = 1 << 20
 """So that a hostile document cannot make a replay draw for ever."""
+
+_MOST_SEATS = 1_000
+"""The same for the files planted for them."""
 
 StandingReplay = Callable[[Mapping[str, Any], Outcome], Json]
 """Recomputes the ``standing`` part (points and weights) from the whole document and the recomputed outcome."""
@@ -364,6 +371,91 @@ class _Replay:
             phase = seated(redrawn.panel)
         return phase.panel
 
+    def canaries(self, stated: ReplayDocument, facts: FactsDocument, records: Sequence[PhaseRecord]) -> CanaryState:
+        """Choose the planted files again, read who missed one, and hold a canary package's label against the bank."""
+        part = stated.canary
+        same_bank = part.bank_sha256 == bank_sha256()
+        if not same_bank and part.planted:
+            self.unchecked.append("$.canary.planted: of another bank than the one here; the files were not made again")
+        planted = [
+            PlantedCanary(each.phase, each.seat, each.item, each.path, each.sha256, each.verdict)
+            for each in part.planted
+        ]
+        for index, each in enumerate(part.planted):
+            path, rule = f"$.canary.planted[{index}]", "verdictHash is the SHA-256 of the canonical JSON of verdict"
+            self.same(f"{path}.verdictHash", each.verdict_hash, sha256_of(each.verdict), rule, f"{path}.verdict")
+        self.plants(stated, facts, records, planted, same_bank=same_bank)
+        try:
+            missed = missed_by(planted, records)
+        except (KeyError, TypeError):
+            self.differs("$.canary.planted", "each verdict lists findings, each of them in a file")
+            return CanaryState(part.label)
+        self.same(
+            "$.canary.missedBy",
+            [{"phase": each.phase, "seat": each.seat} for each in part.missed_by],
+            [{"phase": phase, "seat": seat} for phase, seat in missed],
+            "the SAFE votes that count whose validator did not cite the file planted for it",
+            "$.canary.planted",
+            "$.phases",
+        )
+        if (part.label is None) != (part.package is None):
+            self.differs("$.canary.label", "a package has a label when it is a text of the bank, and only then")
+        elif part.package is not None and part.package.bank_sha256 != bank_sha256():
+            self.unchecked.append("$.canary.label: of another bank than the one here; the package was not made again")
+        elif part.package is not None and part.label is not None:
+            inputs = ("$.canary.package",)
+            try:
+                tree_hash = package_tree_hash(part.package.item, part.package.variant)
+                label = package_label(part.package.item).verdict.value
+            except KeyError:
+                self.differs("$.canary.package.item", "a text of the bank", stated=part.package.item)
+            else:
+                rule = "the package that the bank makes of the item and variant"
+                self.same("$.submission.treeHash", stated.submission.tree_hash, tree_hash, rule, *inputs)
+                self.same("$.canary.label", part.label.value, label, "the label of the item", *inputs)
+        return CanaryState(part.label, missed)
+
+    def plants(
+        self,
+        stated: ReplayDocument,
+        facts: FactsDocument,
+        records: Sequence[PhaseRecord],
+        planted: Sequence[PlantedCanary],
+        *,
+        same_bank: bool,
+    ) -> None:
+        """The files that the seed plants, seat by seat; their bytes and paths where the bank is the same."""
+        try:
+            rules = CanaryRules.model_validate_json(canonical_json(stated.policy.get("canaries", {})))
+            taken = TakenNames(file["path"] for file in facts.document["coverage"]["files"])
+        except (ValidationError, KeyError, TypeError):
+            self.differs("$.policy.canaries", "canary rules, and facts that list the package's files")
+            return
+        if sum(len(record.panel.seats) for record in records) > _MOST_SEATS:
+            self.differs("$.phases", f"for more than {_MOST_SEATS} seats nothing is planted again")
+            return
+        chosen = []
+        for record in records:
+            for seat in sorted(record.panel.seats, key=lambda seat: seat.number):
+                plant = plant_for(stated.seed, stated.canary.bank_sha256 or "", seat, rules)
+                if plant is None or record.ballot.votes[seat.number].status not in ANSWERED:
+                    continue
+                entry = {"phase": seat.phase, "seat": seat.number, "item": plant.item}
+                if same_bank:
+                    try:
+                        file = plant.file(taken)
+                    except KeyError:
+                        self.differs("$.policy.canaries.files", f"texts of the bank; {plant.item} is none")
+                        return
+                    if file is None:
+                        continue
+                    entry |= {"path": file.path, "sha256": file.sha256}
+                chosen.append(entry)
+        fields = ("phase", "seat", "item", "path", "sha256") if same_bank else ("phase", "seat", "item")
+        shown = [{name: value for name, value in each.as_json().items() if name in fields} for each in planted]
+        inputs = ("$.seed", "$.phases", "$.policy.canaries", "$.canary.bankSha256")
+        self.same("$.canary.planted", shown, chosen, "the files that the seed plants for the seats that answered", *inputs)
+
     def outcome(
         self,
         stated: ReplayDocument,
@@ -373,16 +465,7 @@ class _Replay:
         standing: StandingReplay | None,
     ) -> None:
         """Consensus, independence and standing from the stated votes."""
-        missed = tuple((part.phase, part.seat) for part in stated.canary.missed_by)
-        safe = {
-            (record.panel.phase, number)
-            for record in records
-            for number, vote in record.ballot.votes.items()
-            if vote.vote is Vote.SAFE
-        }
-        if not safe.issuperset(missed) or list(missed) != sorted(set(missed)):
-            self.differs("$.canary.missedBy", "sorted, and each names a SAFE vote", "$.phases")
-        outcome = conclude(rules, records, facts, CanaryState(stated.canary.label, missed))
+        outcome = conclude(rules, records, facts, self.canaries(stated, facts, records))
         decided_from = ("$.phases", "$.facts", "$.canary", "$.policy.assembly")
         self.same("$.outcome", stated.outcome, outcome.as_json(), "what consensus decides", *decided_from)
 

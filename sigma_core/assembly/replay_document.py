@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from sigma_core.assembly.beacon import BeaconChain
+from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.commit_reveal import SealedVote, SeatStatus
-from sigma_core.assembly.consensus import CanaryState, Outcome
+from sigma_core.assembly.consensus import Outcome, RoundOutcome
 from sigma_core.assembly.independence import Calibration, FamilyKind, assurance_level, effective_votes_ppm
 from sigma_core.assembly.round import ClosedBy, PhaseRecord, Round
 from sigma_core.audit.model import Verdict
@@ -125,11 +126,34 @@ class MissedCanaryPart(_Part):
     seat: Number
 
 
+class PlantedCanaryPart(_Part):
+    """`PlantedCanary`: ``verdict`` is what the seat's validator said of the view that held the file."""
+
+    phase: Number
+    seat: Number
+    item: str
+    path: str
+    sha256: Digest
+    verdict_hash: Digest
+    verdict: dict[str, Any]
+
+
+class PackageCanaryPart(_Part):
+    """`PackageCanary` without its label."""
+
+    item: str
+    variant: Digest
+    bank_sha256: Digest
+
+
 class CanaryPart(_Part):
-    """`CanaryState`."""
+    """`CanaryRecord`. What has a default is not in documents from before canaries were planted."""
 
     label: Literal[Verdict.SAFE, Verdict.UNSAFE] | None
     missed_by: tuple[MissedCanaryPart, ...]
+    bank_sha256: Digest | None = None
+    package: PackageCanaryPart | None = None
+    planted: tuple[PlantedCanaryPart, ...] = ()
 
 
 class CorrelationPart(_Part):
@@ -155,6 +179,16 @@ class IndependencePart(_Part):
     assurance_level: Number
 
 
+class OverridePart(_Part):
+    """What an operator decided beside the outcome; the last one counts, and none of them changes what is recomputed."""
+
+    number: Number
+    outcome: Literal[RoundOutcome.APPROVED, RoundOutcome.REJECTED]
+    actor: str
+    reason: str
+    overridden_at: str
+
+
 class ReplayDocument(_Part):
     """Everything needed to recompute a round. Canonical JSON (no floats) in camelCase; hashes are SHA-256 hex."""
 
@@ -175,6 +209,7 @@ class ReplayDocument(_Part):
     outcome: dict[str, Any]
     independence: IndependencePart
     standing: dict[str, Any] | None
+    overrides: tuple[OverridePart, ...] = ()
 
 
 def replay_document(
@@ -184,7 +219,7 @@ def replay_document(
     policy: Mapping[str, Any],
     chain: BeaconChain,
     facts: FactsDocument,
-    canary: CanaryState,
+    canary: CanaryRecord,
     outcome: Outcome,
     calibration: Calibration,
     standing: Mapping[str, Any] | None = None,
@@ -220,10 +255,7 @@ def replay_document(
         ],
         "facts": dict(facts.document),
         "factsHash": facts.sha256,
-        "canary": {
-            "label": canary.label.value if canary.label else None,
-            "missedBy": [{"phase": phase, "seat": seat} for phase, seat in sorted(canary.missed_by)],
-        },
+        "canary": canary.as_json(phases),
         "outcome": outcome.as_json(),
         "independence": {
             "calibration": calibration.as_json(),

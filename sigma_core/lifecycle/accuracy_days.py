@@ -1,69 +1,38 @@
-"""The accuracy ledger's day partitions in the lake: what the engines replay, so that nobody reads the whole ledger line by line.
+"""The accuracy ledger's day partitions (`sigma_core.lifecycle.day_files`), as NumPy files (`sigma_core.standing.day_partitions`).
 
-Under ``<lake>/standing/accuracy_days`` are the partitions, ``<day>-<last line>.npy`` (`sigma_core.standing.day_partitions`), and
-``index.json``, which names those that count. A day that has more lines, late ones too, is written whole under a new name, then
-the index is, then what it no longer names goes: a kill leaves the old partitions or the new ones. The ledger stays the truth: the
-folder may be removed at any time, and `differing_days` holds it against the ledger.
+`differing_days` holds them against the ledger.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-import orjson
 import polars as pl
 from sqlalchemy import func, select, true
 
 from sigma_core.deployment import Deployment
-from sigma_core.errors import Unavailable
+from sigma_core.lifecycle.day_files import LINE_ID, LINES_AT_ONCE, DayFiles, alone_in, kept_index, write_days
 from sigma_core.standing.day_partitions import DayPartition, DayReader, day_bytes, numbered, read_days
 from sigma_core.standing.ledger import ACCURACY_COLUMNS, SIDES
-from sigma_core.storage.files import write_whole
 from sigma_core.storage.protocol import AccuracyEntryRow
-
-LINES_AT_ONCE = 200_000
-INDEX = "index.json"
-LINE_ID = "line_id"
-"""The column with a ledger line's serial number."""
 
 
 @dataclass(frozen=True, slots=True)
-class AccuracyDays:
-    """The ledger up to the line ``high_water`` (0 = empty): the serial number of the last line of each day, and the validators in
-    the order of their numbers."""
+class AccuracyDays(DayFiles):
+    """The partitions, and the validators in the order of their numbers."""
 
-    folder: Path
-    high_water: int
+    suffix: ClassVar[str] = "npy"
+
     validators: tuple[str, ...]
-    last_lines: dict[int, int]
-
-    @property
-    def first_day(self) -> int | None:
-        """The earliest day with lines."""
-        return min(self.last_lines, default=None)
-
-    @property
-    def last_day(self) -> int | None:
-        """The latest day with lines."""
-        return max(self.last_lines, default=None)
-
-    def last_line(self, day: int) -> int:
-        """The serial number of the last line of all days up to ``day``; 0 for none."""
-        return max((line for of, line in self.last_lines.items() if of <= day), default=0)
-
-    def path(self, day: int) -> Path:
-        """The partition of ``day``."""
-        return self.folder / f"{day}-{self.last_lines[day]}.npy"
 
     def between(self, after: int, until: int) -> Iterator[DayPartition]:
         """The partitions of the days after ``after``, up to ``until``, in order, each valid until the next is asked for."""
-        return read_days([(day, self.path(day)) for day in self.last_lines if after < day <= until])
+        return read_days(self.paths(after, until))
 
     def frames(self, until: int) -> Iterator[pl.DataFrame]:
         """All lines up to the day ``until`` as frames (`ACCURACY_COLUMNS`) of whole days, in order, of about `LINES_AT_ONCE`."""
@@ -87,27 +56,15 @@ def accuracy_days(deployment: Deployment, up_to: int | None = None) -> Iterator[
     They may hold lines after ``up_to`` from before. Raises LedgerInvalid for a line that a partition cannot hold, Unavailable when
     the lake cannot be written.
     """
-    folder = deployment.settings.lake / "standing" / "accuracy_days"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with alone_in(deployment, "accuracy_days") as folder:
         days = _kept(folder)
         with deployment.read_sessions() as session:
             if days.high_water > (session.scalar(select(func.max(AccuracyEntryRow.id))) or 0):
                 # Another ledger than the one that they were made from.
-                days = AccuracyDays(folder, 0, (), {})
+                days = AccuracyDays(folder, 0, {}, ())
         while (lines := ledger_lines(deployment, days.high_water, up_to, LINES_AT_ONCE)).height:
-            try:
-                days = _with(days, lines)
-            except OSError as error:
-                raise _unwritable(folder, error) from None
+            days = _with(days, lines)
         yield days
-    finally:
-        os.close(descriptor)
 
 
 def ledger_lines(
@@ -160,39 +117,27 @@ def differing_days(deployment: Deployment) -> list[str]:
 
 def _kept(folder: Path) -> AccuracyDays:
     """What the index names; nothing, so that all is written anew, where it or one of its partitions is gone or damaged."""
-    try:
-        index = orjson.loads((folder / INDEX).read_bytes())
-        days = AccuracyDays(folder, index["highWater"], tuple(index["validators"]), dict(index["lastLines"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return AccuracyDays(folder, 0, (), {})
-    present = set(folder.iterdir())
-    return days if all(days.path(day) in present for day in days.last_lines) else AccuracyDays(folder, 0, (), {})
+    index = kept_index(folder)
+    if index is not None and isinstance(index.get("validators"), list):
+        days = AccuracyDays(folder, index["highWater"], index["lastLines"], tuple(index["validators"]))
+        if days.are_there:
+            return days
+    return AccuracyDays(folder, 0, {}, ())
 
 
 def _with(days: AccuracyDays, lines: pl.DataFrame) -> AccuracyDays:
-    """The partitions with ``lines`` added, which follow ``high_water``. Raises OSError and LedgerInvalid."""
+    """The partitions with ``lines`` added, which follow ``high_water``. Raises Unavailable and LedgerInvalid."""
     validators = tuple(dict.fromkeys((*days.validators, *lines["validator_id"].unique(maintain_order=True))))
     last = dict(lines.group_by("day").agg(pl.col(LINE_ID).max()).iter_rows())
     added = AccuracyDays(
-        days.folder, int(lines[LINE_ID][-1]), validators, dict(sorted((days.last_lines | last).items()))
+        days.folder, int(lines[LINE_ID][-1]), dict(sorted((days.last_lines | last).items())), validators
     )
     reader = DayReader()
+    written = {}
     for partition in numbered(lines.drop(LINE_ID), validators):
         day, content = partition.day, partition.lines
         if day in days.last_lines:
             content = np.concatenate([reader.read(days.path(day)), content], axis=1)
-        write_whole(added.path(day), day_bytes(content))
-    index = {
-        "highWater": added.high_water,
-        "validators": added.validators,
-        "lastLines": list(added.last_lines.items()),
-    }
-    write_whole(days.folder / INDEX, orjson.dumps(index))
-    # Replaced partitions, and drafts of a killed run.
-    for path in {*days.folder.iterdir()} - {days.folder / INDEX, *map(added.path, added.last_lines)}:
-        path.unlink()
+        written[day] = day_bytes(content)
+    write_days(added, written, validators=validators)
     return added
-
-
-def _unwritable(folder: Path, error: OSError) -> Unavailable:
-    return Unavailable(f"{folder}: {error.strerror or error}", hint="check space and permissions of the lake")

@@ -12,6 +12,7 @@ from functools import lru_cache
 from sqlalchemy import select
 
 from sigma_core.assembly.selection import Seat
+from sigma_core.audit.canaries.planting import Plant
 from sigma_core.audit.families import embedded_families
 from sigma_core.audit.grounding import ground
 from sigma_core.audit.language_models.families import SeatPlace
@@ -25,7 +26,7 @@ from sigma_core.policy import AuditRules
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.storage.protocol import RoundRow
 from sigma_core.storage.usage import CallAttemptRow
-from sigma_core.submissions.package import Package
+from sigma_core.submissions.package import Package, PackageFile
 from sigma_core.timestamps import utc_now
 
 EMBEDDED = "embedded"
@@ -40,9 +41,19 @@ def without_waiting(_provider: str, _place: str) -> AbstractContextManager[None]
 
 
 @dataclass(frozen=True, slots=True)
+class PlantedView:
+    """A seat's view with a file planted into it, and the facts of that view."""
+
+    plant: Plant
+    file: PackageFile
+    package: Package
+    facts: FactsDocument
+
+
+@dataclass(frozen=True, slots=True)
 class SeatAudit:
     """What one seat's engine said, and what that took. ``accounted`` where the engine's attempts are rows already;
-    ``advice`` is what the validator's plugins put into its prompt."""
+    ``advice`` is what the validator's plugins put into its prompt, ``planted`` the audit of the seat's planted view."""
 
     seat_number: int
     validator_id: str
@@ -52,6 +63,7 @@ class SeatAudit:
     failed: bool
     accounted: bool = False
     advice: Advice | None = None
+    planted: SeatAudit | None = None
 
 
 @lru_cache(maxsize=1)
@@ -69,9 +81,11 @@ def audit_seats(
     package: Package,
     facts: FactsDocument,
     view: View,
+    planted: Mapping[int, PlantedView],
     turn: Turn = without_waiting,
 ) -> dict[int, SeatAudit]:
-    """Audit ``package`` (already the view) for every seat; audits by seat number.
+    """Audit ``package`` (already the view) for every seat, and for the seats in ``planted`` their planted view as well; audits by
+    seat number.
 
     Language models are asked at once, while the embedded engines work. An engine that raises or is missing makes its seat
     ABSTAIN. Raises Unavailable when attempts cannot be recorded.
@@ -83,19 +97,30 @@ def audit_seats(
     def audit(seat: Seat) -> SeatAudit:
         own = parameters[seat.validator_id]
         advised = advice.get(seat.validator_id)
-        engine: AuditModel | str
-        if advised is None:
-            engine = engines().get(seat.family, f"no engine of family {seat.family!r} in this deployment")
-        else:
-            engine = models.judge(seat.family, own, _place(row, seat), advised.xml)
-        request = AuditRequest(package, facts, view, own)
+
+        def engine(place: SeatPlace) -> AuditModel | str:
+            if advised is None:
+                return engines().get(seat.family, f"no engine of family {seat.family!r} in this deployment")
+            return models.judge(seat.family, own, place, advised.xml)
+
+        def ask(about: AuditModel | str, request: AuditRequest) -> SeatAudit:
+            done = _audit_seat(seat, about, request, deployment.policy.audit)
+            return replace(done, accounted=advised is not None)
+
+        place = _place(row, seat)
+        voter = engine(place)
+        shown = planted.get(seat.number)
         waiting: AbstractContextManager[None] = nullcontext()
-        if advised is not None and not isinstance(engine, str):
+        if advised is not None and not isinstance(voter, str):
             waiting = turn(models.provider(seat.family, own), f"{row.id}/{seat.phase}/{seat.number}")
         with waiting:
-            done = _audit_seat(seat, engine, request, deployment.policy.audit)
-        asked = advised if not isinstance(engine, str) else None
-        return replace(done, accounted=advised is not None, advice=asked)
+            done = ask(voter, AuditRequest(package, facts, view, own))
+            about_planted = (
+                ask(engine(replace(place, planted=True)), AuditRequest(shown.package, shown.facts, view, own))
+                if shown is not None
+                else None
+            )
+        return replace(done, advice=None if isinstance(voter, str) else advised, planted=about_planted)
 
     embedded = [seat for seat in seats if seat not in asking]
     if not asking:
@@ -152,12 +177,19 @@ def keep_usage(
     deployment: Deployment, *, round_id: str, submission_id: str, phase: int, audits: Sequence[SeatAudit]
 ) -> None:
     """One row for each audit by an embedded engine, in the usage database. Writing the same ones again adds nothing."""
+    views = [(audit, "audit") for audit in audits]
+    views += [(audit.planted, "canary") for audit in audits if audit.planted is not None]
     by_key = {
-        f"{round_id}/{phase}/{audit.seat_number}/{audit.validator_id}": audit for audit in audits if not audit.accounted
+        f"{round_id}/{phase}/{audit.seat_number}/{audit.validator_id}{'/planted' if purpose == 'canary' else ''}": (
+            audit,
+            purpose,
+        )
+        for audit, purpose in views
+        if not audit.accounted
     }
     with deployment.usage_sessions.begin() as session:
         known = set(session.scalars(select(CallAttemptRow.call_key).where(CallAttemptRow.call_key.in_(by_key))))
-        for call_key, audit in by_key.items():
+        for call_key, (audit, purpose) in by_key.items():
             if call_key in known:
                 continue
             session.add(
@@ -168,7 +200,7 @@ def keep_usage(
                     submission_id=submission_id,
                     phase=phase,
                     validator_id=audit.validator_id,
-                    purpose="audit",
+                    purpose=purpose,
                     provider=EMBEDDED,
                     model=audit.result.family,
                     model_revision=audit.result.revision,

@@ -18,13 +18,11 @@ from sigma_core.certificates.log.entry import EntryKind, StatusRole, status_entr
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
 from sigma_core.errors import ExitCode, SigmaError
+from sigma_core.lifecycle.audit_trail import check_words, record_change
 from sigma_core.lifecycle.status_lists import publish_status_lists
 from sigma_core.lifecycle.transparency import NewEntry, append_entries, appending, publish_log
-from sigma_core.storage.protocol import AuditTrailRow, CertificateRow, LogEntryRow, RoundRow
+from sigma_core.storage.protocol import CertificateRow, LogEntryRow, RoundRow
 from sigma_core.timestamps import utc_now
-
-MAX_REASON = 1_000
-MAX_ACTOR = 120
 
 SUSPENDED, REVOKED, APPROVED = CertificateStatus.SUSPENDED, CertificateStatus.REVOKED, CertificateStatus.APPROVED
 _BEFORE = {SUSPENDED: {APPROVED}, APPROVED: {SUSPENDED}, REVOKED: {APPROVED, SUSPENDED}}
@@ -88,8 +86,7 @@ def change_status(
     A certificate that has this status already is left as it is and its last change returned, so that a change that was cut
     short can be asked for again. Raises CertificateUnknown or StatusChangeRefused.
     """
-    _check_text("actor", actor, MAX_ACTOR)
-    _check_text("reason", reason, MAX_REASON)
+    check_words(actor=actor, reason=reason)
     at = at or utc_now()
     with appending(deployment) as session:
         row = session.get(CertificateRow, certificate_id, with_for_update=True)
@@ -132,16 +129,15 @@ def _record(
         certificate_id=row.id, before=before, after=after, role=role, actor=actor, reason=reason, at=at
     )
     [logged] = append_entries(session, [NewEntry(f"status/{row.id}/{number}", EntryKind.STATUS, row.id, entry)])
-    session.add(
-        AuditTrailRow(
-            actor=actor,
-            action=_ACTION[after],
-            subject=row.id,
-            reason=reason,
-            before={"status": before.value},
-            after={"status": after.value, "role": role.value, "logIndex": logged.index},
-            at=at,
-        )
+    record_change(
+        session,
+        _ACTION[after],
+        row.id,
+        actor=actor,
+        reason=reason,
+        before={"status": before.value},
+        after={"status": after.value, "role": role.value, "logIndex": logged.index},
+        at=at,
     )
     row.status = after.value
     return _change_of(logged)
@@ -170,11 +166,6 @@ def _check_allowed(
                 f"{row.id} was suspended by monitoring: a full round must approve it again first",
                 hint="materialise the submission's partition from phase_one_verdicts on",
             )
-
-
-def _check_text(name: str, text: str, most: int) -> None:
-    if not 0 < len(text.strip()) <= len(text) <= most or not text.isprintable():
-        raise SigmaError(f"{name}: 1 to {most} printable characters, which everybody will read", code="USAGE")
 
 
 def _last_change(session: Session, certificate_id: str) -> StatusChange | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from sigma_core.assembly.consensus import Vote
 from sigma_core.certificates.bundle import Bundle, issue
@@ -27,9 +28,12 @@ from sigma_core.certificates.status_list import ENTRIES
 from sigma_core.certificates.verify import open_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
 from sigma_core.deployment import Deployment
+from sigma_core.errors import SigmaError
 from sigma_core.identifiers import certificate_id
+from sigma_core.lifecycle.canaries import is_canary
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package
+from sigma_core.lifecycle.operator_decisions import is_withheld
 from sigma_core.lifecycle.outcome import standing_seats
 from sigma_core.lifecycle.panels import RoundNotReady
 from sigma_core.lifecycle.phases import phase_seats
@@ -56,14 +60,24 @@ from sigma_core.submissions.package import Package, SourceType
 from sigma_core.timestamps import utc_now
 
 
+class CanaryApproved(SigmaError):
+    """A canary that came as far as the certificate stage."""
+
+    code = "CANARY_APPROVED"
+
+
 def issue_certificate(deployment: Deployment, round_identifier: str) -> CertificateRow | None:
-    """The certificate of the round if it was approved (made once), else None. Raises RoundNotReady before the outcome."""
+    """The certificate of the round if it was approved (made once), else None, as where an operator overrode the approval before it was
+    logged. Raises RoundNotReady before the outcome and CanaryApproved."""
     row, known = _round_and_certificate(deployment, round_identifier)
     if row.state != "DECIDED":
         raise RoundNotReady(f"{round_identifier} is not decided yet", hint="materialise round_outcome first")
     if row.outcome != CertificateStatus.APPROVED or known is not None:
         return known
+    _refuse_canary(deployment, row)
     entry = _logged(deployment, row)
+    if entry is None:
+        return None
     if not is_published(deployment, entry.index):
         publish_log(deployment)
     assert entry.sealed_sha256 is not None
@@ -95,11 +109,20 @@ def issue_certificate(deployment: Deployment, round_identifier: str) -> Certific
 def log_certificate(deployment: Deployment, round_identifier: str) -> None:
     """Decide and log the round's certificate if it was approved and has none, and leave the rest to `issue_certificate`.
 
-    A batch that does this for all its rounds, and then publishes the log, pays for one checkpoint instead of one each.
+    A batch that does this for all its rounds, and then publishes the log, pays for one checkpoint instead of one each. Raises
+    CanaryApproved.
     """
     row, known = _round_and_certificate(deployment, round_identifier)
     if row.state == "DECIDED" and row.outcome == CertificateStatus.APPROVED and known is None:
+        _refuse_canary(deployment, row)
         _logged(deployment, row)
+
+
+def _refuse_canary(deployment: Deployment, row: RoundRow) -> None:
+    """Consensus approves no canary. Should anything else ever have done so, nothing is signed for it here."""
+    with deployment.read_sessions() as session:
+        if is_canary(session, session.get_one(SubmissionRow, row.submission_id).tree_hash):
+            raise CanaryApproved(f"round {row.id} is about a canary and yet APPROVED: no certificate is made of it")
 
 
 def _round_and_certificate(deployment: Deployment, identifier: str) -> tuple[RoundRow, CertificateRow | None]:
@@ -108,10 +131,20 @@ def _round_and_certificate(deployment: Deployment, identifier: str) -> tuple[Rou
         return session.get_one(RoundRow, identifier), known
 
 
-def _logged(deployment: Deployment, row: RoundRow) -> LogEntryRow:
-    """The log entry of the round's certificate, whose signed bundle is decided here, once."""
+def certificate_is_logged(session: Session, round_identifier: str) -> bool:
+    """Whether the log has the round's certificate: it is then issued for certain, whatever becomes of it."""
+    key = _log_key(certificate_id(round_identifier))
+    return session.scalar(select(LogEntryRow.index).where(LogEntryRow.entry_key == key)) is not None
+
+
+def _log_key(certificate: str) -> str:
+    return f"certificate/{certificate}"
+
+
+def _logged(deployment: Deployment, row: RoundRow) -> LogEntryRow | None:
+    """The log entry of the round's certificate, whose signed bundle is decided here, once; None when it is withheld."""
     identifier = certificate_id(row.id)
-    key = f"certificate/{identifier}"
+    key = _log_key(identifier)
     with deployment.read_sessions() as session:
         known = session.scalar(select(LogEntryRow).where(LogEntryRow.entry_key == key))
     if known is not None:
@@ -125,7 +158,7 @@ def _logged(deployment: Deployment, row: RoundRow) -> LogEntryRow:
         sealed_sha256=deployment.blobs.put(bundle.to_bytes()),
     )
     with appending(deployment) as session:
-        return append_entries(session, [entry])[0]
+        return None if is_withheld(session, row.id) else append_entries(session, [entry])[0]
 
 
 def _decide(deployment: Deployment, row: RoundRow, identifier: str) -> tuple[Bundle, Payload]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from sigma_core.assembly.consensus import RoundOutcome, Vote
+from sigma_core.assembly.canaries import CanaryRecord
+from sigma_core.assembly.consensus import RoundOutcome, TruthSource, Vote
 from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO
 from sigma_core.certificates.verify import verify_bundle
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
+from sigma_core.lifecycle.canaries import canary_record
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package
+from sigma_core.lifecycle.operator_decisions import is_withheld
 from sigma_core.lifecycle.panels import load_phases, load_round
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.report import certificate_of, find_round
@@ -64,8 +67,33 @@ def outcome_has_its_quorum(deployment: Deployment, submission_id: str) -> None:
         raise InvariantBroken(f"the round does not replay: {differences[0]}")
 
 
+def canaries_stay_apart(deployment: Deployment, submission_id: str) -> CanaryRecord:
+    """What was planted in the latest round shows in no vote and no fact, and a canary package was scored by its label and not
+    approved. Returns the round's record."""
+    row = find_round(deployment, submission_id)
+    record = canary_record(deployment, row)
+    listed = {file["path"] for file in load_facts(deployment, row.facts_sha256).document["coverage"]["files"]}
+    votes = {
+        (phase.panel.phase, number): vote.verdict
+        for phase in load_phases(deployment, row.id)
+        for number, vote in phase.ballot.votes.items()
+    }
+    for planted in record.planted:
+        verdict = votes.get((planted.phase, planted.seat)) or {"findings": [], "filesReviewed": []}
+        cited = {finding["file"] for finding in verdict["findings"]} | set(verdict["filesReviewed"])
+        if planted.path in cited | listed:
+            raise InvariantBroken(f"round {row.id}: a planted file shows outside of its view")
+    if record.package is not None and row.state == "DECIDED":
+        if row.outcome == RoundOutcome.APPROVED or certificate_of(deployment, row.id) is not None:
+            raise InvariantBroken(f"round {row.id} approved a canary")
+        if (row.truth, row.truth_source) != (record.package.label, TruthSource.CANARY_LABEL):
+            raise InvariantBroken(f"round {row.id} is about a canary and not scored by its label")
+    return record
+
+
 def certificate_verifies(deployment: Deployment, submission_id: str) -> None:
-    """An approved round has a certificate that verifies offline against the audited package; another round has none."""
+    """An approved round has a certificate that verifies offline against the audited package, unless an operator overrode the approval
+    first; another round has none."""
     row = find_round(deployment, submission_id)
     certificate = certificate_of(deployment, row.id)
     if row.outcome != RoundOutcome.APPROVED:
@@ -73,6 +101,9 @@ def certificate_verifies(deployment: Deployment, submission_id: str) -> None:
             raise InvariantBroken(f"round {row.id} ended {row.outcome} and yet has certificate {certificate.id}")
         return
     if certificate is None:
+        with deployment.read_sessions() as session:
+            if is_withheld(session, row.id):
+                return
         raise InvariantBroken(f"round {row.id} was approved and has no certificate")
     verified = verify_bundle(
         deployment.blobs.get(certificate.bundle_sha256),

@@ -9,8 +9,8 @@ from sigma_core.canonical import sha256_hex
 from sigma_core.certificates.keyset import TrustedKey
 from sigma_core.certificates.log.entry import EntryKind, key_set_entry
 from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.audit_trail import record_change
 from sigma_core.lifecycle.transparency import NewEntry, append_entries, appending, publish_log
-from sigma_core.storage.protocol import AuditTrailRow
 from sigma_core.timestamps import utc_now
 
 
@@ -32,16 +32,15 @@ def rotate_certificate_key(deployment: Deployment, *, actor: str, reason: str, n
     with appending(deployment) as session:
         [logged] = append_entries(session, [NewEntry(f"key-set/{digest}", EntryKind.KEY_SET, digest, entry)])
         if logged.entry == entry:
-            session.add(
-                AuditTrailRow(
-                    actor=actor,
-                    action="keys.rotate",
-                    subject=key.key_id,
-                    reason=reason,
-                    before={},
-                    after={"keySetSha256": digest, "logIndex": logged.index},
-                    at=now,
-                )
+            record_change(
+                session,
+                "keys.rotate",
+                key.key_id,
+                actor=actor,
+                reason=reason,
+                before={},
+                after={"keySetSha256": digest, "logIndex": logged.index},
+                at=now,
             )
     publish_log(deployment)
     return Rotation(key, digest, logged.index)

@@ -17,6 +17,8 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from sigma_core.assembly.population import ValidatorStatus
+from sigma_core.audit.canaries.bank import PACKAGES, canary_package, items
+from sigma_core.audit.canaries.labels import package_label
 from sigma_core.audit.families import embedded_families
 from sigma_core.audit.families.embedded import EmbeddedFamily
 from sigma_core.audit.grounding import ground
@@ -104,6 +106,18 @@ def read_bank(folder: Path, policy: Policy) -> list[LabelledPackage]:
         entries = sorted(entry for entry in place.iterdir() if not entry.name.startswith("."))
         bank += [LabelledPackage(read_package(entry, policy), malicious) for entry in entries]
     return bank
+
+
+def canary_bank(policy: Policy, variants: int) -> list[LabelledPackage]:
+    """So many variants of each package of the canary bank: the same ones under the same policy, so that none is paid for twice."""
+    return [
+        LabelledPackage(
+            canary_package(item, sha256_of(["sigma-ladder-variant-v1", policy.hash, item, number]), policy),
+            package_label(item).verdict is Verdict.UNSAFE,
+        )
+        for item in items(PACKAGES)
+        for number in range(variants)
+    ]
 
 
 def measure_models(deployment: Deployment, bank: Sequence[LabelledPackage]) -> list[ModelMeasurementRow]:

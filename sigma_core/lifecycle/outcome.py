@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.consensus import Outcome
 from sigma_core.assembly.independence import assurance_level, effective_votes_ppm
 from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO, THIRD_PANEL, PhaseRecord, Round, conclude
 from sigma_core.assembly.selection import PoolTooSmallError
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.audits import Turn, without_waiting
+from sigma_core.lifecycle.canaries import canary_record
 from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.language_models import disabled_families
@@ -41,7 +43,7 @@ def convene_third_panel(
     if not held_already:
         if not policy_of(deployment, row.policy_hash).assembly.third_panel:
             return "the policy has no third panel"
-        _, _, outcome = _concluded(deployment, row, load_phases(deployment, round_identifier))
+        _, _, _, outcome = _concluded(deployment, row, load_phases(deployment, round_identifier))
         if not outcome.third_panel_eligible:
             return "no single dissent to resolve"
     try:
@@ -62,12 +64,12 @@ def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool
         raise RoundNotReady(
             f"{round_identifier}: both panels vote before the outcome", hint="materialise the phases first"
         )
-    held, facts, outcome = _concluded(deployment, row, phases)
+    held, facts, canary, outcome = _concluded(deployment, row, phases)
     families = [family for record in phases for family in record.families_cast]
     policy = policy_of(deployment, row.policy_hash)
     measured = calibration_with(families, policy.language_models, policy.independence, newest_correlation(deployment))
     replay_sha256 = deployment.blobs.put(
-        replay_bytes(deployment, held, row.policy_hash, phases, facts, outcome, measured)
+        replay_bytes(deployment, held, row.policy_hash, phases, facts, canary, outcome, measured)
     )
     with deployment.sessions.begin() as session:
         row = session.scalars(select(RoundRow).where(RoundRow.id == round_identifier).with_for_update()).one()
@@ -93,7 +95,8 @@ def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool
 
 def _concluded(
     deployment: Deployment, row: RoundRow, phases: Sequence[PhaseRecord]
-) -> tuple[Round, FactsDocument, Outcome]:
+) -> tuple[Round, FactsDocument, CanaryRecord, Outcome]:
     """What consensus says of the phases held so far, under the round's own rules."""
     held, facts = load_round(deployment, row), load_facts(deployment, row.facts_sha256)
-    return held, facts, conclude(held.rules, phases, facts)
+    canary = canary_record(deployment, row)
+    return held, facts, canary, conclude(held.rules, phases, facts, canary.state(phases))

@@ -24,6 +24,7 @@ from sigma_core.identifiers import round_id
 from sigma_core.lifecycle.audits import SeatAudit, Turn, audit_seats, keep_usage, without_waiting
 from sigma_core.lifecycle.beacon import beacon_value, kept_value
 from sigma_core.lifecycle.bindings import Binding, bind_next_rounds, last_due
+from sigma_core.lifecycle.canaries import Planting
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package, load_submission
 from sigma_core.lifecycle.phases import (
@@ -273,7 +274,8 @@ def run_phase(
     held = load_round(deployment, row)
     earlier = [panel_of(kept[number].seats, number) for number in range(1, phase)]
     now = kept.get(phase) or begin_phase(deployment, held, phase, earlier)
-    ask = _engines_of(deployment, row, phase, turn)
+    planting = Planting(deployment, row, load_package(deployment, row.submission_id), view_of_phase(phase))
+    ask = _engines_of(deployment, row, planting, turn)
     audit_us = 0
     while not now.closed:
         pending = () if overdue(now) else open_phase_of(now).pending
@@ -283,7 +285,7 @@ def run_phase(
         keep_usage(
             deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values())
         )
-        now = settle_wave(deployment, held, phase, earlier, audits)
+        now = settle_wave(deployment, held, phase, earlier, audits, planting)
     return PanelRecord(row, phase, now.seats, audit_us)
 
 
@@ -315,17 +317,25 @@ def sealed_submission(
 
 
 def _engines_of(
-    deployment: Deployment, row: RoundRow, phase: int, turn: Turn
+    deployment: Deployment, row: RoundRow, planting: Planting, turn: Turn
 ) -> Callable[[Sequence[Seat]], Mapping[int, SeatAudit]]:
     """The engines behind a panel's seats: audits by seat number."""
-    view = view_of_phase(phase)
-    package = view_of(load_package(deployment, row.submission_id), view)
+    view = planting.view
+    package = view_of(planting.package, view)
     facts = load_facts(deployment, row.facts_sha256)
 
     def audit(seats: Sequence[Seat]) -> Mapping[int, SeatAudit]:
         parameters = _parameters(deployment, [seat.validator_id for seat in seats])
         return audit_seats(
-            deployment, row, seats, parameters=parameters, package=package, facts=facts, view=view, turn=turn
+            deployment,
+            row,
+            seats,
+            parameters=parameters,
+            package=package,
+            facts=facts,
+            view=view,
+            planted=planting.views(seats),
+            turn=turn,
         )
 
     return audit

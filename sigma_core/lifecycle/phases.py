@@ -44,6 +44,7 @@ from sigma_core.canonical import canonical_json
 from sigma_core.deployment import Deployment
 from sigma_core.errors import ExitCode, SigmaError
 from sigma_core.lifecycle.audits import SeatAudit
+from sigma_core.lifecycle.canaries import Planting
 from sigma_core.lifecycle.plugins import usage_log
 from sigma_core.storage.protocol import PhaseRow, RoundRow, SeatRow, ValidatorRow
 from sigma_core.timestamps import iso_utc, utc_now
@@ -180,11 +181,17 @@ def begin_phase(deployment: Deployment, held: Round, phase: int, earlier: Sequen
 
 
 def settle_wave(
-    deployment: Deployment, held: Round, phase: int, earlier: Sequence[Panel], audits: Mapping[int, SeatAudit]
+    deployment: Deployment,
+    held: Round,
+    phase: int,
+    earlier: Sequence[Panel],
+    audits: Mapping[int, SeatAudit],
+    planting: Planting,
 ) -> KeptPhase:
     """Take in what the pending seats said, then redraw what is vacant or close the phase; returns it as it is now.
 
-    ``audits`` are by seat number; those of seats that are not pending any more count nothing. Raises RoundWaits.
+    ``audits`` are by seat number; those of seats that are not pending any more count nothing. ``planting`` has the files that
+    were shown to them. Raises RoundWaits.
     """
     salts = secrets.token_bytes(32)
     said = {number: audits[number].result.as_json() for number in audits}
@@ -209,6 +216,7 @@ def settle_wave(
             _keep(session, row, rows, phase_now)
             for number in heard:
                 _hand_in(session, held, rows[number], audits[number], digests[number], salts)
+            session.add_all(planting.rows([seat for seat in phase_now.panel.seats if seat.number in heard], audits))
             if complete:
                 _close(
                     deployment, session, held, row, rows, phase_now, now, ClosedBy.COMPLETE, {n: said[n] for n in heard}

@@ -6,11 +6,14 @@ import json
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_submission
+from sigma_core.lifecycle.operator_decisions import overrides_of
+from sigma_core.lifecycle.truths import truths_of
 from sigma_core.storage.protocol import CertificateRow, RoundRow, SeatRow, StageFailureRow
 from sigma_core.timestamps import iso_utc
 
@@ -53,6 +56,7 @@ def round_report(deployment: Deployment, round_id: str) -> dict[str, Any]:
         seats = list(
             session.scalars(select(SeatRow).where(SeatRow.round_id == row.id).order_by(SeatRow.phase, SeatRow.number))
         )
+        decisions = decisions_of(session, row.id)
     certificate = certificate_of(deployment, row.id)
     submission = load_submission(deployment, row.submission_id)
     return {
@@ -72,6 +76,7 @@ def round_report(deployment: Deployment, round_id: str) -> dict[str, Any]:
         "assuranceLevel": row.assurance_level,
         "nEffPpm": row.n_eff_ppm,
         "disabledFamilies": row.disabled_families or [],
+        **decisions,
         "findings": _findings(deployment, facts.facts, seats),
         "factsSha256": row.facts_sha256,
         "policyHash": row.policy_hash,
@@ -81,6 +86,14 @@ def round_report(deployment: Deployment, round_id: str) -> dict[str, Any]:
         "payloadHash": certificate.payload_hash if certificate else None,
         "openedAt": iso_utc(row.opened_at),
         "decidedAt": iso_utc(row.decided_at) if row.decided_at else None,
+    }
+
+
+def decisions_of(session: Session, round_id: str) -> dict[str, Any]:
+    """The truths that the round has had and the overrides beside its outcome; of each, the last one counts."""
+    return {
+        "truths": [known.as_json() for known in truths_of(session, round_id)],
+        "overrides": [override.as_json() for override in overrides_of(session, round_id)],
     }
 
 
@@ -160,6 +173,7 @@ def submission_status(deployment: Deployment, submission_id: str) -> dict[str, A
         failures = session.scalars(
             select(StageFailureRow).where(StageFailureRow.submission_id == submission_id).order_by(StageFailureRow.id)
         ).all()
+        decisions = {row.id: decisions_of(session, row.id) for row in rounds}
         certificates = {
             row.round_id: row.id
             for row in session.scalars(select(CertificateRow).where(CertificateRow.submission_id == submission_id))
@@ -181,6 +195,7 @@ def submission_status(deployment: Deployment, submission_id: str) -> dict[str, A
                 "openedAt": iso_utc(row.opened_at),
                 "decidedAt": iso_utc(row.decided_at) if row.decided_at else None,
                 "certificateId": certificates.get(row.id),
+                **decisions[row.id],
             }
             for row in rounds
         ],

@@ -1,18 +1,13 @@
-"""The standing stages: book decided rounds, compute accuracy and reputation, publish the weights of the next epoch."""
+"""The weights of the next epoch, from what the ledgers have (`sigma_core.lifecycle.booking`): checked, computed twice, published."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 import polars as pl
-from sqlalchemy import exists, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from sigma_core.assembly.consensus import TruthSource, Vote
 from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
-from sigma_core.audit.model import Verdict
 from sigma_core.canonical import sha256_of
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
@@ -23,22 +18,9 @@ from sigma_core.lifecycle.standing_state import accuracy_today, check_booked_lin
 from sigma_core.standing import weights, weights_duckdb
 from sigma_core.standing.epoch import WeightsEpoch
 from sigma_core.standing.ledger import LedgerInvalid
-from sigma_core.standing.payouts import round_payouts
-from sigma_core.standing.points import (
-    BaseRates,
-    ResolvedRound,
-    RoundKind,
-    ScoredSeat,
-    base_rates,
-    reputation_events,
-    score_round,
-)
 from sigma_core.storage.protocol import (
     AccuracyEntryRow,
-    PayoutEntryRow,
     ReputationEntryRow,
-    RoundRow,
-    SeatRow,
     ValidatorRow,
     WeightEpochRow,
 )
@@ -64,123 +46,6 @@ class EnginesDisagree(SigmaError):
     code = "ENGINES_DISAGREE"
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """What one booking added to the ledgers."""
-
-    rounds: int
-    accuracy_entries: int
-    reputation_events: int
-    payout_lines: int
-
-
-def unbooked_rounds(deployment: Deployment) -> list[str]:
-    """Ids of rounds whose truth is known and that the ledgers do not have yet, in the order of their decision."""
-    with deployment.read_sessions() as session:
-        return list(
-            session.scalars(
-                select(RoundRow.id)
-                .where(
-                    RoundRow.scored.is_(True),
-                    ~exists().where(AccuracyEntryRow.round_id == RoundRow.id),
-                )
-                .order_by(RoundRow.decided_at, RoundRow.id)
-            )
-        )
-
-
-def book_decided_rounds(deployment: Deployment) -> Booked:
-    """Append the entries of every unbooked round. A killed booking is taken up where it was; nothing is booked twice."""
-    waiting = unbooked_rounds(deployment)
-    rates_by_day: dict[int, BaseRates] = {}
-    entries = events = payouts = 0
-    for start in range(0, len(waiting), ROUNDS_PER_TRANSACTION):
-        with deployment.sessions.begin() as session:
-            for round_id in waiting[start : start + ROUNDS_PER_TRANSACTION]:
-                added = _book(deployment, session, round_id, rates_by_day)
-                entries, events, payouts = entries + added[0], events + added[1], payouts + added[2]
-    return Booked(len(waiting), entries, events, payouts)
-
-
-def _book(
-    deployment: Deployment, session: Session, round_id: str, rates_by_day: dict[int, BaseRates]
-) -> tuple[int, int, int]:
-    row = session.get_one(RoundRow, round_id, with_for_update=True)
-    if session.scalar(select(AccuracyEntryRow.id).where(AccuracyEntryRow.round_id == round_id).limit(1)) is not None:
-        return 0, 0, 0
-    resolved = _resolved(session, row)
-    if resolved.day not in rates_by_day:
-        rates_by_day[resolved.day] = _rates_of_epoch(session, deployment, resolved.day)
-    rates = rates_by_day[resolved.day]
-    scores = score_round(resolved, rates, deployment.policy)
-    conduct = reputation_events(resolved, deployment.policy)
-    payouts = round_payouts(scores, deployment.policy)
-    session.add_all(
-        AccuracyEntryRow(
-            entry_key=entry.entry_key,
-            validator_id=entry.validator_id,
-            round_id=entry.round_id,
-            seat=entry.seat,
-            day=entry.day,
-            aligned_q10=entry.aligned_q10,
-            misaligned_q10=entry.misaligned_q10,
-            reason=entry.reason.value,
-            truth_source=entry.truth_source,
-            policy_hash=entry.policy_hash,
-        )
-        for entry in scores
-    )
-    session.add_all(
-        ReputationEntryRow(
-            entry_key=event.entry_key,
-            validator_id=event.validator_id,
-            round_id=event.round_id,
-            day=event.day,
-            kind=event.kind.value,
-            detail=dict(event.detail),
-            policy_hash=event.policy_hash,
-        )
-        for event in conduct
-    )
-    session.add_all(
-        PayoutEntryRow(
-            entry_key=line.entry_key,
-            round_id=line.round_id,
-            validator_id=line.validator_id,
-            day=line.day,
-            kind=line.kind.value,
-            amount_micro_usd=line.amount_micro_usd,
-            policy_hash=line.policy_hash,
-        )
-        for line in payouts
-    )
-    return len(scores), len(conduct), len(payouts)
-
-
-@dataclass(frozen=True, slots=True)
-class PayoutTotals:
-    """Sums of the payout ledger by kind, in micro-USD, and the rounds whose lines do not sum to zero (must be none)."""
-
-    by_kind: dict[str, int]
-    rounds: int
-    unbalanced_rounds: list[str]
-
-
-def payout_totals(deployment: Deployment) -> PayoutTotals:
-    """What the payout ledger adds up to."""
-    amount = func.sum(PayoutEntryRow.amount_micro_usd)
-    with deployment.read_sessions() as session:
-        by_kind = session.execute(select(PayoutEntryRow.kind, amount).group_by(PayoutEntryRow.kind)).all()
-        rounds = session.scalar(select(func.count(PayoutEntryRow.round_id.distinct()))) or 0
-        unbalanced = session.scalars(
-            select(PayoutEntryRow.round_id)
-            .group_by(PayoutEntryRow.round_id)
-            .having(amount != 0)
-            .order_by(PayoutEntryRow.round_id)
-        ).all()
-    return PayoutTotals({kind: int(total) for kind, total in sorted(by_kind)}, rounds, list(unbalanced))
-
-
 def check_ledgers(deployment: Deployment) -> None:
     """Hold every line of both ledgers against what it rests on. Raises LedgerInvalid, naming the first broken one."""
     with deployment.read_sessions() as session:
@@ -193,37 +58,6 @@ def _high_water(session: Session) -> tuple[int, int]:
         session.scalar(select(func.max(AccuracyEntryRow.id))) or 0,
         session.scalar(select(func.max(ReputationEntryRow.id))) or 0,
     )
-
-
-def _decided_at(row: RoundRow) -> datetime:
-    assert row.decided_at is not None
-    return row.decided_at
-
-
-def _resolved(session: Session, row: RoundRow) -> ResolvedRound:
-    seats = session.scalars(
-        select(SeatRow).where(SeatRow.round_id == row.id).order_by(SeatRow.phase, SeatRow.number)
-    ).all()
-    return ResolvedRound(
-        round_id=row.id,
-        kind=RoundKind.CERTIFICATE,
-        seats=tuple(ScoredSeat(seat.phase, seat.number, seat.validator_id, Vote(str(seat.verdict))) for seat in seats),
-        truth=Verdict(str(row.truth)),
-        truth_source=TruthSource(str(row.truth_source)),
-        day=day_number(_decided_at(row)),
-        escalated=row.outcome == "ESCALATED",
-    )
-
-
-def _rates_of_epoch(session: Session, deployment: Deployment, day: int) -> BaseRates:
-    """Base rates from the rounds that were resolved before ``day``, so that none is scored by a rate that it moved."""
-    rows = session.execute(select(RoundRow.id, RoundRow.truth, RoundRow.decided_at).where(RoundRow.scored.is_(True)))
-    frame = pl.DataFrame(
-        [(row.id, RoundKind.CERTIFICATE.value, row.truth, day_number(row.decided_at)) for row in rows],
-        schema={"round_id": pl.String, "kind": pl.String, "truth": pl.String, "day": pl.Int64},
-        orient="row",
-    )
-    return base_rates(frame, day, deployment.policy.standing)
 
 
 def publish_weights(deployment: Deployment) -> WeightEpochRow:

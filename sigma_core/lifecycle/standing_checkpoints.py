@@ -13,7 +13,6 @@ import polars as pl
 
 from sigma_core.canonical import sha256_of
 from sigma_core.deployment import Deployment
-from sigma_core.lifecycle.accuracy_days import LINE_ID
 from sigma_core.lifecycle.lake import write_parquet
 
 _KEPT = 3
@@ -39,23 +38,13 @@ def _place(path: Path) -> tuple[int, int]:
     return int(day), int(high_water)
 
 
-def newest_checkpoint(deployment: Deployment, ledger: str, up_to: int | None = None) -> Checkpoint | None:
-    """The newest checkpoint without lines after the serial number ``up_to``; None when there is none."""
+def newest_checkpoint(deployment: Deployment, ledger: str) -> Checkpoint | None:
+    """The newest checkpoint; None when there is none."""
     found = [(*_place(path), path) for path in _folder(deployment, ledger).glob("*-*.parquet")]
-    usable = [kept for kept in found if up_to is None or kept[1] <= up_to]
-    if not usable:
+    if not found:
         return None
-    day, high_water, path = max(usable)
+    day, high_water, path = max(found)
     return Checkpoint(day, high_water, pl.read_parquet(path, hive_partitioning=False))
-
-
-def closed_lines(lines: pl.DataFrame, day: int) -> int | None:
-    """The serial number of the last line of ``lines`` (with `LINE_ID`, in its order) up to ``day``, if all lines up to it are of
-    days up to ``day`` and all after it of later days; else None, as a line of a closed day was booked late."""
-    closed = lines.filter(pl.col("day") <= day)[LINE_ID]
-    last = int(closed.max() or 0)  # type: ignore[arg-type]
-    later = lines.filter(pl.col("day") > day)[LINE_ID]
-    return last if last and (later.is_empty() or int(later.min()) > last) else None  # type: ignore[arg-type]
 
 
 def keep_checkpoint(deployment: Deployment, ledger: str, checkpoint: Checkpoint) -> None:

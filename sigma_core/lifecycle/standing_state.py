@@ -7,17 +7,15 @@ late for a closed day makes the replay start over: accuracy from its day partiti
 from __future__ import annotations
 
 import polars as pl
-from sqlalchemy import select, true
+from sqlalchemy import select
 
 from sigma_core.deployment import Deployment
-from sigma_core.lifecycle.accuracy_days import LINE_ID, AccuracyDays, accuracy_days, ledger_lines
+from sigma_core.lifecycle.accuracy_days import AccuracyDays, accuracy_days, ledger_lines
+from sigma_core.lifecycle.day_files import LINE_ID
 from sigma_core.lifecycle.panels import load_snapshot
-from sigma_core.lifecycle.standing_checkpoints import (
-    Checkpoint,
-    closed_lines,
-    keep_checkpoint,
-    newest_checkpoint,
-)
+from sigma_core.lifecycle.reputation_days import ReputationDays, reputation_days, reputation_lines
+from sigma_core.lifecycle.standing_checkpoints import Checkpoint, keep_checkpoint, newest_checkpoint
+from sigma_core.lifecycle.truths import known_since
 from sigma_core.standing import accuracy, accuracy_duckdb, accuracy_numpy, reputation, reputation_duckdb
 from sigma_core.standing.accuracy import AccuracyState
 from sigma_core.standing.accuracy_numpy import NumberedState
@@ -29,7 +27,7 @@ from sigma_core.standing.ledger_check import (
     LedgerContext,
     check_lines,
 )
-from sigma_core.standing.reputation import EVENT_COLUMNS, ReputationState
+from sigma_core.standing.reputation import ReputationState
 from sigma_core.storage.protocol import AccuracyEntryRow, PolicyRow, ReputationEntryRow, RoundRow, ValidatorRow
 from sigma_core.timestamps import day_number, utc_now
 
@@ -37,22 +35,6 @@ _LEDGERS: dict[str, type[AccuracyEntryRow] | type[ReputationEntryRow]] = {
     "accuracy": AccuracyEntryRow,
     "reputation": ReputationEntryRow,
 }
-
-
-def _reputation_lines(deployment: Deployment, after: int = 0, up_to: int | None = None) -> pl.DataFrame:
-    """The reputation ledger after the line ``after``, up to the line ``up_to``: `EVENT_COLUMNS` and `LINE_ID`."""
-    row = ReputationEntryRow
-    with deployment.read_sessions() as session:
-        lines = session.execute(
-            select(row.validator_id, row.day, row.kind, row.detail, row.id)
-            .where(row.id > after, row.id <= up_to if up_to is not None else true())
-            .order_by(row.id)
-        )
-        return pl.DataFrame(
-            [(line.validator_id, line.day, line.kind, line.detail.get("ceiling_ppm"), line.id) for line in lines],
-            schema={**EVENT_COLUMNS, LINE_ID: pl.Int64},
-            orient="row",
-        )
 
 
 def accuracy_today(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
@@ -88,30 +70,37 @@ def _accuracy_state(deployment: Deployment, days: AccuracyDays, closed: int) -> 
 
 
 def reputation_today(deployment: Deployment, up_to: int | None = None) -> pl.DataFrame:
-    """validator_id, reputation_ppm, ceiling_ppm of every validator with events, by Polars. Raises as `accuracy_today`."""
+    """validator_id, reputation_ppm, ceiling_ppm of every validator with events, by Polars over the day partitions. Raises as
+    `accuracy_today`."""
     rules, today = deployment.policy.standing, day_number(utc_now())
-    kept = newest_checkpoint(deployment, "reputation", up_to)
-    events = _reputation_lines(deployment, kept.high_water if kept else 0, up_to)
-    if kept is not None and kept.day < today and (events.is_empty() or events["day"].min() > kept.day):  # type: ignore[operator]
+    with reputation_days(deployment, up_to) as days:
+        if (up_to is None or days.high_water <= up_to) and (days.last_day or today) <= today:
+            state = _reputation_state(deployment, days, today - 1)
+            return reputation.advance_daily(state, days.between(today - 1, today), today, rules).frame
+    return reputation.replay(reputation_lines(deployment, 0, up_to).drop(LINE_ID), today, rules).frame
+
+
+def _reputation_state(deployment: Deployment, days: ReputationDays, closed: int) -> ReputationState:
+    """As `_accuracy_state`."""
+    rules = deployment.policy.standing
+    kept = newest_checkpoint(deployment, "reputation")
+    if kept is not None and kept.day <= closed and kept.high_water == days.last_line(kept.day):
         state = ReputationState(kept.day, kept.frame)
     else:
-        events = _reputation_lines(deployment, 0, up_to)
-        first = int(events["day"].min() or 0) if events.height else today  # type: ignore[arg-type]
-        state = ReputationState.before(min(first, today))
-    closed = closed_lines(events, today - 1)
-    events = events.drop(LINE_ID)
-    if closed is not None:
-        state = reputation.advance(state, events, today - 1, rules)
-        keep_checkpoint(deployment, "reputation", Checkpoint(today - 1, closed, state.frame))
-        events = events.filter(pl.col("day") > today - 1)
-    return reputation.advance(state, events, today, rules).frame
+        first = closed if days.first_day is None else days.first_day
+        state = ReputationState.before(min(first, closed + 1))
+    state = reputation.advance_daily(state, days.between(state.day, closed), closed, rules)
+    if high_water := days.last_line(closed):
+        keep_checkpoint(deployment, "reputation", Checkpoint(closed, high_water, state.frame))
+    return state
 
 
 def engine_disagreements(deployment: Deployment) -> list[str]:
     """Validators whose standing is not the same integers by the day's update and by full replays in Polars, DuckDB and, for
-    accuracy, NumPy: must be empty. Accuracy is replayed from the day partitions (`accuracy_days.differing_days`)."""
+    accuracy, NumPy: must be empty. Accuracy is replayed from the day partitions (`accuracy_days.differing_days`), reputation from the
+    ledger's lines."""
     rules, today = deployment.policy.standing, day_number(utc_now())
-    events = _reputation_lines(deployment).drop(LINE_ID)
+    events = reputation_lines(deployment).drop(LINE_ID)
     accuracies = [accuracy_today(deployment)]
     with accuracy_days(deployment) as days:
         first = min(today if days.first_day is None else days.first_day, today)
@@ -152,15 +141,12 @@ def check_booked_lines(deployment: Deployment, after: tuple[int, int], up_to: tu
             ).all()
             lines = pl.DataFrame([tuple(line) for line in found], schema=LINE_COLUMNS, orient="row")
             of_rounds = lines["round_id"].drop_nulls().unique().sort().to_list()
-            rounds = [
-                (held.id, held.weights_epoch, day_number(held.decided_at) if held.decided_at else None)
-                for start in range(0, len(of_rounds), 500)
-                for held in session.execute(
-                    select(RoundRow.id, RoundRow.weights_epoch, RoundRow.decided_at).where(
-                        RoundRow.id.in_(of_rounds[start : start + 500])
-                    )
-                )
-            ]
+            rounds: list[tuple[str, int, int | None]] = []
+            for start in range(0, len(of_rounds), 500):
+                some = of_rounds[start : start + 500]
+                known = known_since(session, some)
+                drawn = session.execute(select(RoundRow.id, RoundRow.weights_epoch).where(RoundRow.id.in_(some)))
+                rounds += [(round_id, epoch, known.get(round_id)) for round_id, epoch in drawn]
         drawn_from = [
             (epoch, weight.validator_id, weight.weight)
             for epoch in sorted({epoch for _, epoch, _ in rounds})

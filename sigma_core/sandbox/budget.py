@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sigma_core.policy import SandboxBudgets
 
+FILE_UNITS = 512
+"""Work that a file costs whatever its size: its entry in the ledger, its place in every judgement."""
+
 
 class BudgetExhausted(Exception):
     """The work budget named ``bound`` is used up; the inspection of this file ends here and says so."""
@@ -14,7 +17,7 @@ class BudgetExhausted(Exception):
 
 
 class WorkMeter:
-    """Counts work for one package. One unit is one byte given to one analyser."""
+    """Counts work for one package. One unit is one byte given to one analyser, or a few bytes that are only searched for marks."""
 
     def __init__(self, budgets: SandboxBudgets) -> None:
         self._budgets = budgets
@@ -22,8 +25,9 @@ class WorkMeter:
         self.file_units = 0
 
     def start_file(self) -> None:
-        """Begin the next file."""
+        """Begin the next file; raises BudgetExhausted where the package has no work left for one."""
         self.file_units = 0
+        self.spend(FILE_UNITS)
 
     def require(self, units: int) -> None:
         """Raises BudgetExhausted where ``units`` would pass a bound; counts nothing."""

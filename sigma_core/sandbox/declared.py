@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import re2
@@ -43,14 +44,18 @@ class DeclaredSurface:
     unread_documents: tuple[tuple[str, str], ...] = ()
     """OpenAPI documents that could not be read, with the code of the refusal."""
 
+    @cached_property
+    def _documents_by_owner(self) -> Mapping[str, Sequence[str]]:
+        """The documents that name a host of each owner."""
+        paths: dict[str, list[str]] = {}
+        for path, hosts in self.document_hosts.items():
+            for owner in {vocabulary.registrable(name) for name in hosts}:
+                paths.setdefault(owner, []).append(path)
+        return paths
+
     def names_host(self, host: str, besides: str = "") -> bool:
         """Whether a document other than ``besides`` (or the manifest) names the host or its owner."""
-        owner = vocabulary.registrable(host)
-        named: set[str] = set()
-        for path, hosts in self.document_hosts.items():
-            if path != besides:
-                named |= hosts
-        return any(vocabulary.registrable(name) == owner for name in named)
+        return any(path != besides for path in self._documents_by_owner.get(vocabulary.registrable(host), ()))
 
     def names_owner(self, host: str, *, title_only: bool = False) -> bool:
         """Whether the host's own label is a word of the package's name or description (or, by default, of its documents)."""

@@ -79,10 +79,11 @@ def _commands_in_prose(at: LayerScan, segment: Segment) -> None:
 
 def _title(at: LayerScan, segment: Segment) -> None:
     """The title of a link or picture, which a person sees only under the pointer."""
-    match = _TITLE.search(at.layer.text, segment.start, segment.end)
+    match = _TITLE.search(at.layer.text[segment.start : segment.end])
     if match is not None:
-        read_prose(at, match.start(1), match.group(1), "prose", segment.cautionary)
-        at.ask(list(sentences_of(match.group(1), match.start(1), segment.cautionary)))
+        start = segment.start + match.start(1)
+        read_prose(at, start, match.group(1), "prose", segment.cautionary)
+        at.ask(list(sentences_of(match.group(1), start, segment.cautionary)))
 
 
 def _fence(at: LayerScan, segment: Segment) -> None:

@@ -46,6 +46,10 @@ _TAKEN = frozenset({Source.SECRET_FILE, Source.ENVIRONMENT, Source.HOST_DATA, So
 _REACHING_SINKS = frozenset({Sink.SEND, Sink.EXECUTE, Sink.NAME_LOOKUP, Sink.AGENT_FILE, Sink.AUTOSTART})
 _REACHING_ABILITIES = frozenset({Ability.NETWORK, Ability.SECRET_READ, Ability.PERSISTENCE, Ability.AGENT_CONFIG})
 
+_SEARCHED = frozenset({FileKind.BINARY, FileKind.EXECUTABLE, FileKind.FONT, FileKind.IMAGE, FileKind.MEDIA})
+_SEARCHED_BYTES = 16
+"""Bytes to one unit of work where bytes are only searched for a few marks: a font costs a fiftieth of a text."""
+
 
 class FileInspector:
     """Reads one file into a `Reading`. Bounds and faults end in `Reading.incidents`, never in an exception."""
@@ -61,8 +65,8 @@ class FileInspector:
 
     def read(self) -> Reading:
         """Inspect the file to the end or to a bound."""
-        self.scan.meter.start_file()
         try:
+            self.scan.meter.start_file()
             self.read_bytes(self.file.content, "", None, 0)
         except BudgetExhausted as bound:
             self.scan.incomplete("budget", bound.bound, bound.bound)
@@ -84,7 +88,7 @@ class FileInspector:
                 self._read_text(*decoded, name, layer_path, origin, depth, len(data))
                 return
             kind = kind_by_name(name) or FileKind.BINARY
-        self.scan.meter.spend(len(data))
+        self.scan.meter.spend(len(data) // _SEARCHED_BYTES if kind in _SEARCHED else len(data))
         if depth == 0:
             self.reading.kind = kind
         whole = Location(self.file.path, 1, 1, 0, len(data), layer_path) if origin is None else origin

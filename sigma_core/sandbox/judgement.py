@@ -416,16 +416,23 @@ class Judgement:
                 elif target.known is not HostClass.RESERVED and not target.host.endswith(_CODE_HOSTS):
                     self._add("SIGMA-MIS-013", target.host, seen)
 
+    def _findings_by_file(self) -> dict[str, list[Finding]]:
+        """What was found so far, in order, by file."""
+        found: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            found.setdefault(finding.location.file, []).append(finding)
+        return found
+
     def _mismatches(self) -> None:
         documents = self.declared.text
         done: set[tuple[str, str]] = set()
+        found = self._findings_by_file()
         for reading in self.readings:
             if reading.kind not in _CODE_KINDS:
                 continue
-            for finding in list(self.findings):
+            for finding in found.get(reading.path, ()):
                 if (
-                    finding.location.file == reading.path
-                    and finding.context == "use"
+                    finding.context == "use"
                     and finding.rule_id == "SIGMA-THREAT-006"
                     and not _PERSISTENCE_WORDS.search(documents)
                 ):
@@ -435,8 +442,7 @@ class Judgement:
                         )
                     )
                 if (
-                    finding.location.file == reading.path
-                    and finding.context == "use"
+                    finding.context == "use"
                     and finding.rule_id == "SIGMA-THREAT-007"
                     and not _STEERING_WORDS.search(documents)
                 ):
@@ -517,12 +523,9 @@ class Judgement:
 
     def _memory_kept_quiet(self) -> None:
         """A passage for the agent's memory, and a word that it is to be kept from the person, in one document."""
+        found = self._findings_by_file()
         for reading in self.readings:
-            told = [
-                finding
-                for finding in self.findings
-                if finding.location.file == reading.path and finding.context == "use"
-            ]
+            told = [finding for finding in found.get(reading.path, ()) if finding.context == "use"]
             planted = next((finding for finding in told if finding.rule_id == "SIGMA-INJ-007"), None)
             if planted is not None and any(finding.rule_id == "SIGMA-INJ-002" for finding in told):
                 self.findings.append(replace(planted, rule_id="SIGMA-ORDER-006"))

@@ -16,8 +16,7 @@ from typing import Any
 import re2
 
 from sigma_core.sandbox.kinds import is_git_hook
-from sigma_core.submissions.refusal import Refusal
-from sigma_core.submissions.strict_yaml import YamlLimits, YamlSyntax, parse_yaml
+from sigma_core.sandbox.yaml_texts import texts_under
 
 MAX_COMMANDS = 100
 """Commands taken from one file."""
@@ -28,7 +27,6 @@ MAX_WORDS = 60
 MAX_COMMENTED = 65_536
 """Characters of a file that is read although it is no plain JSON."""
 _MAX_DEPTH = 24
-_YAML = YamlLimits(MAX_CONFIGURATION * 4, 40, 20_000)
 
 
 class Trigger(StrEnum):
@@ -332,31 +330,13 @@ def _container_file(text: str) -> Iterator[StartedCommand]:
 
 
 def _workflow(text: str) -> Iterator[StartedCommand]:
-    yield from _yaml_commands(text, 1, Trigger.WORKFLOW, {"run"})
+    yield from _yaml_commands(text, Trigger.WORKFLOW, {"run"})
 
 
-def _yaml_commands(text: str, first_line: int, trigger: Trigger, keys: set[str]) -> Iterator[StartedCommand]:
-    try:
-        document = parse_yaml(text.replace("\r\n", "\n"), "", first_line, _YAML).plain()
-    except (Refusal, YamlSyntax, RecursionError):
-        return
+def _yaml_commands(text: str, trigger: Trigger, keys: set[str]) -> Iterator[StartedCommand]:
     finder = _Finder(text)
-    for command in _under(document, keys, 0):
+    for command in texts_under(text.replace("\r\n", "\n"), keys):
         yield finder.command(trigger, command, command.split("\n", 1)[0].strip())
-
-
-def _under(value: Any, keys: set[str], depth: int) -> Iterator[str]:
-    if depth > _MAX_DEPTH:
-        return
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key in keys and isinstance(item, str):
-                yield item
-            else:
-                yield from _under(item, keys, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _under(item, keys, depth + 1)
 
 
 _FRONT_MATTER = re2.compile(r"(?s)\A\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*\r?(?:\n|\z)")
@@ -369,6 +349,6 @@ def _skill(text: str) -> Iterator[StartedCommand]:
     front = _FRONT_MATTER.match(text) if "hooks:" in text else None
     hooks = _HOOKS_KEY.search(front[1]) if front is not None else None
     if front is not None and hooks is not None:
-        yield from _yaml_commands(hooks.group().replace("\r", ""), 1, Trigger.AGENT, {"command"})
+        yield from _yaml_commands(hooks.group().replace("\r", ""), Trigger.AGENT, {"command"})
     for match in _LOADED.finditer(text):
         yield StartedCommand(Trigger.LOADING, match[1], match.start(1), match.end(1))

@@ -77,20 +77,23 @@ class ReputationKind(StrEnum):
     """What moves a reputation, in the order in which one day's events apply.
 
     DISPUTED is a failed or disputed assembly: a no-show, or a vote on the wrong side of a decided round that was
-    overturned. A SANCTION holds its ceiling until it is lifted.
+    overturned. A COMPENSATION takes an event back when the truth that it rested on is corrected. A SANCTION holds its
+    ceiling until it is lifted.
     """
 
     CONSTRUCTIVE = "CONSTRUCTIVE"
     LOW_QUALITY = "LOW_QUALITY"
     DISPUTED = "DISPUTED"
     ATTRIBUTABLE_ESCALATION = "ATTRIBUTABLE_ESCALATION"
+    COMPENSATION = "COMPENSATION"
     SANCTION_LIFTED = "SANCTION_LIFTED"
     SANCTION = "SANCTION"
 
 
 @dataclass(frozen=True, slots=True)
 class ReputationEvent:
-    """One line of the reputation ledger. ``detail`` of a SANCTION holds ``ceiling_ppm``; of others it is for readers."""
+    """One line of the reputation ledger. ``detail`` of a SANCTION holds ``ceiling_ppm``, of a COMPENSATION ``change_ppm``; of others it
+    is for readers. Equal keys are equal events: writing one twice is once."""
 
     entry_key: str
     validator_id: str
@@ -99,6 +102,16 @@ class ReputationEvent:
     kind: ReputationKind
     policy_hash: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def amount_ppm(self) -> Any:
+        """The figure that a SANCTION's ceiling or a COMPENSATION's change is, unchecked; None for the other kinds."""
+        name = AMOUNTS.get(self.kind.value)
+        return None if name is None else self.detail.get(name)
+
+
+AMOUNTS = {ReputationKind.SANCTION.value: "ceiling_ppm", ReputationKind.COMPENSATION.value: "change_ppm"}
+"""What the detail of a kind calls its figure."""
 
 
 def prior_q10(rules: StandingRules) -> int:

@@ -23,7 +23,9 @@ LINE_COLUMNS = {
 }
 """What is checked of a line of either ledger; ``round_id`` may be null in the reputation ledger."""
 
-ROUND_COLUMNS = {"round_id": pl.String, "weights_epoch": pl.Int64, "decided_day": pl.Int64}
+ROUND_COLUMNS = {"round_id": pl.String, "weights_epoch": pl.Int64, "known_day": pl.Int64}
+"""``known_day`` is the UTC day on which the round's first truth became known, null before."""
+
 DRAWN_FROM_COLUMNS = {"weights_epoch": pl.Int64, "validator_id": pl.String, "weight": pl.Int64}
 
 
@@ -60,7 +62,8 @@ def check_lines(ledger: str, lines: pl.DataFrame, context: LedgerContext) -> Non
         (~pl.col("policy_hash").is_in(sorted(context.policies)), "was set by a policy that is not on record here"),
         (pl.col("day") > context.today, f"is of a day that has not come: today is day {context.today}"),
         (of_round & pl.col("weights_epoch").is_null(), "is of an unknown round"),
-        (of_round & (pl.col("day") < pl.col("decided_day")), "is of a day before its round was decided"),
+        (of_round & pl.col("known_day").is_null(), "is of a round whose truth nobody knows yet"),
+        (of_round & (pl.col("day") < pl.col("known_day")), "is of a day before the truth of its round was known"),
         (
             of_round & (pl.col("weight").fill_null(0) <= 0),
             "is of a validator without weight in the epoch that drew the round: suspended, or not there",

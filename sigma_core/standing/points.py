@@ -16,13 +16,14 @@ Roundings: each division below rounds to the nearest q10, halves up; nothing els
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import polars as pl
 
-from sigma_core.assembly.consensus import TruthSource, Vote
+from sigma_core.assembly.consensus import RoundOutcome, TruthSource, Vote
 from sigma_core.audit.model import Verdict
 from sigma_core.policy import Q10, Policy, StandingRules
 from sigma_core.standing.ledger import LedgerEntry, LedgerInvalid, Reason, ReputationEvent, ReputationKind, decayed_q10
@@ -38,7 +39,7 @@ class RoundKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScoredSeat:
-    """One seat of a resolved round. ``late`` marks a NO_SHOW that revealed after the phase had closed, ``low_quality`` a
+    """One seat of a resolved round. ``late`` marks a NO_SHOW whose commitment was not opened in time, ``low_quality`` a
     review that failed its quality checks. ``canary_label`` is the truth for this seat alone when a canary file was planted in
     its view."""
 
@@ -134,7 +135,7 @@ def score_round(resolved: ResolvedRound, rates: BaseRates, policy: Policy) -> li
         reason, aligned, misaligned = _points(seat, kind, truth, together, rates, policy.standing)
         entries.append(
             LedgerEntry(
-                entry_key=f"{resolved.round_id}/{seat.name}/score/{resolved.resolution}",
+                entry_key=score_key(resolved.round_id, seat.name, resolved.resolution),
                 validator_id=seat.validator_id,
                 round_id=resolved.round_id,
                 seat=seat.name,
@@ -147,6 +148,11 @@ def score_round(resolved: ResolvedRound, rates: BaseRates, policy: Policy) -> li
             )
         )
     return entries
+
+
+def score_key(round_id: str, seat: str, resolution: int) -> str:
+    """The key of the entry that scores a seat."""
+    return f"{round_id}/{seat}/score/{resolution}"
 
 
 def _is_wrong(seat: ScoredSeat, truth: Verdict) -> bool:
@@ -227,12 +233,54 @@ def reputation_events(resolved: ResolvedRound, policy: Policy) -> list[Reputatio
     return events
 
 
+def compensate_events(
+    events: Iterable[ReputationEvent], changes: Mapping[str, Any], day: int, source: TruthSource, policy: Policy
+) -> list[ReputationEvent]:
+    """Events that take back ``events`` on ``day``; ``changes`` are `reputation.taken_back_ppm`, by entry key. Raises LedgerInvalid for
+    an event that is a compensation or of a later day, or has no change."""
+    compensations = []
+    for event in events:
+        if (
+            event.kind is ReputationKind.COMPENSATION
+            or day < event.day
+            or type(changes.get(event.entry_key)) is not int
+        ):
+            raise LedgerInvalid(
+                f"reputation event {event.entry_key} of day {event.day} cannot be compensated on day {day}"
+            )
+        compensations.append(
+            ReputationEvent(
+                entry_key=f"{event.entry_key}/undo",
+                validator_id=event.validator_id,
+                round_id=event.round_id,
+                day=day,
+                kind=ReputationKind.COMPENSATION,
+                policy_hash=policy.hash,
+                detail={"change_ppm": changes[event.entry_key], "truthSource": source.value},
+            )
+        )
+    return compensations
+
+
 def sanction(
     entry_key: str, validator_id: str, day: int, ceiling_ppm: int, reason: str, policy: Policy
 ) -> ReputationEvent:
     """An operator's sanction: reputation stays at or below ``ceiling_ppm`` until a SANCTION_LIFTED event."""
     detail = {"ceiling_ppm": ceiling_ppm, "reason": reason}
     return ReputationEvent(entry_key, validator_id, None, day, ReputationKind.SANCTION, policy.hash, detail)
+
+
+def lift_sanctions(entry_key: str, validator_id: str, day: int, reason: str, policy: Policy) -> ReputationEvent:
+    """The end of every sanction of a validator: its reputation is no longer held down, and is earned back from where it is."""
+    return ReputationEvent(
+        entry_key, validator_id, None, day, ReputationKind.SANCTION_LIFTED, policy.hash, {"reason": reason}
+    )
+
+
+def overturns(outcome: str | None, number: int, truth: Verdict) -> bool:
+    """Whether the truth with this number contradicts the outcome that the round had published."""
+    said = {RoundOutcome.APPROVED: Verdict.SAFE, RoundOutcome.REJECTED: Verdict.UNSAFE}
+    return number > 0 and outcome in said and said[RoundOutcome(outcome)] is not truth
 
 
 def _conduct(seat: ScoredSeat, resolved: ResolvedRound) -> ReputationKind | None:

@@ -30,6 +30,7 @@ stepped(validator_id, day, reputation_ppm, ceiling_ppm) USING KEY (validator_id)
         SELECT s.validator_id,
                s.day + 1 AS day,
                least(CASE WHEN d.lifted THEN $one ELSE s.ceiling_ppm END, coalesce(d.sanction_ppm, $one)) AS ceiling_ppm,
+               greatest(0, least($one, coalesce(d.change_ppm, 0) +
                CASE WHEN coalesce(d.constructive + d.bad, 0) = 0
                     THEN $half + sign(s.reputation_ppm - $half) * ((abs(s.reputation_ppm - $half) * $keep) >> $bits)
                     ELSE list_reduce(
@@ -41,7 +42,7 @@ stepped(validator_id, day, reputation_ppm, ceiling_ppm) USING KEY (validator_id)
                             s.reputation_ppm
                         )
                     )
-               END AS moved
+               END)) AS moved
         FROM stepped s
         LEFT JOIN daily d ON d.validator_id = s.validator_id AND d.day = s.day + 1
         WHERE s.day < $until
@@ -56,11 +57,14 @@ def advance(
 ) -> ReputationState:
     """As `reputation.advance`."""
     check_events(state, events)
-    daily = daily_counts(events.filter(pl.col("day") <= day)).select(
-        pl.col("validator_id"),
-        pl.col("day", "constructive", "bad", "sanction_ppm").cast(pl.Int64),
-        pl.col("lifted"),
-    )
+    return advance_daily(state, daily_counts(events), day, rules, threads)
+
+
+def advance_daily(
+    state: ReputationState, daily: pl.DataFrame, day: int, rules: StandingRules, threads: int | None = None
+) -> ReputationState:
+    """As `reputation.advance_daily`."""
+    daily = daily.filter(pl.col("day") <= day)
     parameters = {
         "after": state.day,
         "until": day,

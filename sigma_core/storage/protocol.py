@@ -259,6 +259,34 @@ class RoundBindingRow(ProtocolBase):
     bound_at: Mapped[datetime]
 
 
+class RoundResolutionRow(ProtocolBase):
+    """A truth that became known after a round's outcome, and by whom. Append-only: a correction is the next number.
+
+    ``number`` counts the truths that the round has had: 0 where the outcome itself had none, else from 1.
+    """
+
+    __tablename__ = "round_resolutions"
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    truth: Mapped[str] = mapped_column(String(16))  # SAFE UNSAFE
+    truth_source: Mapped[str] = mapped_column(String(32))
+    actor: Mapped[str] = mapped_column(String(120))
+    reason: Mapped[str] = mapped_column(Text)
+    resolved_at: Mapped[datetime]
+
+
+class RoundOverrideRow(ProtocolBase):
+    """What an operator decided about a round beside its outcome, which stays. Append-only: the highest number, from 1, counts."""
+
+    __tablename__ = "round_overrides"
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    outcome: Mapped[str] = mapped_column(String(16))  # APPROVED REJECTED
+    actor: Mapped[str] = mapped_column(String(120))
+    reason: Mapped[str] = mapped_column(Text)
+    overridden_at: Mapped[datetime]
+
+
 class SeatRow(ProtocolBase):
     """A drawn seat of a round: who, by which ticket, what was committed and revealed."""
 
@@ -282,6 +310,38 @@ class SeatRow(ProtocolBase):
     revealed_at: Mapped[datetime | None]
 
     __table_args__ = (Index(None, "validator_id"),)
+
+
+class PlantedCanaryRow(ProtocolBase):
+    """A file that was planted into the view of a seat, and what its validator said of it."""
+
+    __tablename__ = "planted_canaries"
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    phase: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seat_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    validator_id: Mapped[str] = mapped_column(ForeignKey("validators.id"))
+    family: Mapped[str] = mapped_column(String(40))
+    item: Mapped[str] = mapped_column(String(8))
+    path: Mapped[str] = mapped_column(String(200))
+    file_sha256: Mapped[str] = mapped_column(Digest)
+    result_sha256: Mapped[str] = mapped_column(Digest)
+    answer: Mapped[str] = mapped_column(String(8))  # CAUGHT MISSED UNCLEAR
+
+    __table_args__ = (Index(None, "validator_id"),)
+
+
+class CanaryPackageRow(ProtocolBase):
+    """A package of the bank that was submitted like any other. It is written before its submission: no round can meet its bytes and
+    not know. Nothing of it is public before a round on them is decided."""
+
+    __tablename__ = "canary_packages"
+    tree_hash: Mapped[str] = mapped_column(Digest, primary_key=True)
+    item: Mapped[str] = mapped_column(String(8))
+    variant: Mapped[str] = mapped_column(Digest)
+    label: Mapped[str] = mapped_column(String(16))  # SAFE UNSAFE
+    bank_sha256: Mapped[str] = mapped_column(Digest)
+    drawn_by: Mapped[str] = mapped_column(ForeignKey("rounds.id"), unique=True)  # the round whose beacon called for it
+    made_at: Mapped[datetime]
 
 
 class ModelMeasurementRow(ProtocolBase):

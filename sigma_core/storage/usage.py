@@ -29,7 +29,7 @@ class CallAttemptRow(UsageBase):
     submission_id: Mapped[str] = mapped_column(Identifier)
     phase: Mapped[int]
     validator_id: Mapped[str] = mapped_column(Identifier)
-    purpose: Mapped[str] = mapped_column(String(16))  # audit chunk reduce repair plugin_screen monitor
+    purpose: Mapped[str] = mapped_column(String(16))  # audit chunk reduce repair canary plugin_screen monitor
     provider: Mapped[str] = mapped_column(String(40))
     model: Mapped[str] = mapped_column(String(80))
     model_revision: Mapped[str] = mapped_column(String(80))

@@ -6,7 +6,7 @@ A name is accepted only when every reader and every file system gives it the sam
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sigma_core.policy import PackageLimits
 from sigma_core.submissions.refusal import Refusal
@@ -115,3 +115,33 @@ def refuse_clashes(files: Iterable[str], directories: Iterable[str] = ()) -> Non
         seen_directories.add(name)
         claim(name, is_file=False)
         claim_parents(name)
+
+
+class TakenNames:
+    """The members of a package, as far as one more file must go with them: what `refuse_clashes` asks, at the cost of the new name alone.
+
+    ``files`` go with each other.
+    """
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self._files: set[str] = set()
+        self._folders: dict[str, str] = {}
+        for name in files:
+            self._files.add(folded(name))
+            self._folders.update((folded(parent), parent) for parent in _parents(name))
+
+    def has_room_for(self, name: str) -> bool:
+        """Whether a file ``name`` is neither taken nor below a file, and its folders are spelled as those that are there."""
+        own = folded(name)
+        return (
+            own not in self._files
+            and own not in self._folders
+            and all(
+                folded(parent) not in self._files and self._folders.get(folded(parent), parent) == parent
+                for parent in _parents(name)
+            )
+        )
+
+
+def _parents(name: str) -> Iterator[str]:
+    return (name[:index] for index, character in enumerate(name) if character == "/")

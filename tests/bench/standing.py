@@ -211,7 +211,7 @@ def bench_reputation(rows: int, validators: int) -> pl.DataFrame:
         kind=pl.when(drawn(rows, 10, 9) > 0)
         .then(pl.lit(ReputationKind.CONSTRUCTIVE.value))
         .otherwise(pl.lit(ReputationKind.LOW_QUALITY.value)),
-        ceiling_ppm=pl.lit(None, pl.Int64),
+        amount_ppm=pl.lit(None, pl.Int64),
     )
     print(f"reputation: {rows:,} events, {validators:,} validators, {DAYS} days, full replay")
     states = []

@@ -96,6 +96,20 @@ def run(policy: str, seed: int, safe: int, safe_certified: int) -> dict[str, Any
     }  # fmt: skip
 
 
+def resolution(round_id: str, number: int, truth: str, source: str) -> dict[str, Any]:
+    return {
+        "round_id": round_id, "number": number, "truth": truth, "truth_source": source, "actor": "operator:ada",
+        "reason": "read it", "resolved_at": at(50 + number),
+    }  # fmt: skip
+
+
+def override(round_id: str, number: int, outcome: str) -> dict[str, Any]:
+    return {
+        "round_id": round_id, "number": number, "outcome": outcome, "actor": "operator:ada", "reason": "read it",
+        "overridden_at": at(50 + number),
+    }  # fmt: skip
+
+
 LAKE: Rows = {
     ("protocol", "submissions"): [
         {
@@ -123,6 +137,11 @@ LAKE: Rows = {
         seat(3, "ci", "NO_SHOW", None),
         seat(4, "ada", "ABSTAINED", "ABSTAIN"),
         seat(5, "bo", "COMMITTED", None),
+    ],
+    ("protocol", "planted_canaries"): [
+        # Of r2, which is not decided, nothing shows.
+        {"round_id": name, "phase": 1, "seat_number": 1, "validator_id": "ada", "family": "family-ada", "item": "p01", "answer": "CAUGHT"}
+        for name in ("r1", "r2")
     ],
     ("protocol", "validators"): [validator("ada", 300), validator("bo", 100), validator("ci", 5, "SUSPENDED")],
     ("protocol", "accuracy_ledger"): [
@@ -339,12 +358,15 @@ VOTES = ("SSU", "SSU", "SUU", "UUS", "UUS", "UUU", "UUU", "USU")
 
 @pytest.fixture(scope="module")
 def many_rounds(shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight rounds of two families with a truth that the votes did not make, and one whose truth they made."""
+    """Eight rounds of two families that were resolved later, the first after a correction, and one whose truth the votes made."""
     lake = tmp_path_factory.mktemp("rounds")
     base = LAKE["protocol", "rounds"][0]
     rounds, seats = [], []
+    resolutions = [resolution(f"r{number}", 0, "UNSAFE", "OPERATOR") for number in range(1, len(VOTES))]
+    resolutions += [resolution("r0", 1, "UNSAFE", "OPERATOR"), resolution("r0", 0, "SAFE", "THIRD_PANEL")]
+    overrides = [override("r0", 2, "REJECTED"), override("r0", 1, "APPROVED")]
     for number, votes in enumerate((*VOTES, "SSS")):
-        own = {"truth": "UNSAFE", "truth_source": "OPERATOR", "outcome": "ESCALATED"}
+        own = {"truth": None, "truth_source": None, "scored": False, "outcome": "ESCALATED"}
         if number == len(VOTES):
             own = {"truth": "SAFE", "truth_source": "UNANIMOUS", "outcome": "APPROVED"}
         rounds.append({**base, "round_id": f"r{number}", "round_number": number, "weights_epoch": 2, **own})
@@ -358,6 +380,8 @@ def many_rounds(shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> P
         {
             **LAKE,
             ("protocol", "rounds"): rounds,
+            ("protocol", "round_resolutions"): resolutions,
+            ("protocol", "round_overrides"): overrides,
             ("protocol", "seats"): seats,
             ("protocol", "accuracy_ledger"): [],
             ("protocol", "payout_ledger"): [],
@@ -365,8 +389,8 @@ def many_rounds(shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> P
             ("protocol", "weights"): [weight(2, "ada", 300, 50), weight(2, "bo", 100, 25), weight(2, "ci", 100, 25)],
             ("protocol", "reputation_ledger"): [
                 {"entry_key": f"e{number}", "validator_id": "ci", "day": 20_000 + number, "kind": "ATTRIBUTABLE_ESCALATION", "detail": "r"}
-                for number in range(2)
-            ],
+                for number in range(3)
+            ] + [{"entry_key": "e2/undo", "validator_id": "ci", "day": 20_009, "kind": "COMPENSATION", "detail": "r"}],
         },
     )  # fmt: skip
     shipped.build(lake)
@@ -393,6 +417,71 @@ class TestMartsOfManyRounds:
         assert pairs["family-a/family-b"]["n_eff_of_ten_ppm"] == 10_000_000
         assert "family-b/family-b" not in pairs
 
+    def test_canaries_give_sensitivity_and_specificity_with_wilson_intervals(
+        self, shipped: Project, tmp_path: Path
+    ) -> None:
+        base = LAKE["protocol", "rounds"][0]
+        canary = {"scored": True, "truth_source": "CANARY_LABEL", "outcome": "ESCALATED"}
+        rounds = [{**base, "round_id": f"u{n}", "round_number": n, "truth": "UNSAFE", **canary} for n in range(8)]
+        rounds += [{**base, "round_id": f"s{n}", "round_number": 10 + n, "truth": "SAFE", **canary} for n in range(2)]
+        rounds += [{**base, "round_id": "open", "round_number": 20, "decided_at": None}]
+        said = {**{f"u{n}": "UNSAFE" if n < 6 else "SAFE" for n in range(8)}, "s0": "SAFE", "s1": "SAFE"}
+        seats = [{**seat(1, "ada", "REVEALED", verdict), "round_id": name} for name, verdict in said.items()]
+        seats += [{**seat(2, "bo", "ABSTAINED", "ABSTAIN"), "round_id": "s0"}]
+        answers = [("u0", "CAUGHT"), ("u1", "CAUGHT"), ("u2", "MISSED"), ("u3", "UNCLEAR"), ("open", "MISSED")]
+        planted = [
+            {
+                "round_id": name,
+                "phase": 1,
+                "seat_number": 1,
+                "validator_id": "ada",
+                "family": "family-ada",
+                "item": "p01",
+                "answer": answer,
+            }
+            for name, answer in answers
+        ]
+        empty = ("accuracy_ledger", "payout_ledger", "certificates", "reputation_ledger", "weights")
+        write_lake(
+            tmp_path,
+            shipped,
+            {
+                **LAKE,
+                **{("protocol", name): [] for name in empty},
+                ("protocol", "rounds"): rounds,
+                ("protocol", "seats"): seats,
+                ("protocol", "planted_canaries"): planted,
+            },
+        )
+        shipped.build(tmp_path)
+        assert failing_tests(shipped, tmp_path) == set()
+        families = mart(tmp_path, "canary_sensitivity_by_family")
+        columns = ("unsafe_answered", "unsafe_caught", "sensitivity_ppm", "safe_answered", "safe_passed", "unanswered")
+        assert {key: tuple(row[column] for column in columns) for key, row in families.items()} == {
+            "family-ada/FILE": (3, 2, 666_666, 0, 0, 1),
+            "family-ada/PACKAGE": (8, 6, 750_000, 2, 2, 0),
+            "family-ada/ALL": (11, 8, 727_272, 2, 2, 1),
+            "family-bo/PACKAGE": (0, 0, None, 0, 0, 1),
+            "family-bo/ALL": (0, 0, None, 0, 0, 1),
+        }
+
+        def wilson(hits: int, total: int, sign: int) -> float:
+            z, share = 1.96, hits / total
+            spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+            return (share + z * z / (2 * total) + sign * spread) / (1 + z * z / total)
+
+        packages = families["family-ada/PACKAGE"]
+        assert packages["sensitivity_low_ppm"] == math.floor(1_000_000 * wilson(6, 8, -1))
+        assert packages["sensitivity_high_ppm"] == math.ceil(1_000_000 * wilson(6, 8, 1))
+        assert packages["specificity_low_ppm"] == math.floor(1_000_000 * wilson(2, 2, -1))
+        assert families["family-bo/ALL"]["sensitivity_low_ppm"] is None
+        validators = mart(tmp_path, "canary_sensitivity_by_validator")
+        assert validators["ada/ALL"] == {
+            **families["family-ada/ALL"],
+            "sensitivity_key": "ada/ALL",
+            "validator_id": "ada",
+        }
+
     def test_selection_fairness_holds_drawn_seats_against_shares_of_weight(self, many_rounds: Path) -> None:
         fairness = mart(many_rounds, "selection_fairness")
         columns = ("drawn_seats", "expected_milli_seats", "z_milli")
@@ -402,6 +491,15 @@ class TestMartsOfManyRounds:
             "bo": (9, 6_750, 1_000),
             "ci": (9, 6_750, 1_000),
         }
+
+    def test_the_newest_truth_and_the_newest_override_of_a_round_count(self, many_rounds: Path) -> None:
+        outcomes = mart(many_rounds, "round_outcomes")
+        columns = ("outcome", "scored", "truth", "truth_source", "resolutions", "override_outcome", "resolved_at")
+        assert [tuple(outcomes[name][column] for column in columns) for name in ("r0", "r1", f"r{len(VOTES)}")] == [
+            ("ESCALATED", False, "UNSAFE", "OPERATOR", 2, "REJECTED", at(51)),
+            ("ESCALATED", False, "UNSAFE", "OPERATOR", 1, None, at(50)),
+            ("APPROVED", True, "SAFE", "UNANIMOUS", 0, None, None),
+        ]
 
     def test_escalations_are_counted_and_attributed(self, many_rounds: Path) -> None:
         escalations = mart(many_rounds, "escalations_attributable")

@@ -24,6 +24,7 @@ from kept_records import (
 
 from sigma_api.app import create_app
 from sigma_api.public.schemas import Attestation, CertificateRecord, LiveStatus, SealedPayload, VerifyAnswer
+from sigma_core.audit.model import Verdict
 from sigma_core.canonical import canonical_json, keccak256_hex, sha256_hex
 from sigma_core.certificates.bundle import Bundle, issue
 from sigma_core.certificates.keyset import KeySet, TrustedKey
@@ -32,7 +33,8 @@ from sigma_core.certificates.verify import open_bundle, verify_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certificate_status import change_status
-from sigma_core.storage.protocol import CertificateRow, RoundRow
+from sigma_core.lifecycle.resolution import resolve_round
+from sigma_core.storage.protocol import CertificateRow, RoundOverrideRow, RoundRow
 from sigma_core.timestamps import utc_now
 
 PUBLIC = "/api/v1/public"
@@ -145,6 +147,35 @@ def test_the_replay_document_is_served_as_it_was_kept(client: Client) -> None:
     response = client.get(f"{PUBLIC}/rounds/{ONE.round_id}/replay")
     assert (response.status_code, response.content) == (200, b'{"roundId":"1"}')
     assert response.headers["content-type"] == "application/json"
+
+
+def test_what_an_operator_decided_about_a_round_is_shown_beside_its_outcome(
+    own: Deployment, make_client: Callable[..., Client]
+) -> None:
+    keep_assembly(own)
+    keep_certificates(own, [ONE])
+    words = {"actor": "operator:ada", "reason": "steals tokens"}
+    with own.sessions.begin() as session:
+        session.add(
+            RoundOverrideRow(round_id=ONE.round_id, number=1, outcome="REJECTED", overridden_at=utc_now(), **words)
+        )
+        session.flush()
+        row = session.get_one(RoundRow, ONE.round_id)
+        row.scored, row.truth, row.truth_source = True, "SAFE", "UNANIMOUS"
+    resolve_round(own, ONE.round_id, Verdict.UNSAFE, **words)
+    client = make_client(create_app(own))
+    [told] = client.get(of(ONE)).json()["rounds"]
+    assert told["outcome"] == "APPROVED"
+    assert [(one["outcome"], one["actor"], one["reason"]) for one in told["overrides"]] == [
+        ("REJECTED", "operator:ada", "steals tokens")
+    ]
+    assert [(one["truth"], one["truthSource"], one["actor"]) for one in told["truths"]] == [
+        ("SAFE", "UNANIMOUS", None),
+        ("UNSAFE", "OPERATOR", "operator:ada"),
+    ]
+    CertificateRecord.model_validate(client.get(of(ONE)).json())
+    replayed = client.get(f"{PUBLIC}/rounds/{ONE.round_id}/replay").json()
+    assert replayed["overrides"] == told["overrides"]
 
 
 def test_an_undecided_round_has_no_replay(client: Client) -> None:

@@ -16,8 +16,9 @@ from audit_world import World
 from typer.testing import CliRunner
 
 from cli.main import app
+from sigma_core.lifecycle.booking import book_known_truths
 from sigma_core.lifecycle.lake import LAKE_TABLES, write_table
-from sigma_core.lifecycle.standing import book_decided_rounds, publish_weights, write_weights_table
+from sigma_core.lifecycle.standing import publish_weights, write_weights_table
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.py"))
@@ -31,7 +32,7 @@ def home(world: World) -> Path:
     for example in ("changelog-writer", "malicious/workspace-cleaner"):
         assert world.audit(world.submit(example=example)).success
     # What the job `standing` does, without its hundred checks, which its own tests run.
-    book_decided_rounds(world.deployment)
+    book_known_truths(world.deployment)
     publish_weights(world.deployment)
     write_weights_table(world.deployment)
     for table in LAKE_TABLES:

@@ -8,8 +8,8 @@ import pytest
 from audit_world import ROUND_STAGES, World, checks_of, failure_of, metadata_of
 
 from sigma_core.lifecycle import panels
+from sigma_core.lifecycle.booking import book_known_truths
 from sigma_core.lifecycle.panels import open_run_key
-from sigma_core.lifecycle.standing import book_decided_rounds
 from sigma_core.storage.protocol import AccuracyEntryRow, CertificateRow, ReputationEntryRow, RoundRow, SeatRow
 from sigma_pipelines.materialisation import RESUMES_TAG
 
@@ -21,11 +21,11 @@ def audited(world: World) -> tuple[str, Any]:
     return submission_id, world.audit(submission_id)
 
 
-def test_an_honest_package_goes_through_seven_assets_and_three_blocking_checks(world: World, audited: Any) -> None:
+def test_an_honest_package_goes_through_seven_assets_and_four_blocking_checks(world: World, audited: Any) -> None:
     submission_id, result = audited
     assert result.success
     assert world.stages_of(submission_id, result.run_id) == list(ROUND_STAGES)
-    assert checks_of(result) == {"facts_complete": True, "quorum": True, "certificate_verifies": True}
+    assert checks_of(result) == {"facts_complete": True, "quorum": True, "canary": True, "certificate_verifies": True}
     assert all(check.blocking for check in result.get_asset_check_evaluations())
 
 
@@ -70,7 +70,7 @@ def test_a_hostile_package_has_the_same_chain_and_the_record_that_no_certificate
 
 def test_running_it_again_makes_round_2_and_leaves_round_1_as_it_was(world: World, audited: Any) -> None:
     submission_id, _ = audited
-    book_decided_rounds(world.deployment)
+    book_known_truths(world.deployment)
     [first] = world.rows(RoundRow, submission_id=submission_id)
 
     def kept() -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_running_it_again_makes_round_2_and_leaves_round_1_as_it_was(world: Worl
     )
     result = world.audit(submission_id)
     assert result.success
-    book_decided_rounds(world.deployment)
+    book_known_truths(world.deployment)
 
     assert kept() == before
     second = world.rows(RoundRow, submission_id=submission_id)[1]

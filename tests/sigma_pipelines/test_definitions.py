@@ -81,7 +81,14 @@ def test_every_check_has_a_description_and_those_of_a_round_block(defs: dg.Defin
     for key in graph.asset_check_keys:
         node = graph.get(key)
         assert node.description, key  # type: ignore[union-attr]
-        if key.name in ("facts_complete", "quorum", "certificate_verifies", "engines_agree", "merkle_root_holds"):
+        if key.name in (
+            "facts_complete",
+            "quorum",
+            "canary",
+            "certificate_verifies",
+            "engines_agree",
+            "merkle_root_holds",
+        ):
             assert node.blocking, key  # type: ignore[union-attr]
 
 
@@ -99,4 +106,6 @@ def test_the_sensors_and_the_schedule_run_from_the_first_start(defs: dg.Definiti
         dg.DefaultSensorStatus.RUNNING,
     )
     schedules = {schedule.name: schedule.default_status for schedule in defs.schedules or []}  # type: ignore[union-attr]
-    assert schedules == dict.fromkeys(("hourly_transparency", "daily_standing"), dg.DefaultScheduleStatus.RUNNING)
+    assert schedules == dict.fromkeys(
+        ("hourly_transparency", "daily_standing", "canary_schedule"), dg.DefaultScheduleStatus.RUNNING
+    )

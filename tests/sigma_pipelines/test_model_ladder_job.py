@@ -32,11 +32,12 @@ def _closed_after(deployment: Deployment) -> Iterator[None]:
     SigmaDeployment().open().close()
 
 
-def run(bank: Path) -> dg.ExecuteInProcessResult:
+def run(bank: Path | None = None, **config: int) -> dg.ExecuteInProcessResult:
     from sigma_pipelines.definitions import defs
 
     return defs.resolve_job_def("model_ladder").execute_in_process(
-        run_config={"ops": {"measure_and_sync": {"config": {"folder": str(bank)}}}}, raise_on_error=False
+        run_config={"ops": {"measure_and_sync": {"config": {"folder": str(bank or ""), **config}}}},
+        raise_on_error=False,
     )
 
 
@@ -56,7 +57,7 @@ def test_every_model_with_a_key_is_measured(
 
 
 def test_without_a_key_nothing_is_measured_and_nothing_changes(deployment: Deployment, bank: Path) -> None:
-    assert run(bank).success
+    assert run(bank, canary_variants=1).success
     assert measured(deployment) == []
 
 

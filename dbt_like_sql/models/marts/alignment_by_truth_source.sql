@@ -1,6 +1,7 @@
 {{ config(materialized='table') }}
 
--- One row for each source of truth and model family: how often its seats were on the right side. Entries that were taken back are left out.
+-- One row for each source of truth and model family: how often its seats were on the right side. Entries that were taken back are left out,
+-- and so are missed canary files: of those only misses are booked (canary_sensitivity_by_family has all).
 SELECT
     entries.truth_source || '/' || validators.family AS alignment_key,
     entries.truth_source,
@@ -14,6 +15,7 @@ SELECT
     // nullif(count(*) FILTER (entries.reason IN ('ALIGNED', 'MISALIGNED')), 0) AS alignment_ppm
 FROM {{ ref('stg_accuracy_entries') }} AS entries
 INNER JOIN {{ ref('stg_validators') }} AS validators USING (validator_id)
-WHERE NOT entries.taken_back
+INNER JOIN {{ ref('stg_rounds') }} AS rounds USING (round_id)
+WHERE NOT entries.taken_back AND (entries.truth_source <> 'CANARY_LABEL' OR rounds.truth_source = 'CANARY_LABEL')
 GROUP BY entries.truth_source, validators.family
 ORDER BY alignment_key

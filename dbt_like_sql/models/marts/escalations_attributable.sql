@@ -18,7 +18,7 @@ attributed AS (
         count(*) AS attributable_escalations,
         max(happened_on) AS last_attributed_on
     FROM {{ ref('stg_reputation_events') }}
-    WHERE kind = 'ATTRIBUTABLE_ESCALATION'
+    WHERE kind = 'ATTRIBUTABLE_ESCALATION' AND NOT taken_back
     GROUP BY validator_id
 )
 

@@ -28,6 +28,10 @@ SELECT
     rounds.outcome,
     rounds.with_rejection,
     rounds.scored,
+    rounds.truth,
+    rounds.truth_source,
+    rounds.resolutions,
+    rounds.override_outcome,
     coalesce(votes.seats, 0) AS seats,
     coalesce(votes.safe_votes, 0) AS safe_votes,
     coalesce(votes.unsafe_votes, 0) AS unsafe_votes,
@@ -44,6 +48,7 @@ SELECT
     certificates.status AS certificate_status,
     rounds.opened_at,
     rounds.decided_at,
+    rounds.resolved_at,
     date_diff('millisecond', rounds.opened_at, rounds.decided_at) AS milliseconds_to_decision
 FROM {{ ref('stg_rounds') }} AS rounds
 LEFT JOIN {{ ref('stg_submissions') }} AS submissions USING (submission_id)

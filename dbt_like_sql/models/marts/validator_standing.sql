@@ -33,6 +33,7 @@ conduct AS (
         count(*) FILTER (kind = 'CONSTRUCTIVE') AS constructive_events,
         count(*) FILTER (is_bad) AS bad_events
     FROM {{ ref('stg_reputation_events') }}
+    WHERE NOT taken_back
     GROUP BY validator_id
 )
 

@@ -73,7 +73,8 @@ class FamilyStatus:
 
 @dataclass(frozen=True, slots=True)
 class SeatPlace:
-    """Whom a seat's calls are booked on. ``seed`` is the round's, 64 hex digits; it keys nonces and canaries."""
+    """Whom a seat's calls are booked on. ``seed`` is the round's, 64 hex digits; it keys nonces and canaries. ``planted`` tells the
+    calls about a view with a planted file from those about the seat's own; it shows in the ledger and in no prompt."""
 
     round_id: str
     submission_id: str
@@ -81,6 +82,7 @@ class SeatPlace:
     number: int
     validator_id: str
     seed: str
+    planted: bool = False
 
 
 def endpoint_of(provider_name: str, settings: Settings) -> Endpoint | str:

@@ -132,12 +132,12 @@ class Judge:
         provider = PROVIDERS[rung.provider]
         body = request_body(provider, rung.model, prompt, self._rules.max_output_tokens)
         return Call(
-            key=f"{place.round_id}/{place.phase}/{place.number}/{place.validator_id}/{name}",
+            key=f"{place.round_id}/{place.phase}/{place.number}/{place.validator_id}/{'planted-' if place.planted else ''}{name}",
             round_id=place.round_id,
             submission_id=place.submission_id,
             phase=place.phase,
             validator_id=place.validator_id,
-            purpose=purpose,
+            purpose="canary" if place.planted else purpose,
             provider=rung.provider,
             model=rung.model,
             body=body,

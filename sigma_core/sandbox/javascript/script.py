@@ -26,7 +26,10 @@ def read_javascript(source: str) -> Observations:
         offsets.append(len(source))
     observations = Observations()
     reader = Reader(observations, data, offsets, LEAST_WORK + WORK_PER_CHARACTER * len(source), _SYNTAX)
-    root = parse_script(data)
-    reader.walk(root, emitting=False)
-    reader.walk(root, emitting=True)
+    roots, cut = parse_script(data)
+    if cut:
+        observations.bound("statement too long to parse")
+    for emitting in (False, True):
+        for root in roots:
+            reader.walk(root, emitting=emitting)
     return observations

@@ -6,7 +6,7 @@ import dagster as dg
 
 from sigma_core.audit.families import FAMILY_PARAMETERS
 from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
-from sigma_core.lifecycle.model_ladder import measure_models, read_bank, sync_ladder
+from sigma_core.lifecycle.model_ladder import canary_bank, measure_models, read_bank, sync_ladder
 from sigma_core.policy import PPM
 from sigma_pipelines.defs.rounds.jobs import QUIET
 from sigma_pipelines.defs.rounds.metadata import table
@@ -14,17 +14,20 @@ from sigma_pipelines.resources.deployment import SigmaDeployment
 
 
 class Bank(dg.Config):
-    """Where the labelled packages are: a folder with the folders ``malicious`` and ``benign``. Empty: nothing is measured, and
-    validators get the weight of what was measured before."""
+    """The labelled packages: a folder with the folders ``malicious`` and ``benign``, and so many variants of each package of the
+    canary bank. Neither: nothing is measured, and validators get the weight of what was measured before."""
 
     folder: str = ""
+    canary_variants: int = 0
 
 
 @dg.op(description="Ask every model that can be asked here about every package, keep the figures, and adjust weights.")
 def measure_and_sync(context: dg.OpExecutionContext, config: Bank, sigma: SigmaDeployment) -> None:
     """Measure, then sync."""
     deployment = sigma.open()
-    rows = measure_models(deployment, read_bank(Path(config.folder), deployment.policy)) if config.folder else []
+    bank = canary_bank(deployment.policy, config.canary_variants)
+    bank += read_bank(Path(config.folder), deployment.policy) if config.folder else []
+    rows = measure_models(deployment, bank) if bank else []
     changed = sync_ladder(deployment)
     policy = deployment.policy
     known = calibration_with(

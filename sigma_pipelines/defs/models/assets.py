@@ -20,6 +20,7 @@ PROJECT = Project.load(Path(dbt_like_sql.__file__).parent)
 UPSTREAM = {
     "rounds": ["round_outcome"],
     "seats": ["round_outcome"],
+    "planted_canaries": ["round_outcome"],
     "submissions": ["round_outcome"],
     "certificates": ["certificate"],
     "accuracy_ledger": ["accuracy_ledger"],

@@ -62,6 +62,19 @@ def quorum(context: dg.AssetCheckExecutionContext, sigma: SigmaDeployment) -> dg
 
 
 @dg.asset_check(
+    asset=round_outcome,
+    blocking=True,
+    partitions_def=SUBMISSIONS,
+    description="Planted canary files show in no vote and no fact; a package that is a canary was scored by its label and not approved.",
+)
+def canary(context: dg.AssetCheckExecutionContext, sigma: SigmaDeployment) -> dg.AssetCheckResult:
+    def stay_apart(deployment: Deployment, submission_id: str) -> None:
+        invariants.canaries_stay_apart(deployment, submission_id)
+
+    return _check_each(context, sigma.open(), stay_apart)
+
+
+@dg.asset_check(
     asset=certificate,
     blocking=True,
     partitions_def=SUBMISSIONS,
@@ -71,4 +84,4 @@ def certificate_verifies(context: dg.AssetCheckExecutionContext, sigma: SigmaDep
     return _check_each(context, sigma.open(), invariants.certificate_verifies)
 
 
-ROUND_CHECKS = [facts_complete, quorum, certificate_verifies]
+ROUND_CHECKS = [facts_complete, quorum, canary, certificate_verifies]

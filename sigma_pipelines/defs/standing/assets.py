@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sigma_core.lifecycle import accuracy_days, standing, standing_state
+from sigma_core.lifecycle import accuracy_days, booking, reputation_days, standing, standing_state
 from sigma_pipelines.defs.rounds.assets import round_outcome
 from sigma_pipelines.defs.rounds.metadata import table
 from sigma_pipelines.resources.deployment import SigmaDeployment
@@ -19,14 +19,17 @@ def _schema(**columns: str) -> dg.TableSchema:
     group_name="standing",
     owners=[OWNER],
     kinds={"python", "sql"},
-    description="Books every decided round that is not booked yet: integer points for each vote on a resolved truth, reputation "
-    "events, and payouts. Append-only; an escalation scores and pays nobody until it is resolved.",
+    description="Books every truth that is not booked yet: integer points for each vote on it, reputation events, and payouts. "
+    "Append-only: an escalation scores and pays nobody until it is resolved, and a corrected truth is taken back by compensations.",
 )
 def accuracy_ledger(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
-    booked = standing.book_decided_rounds(sigma.open())
+    booked = booking.book_known_truths(sigma.open())
     return dg.MaterializeResult(
         metadata={
             "rounds_booked": booked.rounds,
+            "late_resolutions": booked.late_resolutions,
+            "corrections": booked.corrections,
+            "compensations": booked.compensations,
             "accuracy_entries": booked.accuracy_entries,
             "reputation_events": booked.reputation_events,
             "payout_lines": booked.payout_lines,
@@ -47,6 +50,30 @@ def accuracy_ledger_days(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
         return dg.MaterializeResult(
             metadata={"days": len(days.last_lines), "validators": len(days.validators), "last_line": days.high_water}
         )
+
+
+@dg.asset(
+    deps=[accuracy_ledger],
+    group_name="standing",
+    owners=[OWNER],
+    kinds={"parquet"},
+    description="What the events of the reputation ledger amount to by UTC day and validator, in the lake, from which the day's update is "
+    "made. New lines are added to their days; a kill leaves the old files or the new ones.",
+    metadata={
+        "dagster/column_schema": _schema(
+            validator_id="String",
+            day="Int64",
+            constructive="Int64",
+            bad="Int64",
+            change_ppm="Int64",
+            lifted="Boolean",
+            sanction_ppm="Int64",
+        )
+    },
+)
+def reputation_ledger_days(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
+    with reputation_days.reputation_days(sigma.open()) as days:
+        return dg.MaterializeResult(metadata={"days": len(days.last_lines), "last_line": days.high_water})
 
 
 @dg.asset(
@@ -75,10 +102,10 @@ def validator_accuracy(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
-    deps=[accuracy_ledger],
+    deps=[reputation_ledger_days],
     group_name="standing",
     owners=[OWNER],
-    kinds={"python"},
+    kinds={"polars"},
     description="SIGMA reputation of every validator today, in ppm: constructive and bad events, sanction caps, idle drift to one half.",
     metadata={"dagster/column_schema": _schema(validator_id="String", reputation_ppm="Int64")},
 )
@@ -140,7 +167,7 @@ def governance_weights(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     "forfeits; what nobody earned is the reserve's.",
 )
 def round_payouts(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
-    totals = standing.payout_totals(sigma.open())
+    totals = booking.payout_totals(sigma.open())
     return dg.MaterializeResult(
         metadata={
             "rounds": totals.rounds,
@@ -152,6 +179,7 @@ def round_payouts(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
 STANDING_ASSETS = [
     accuracy_ledger,
     accuracy_ledger_days,
+    reputation_ledger_days,
     round_payouts,
     validator_accuracy,
     sigma_reputation,

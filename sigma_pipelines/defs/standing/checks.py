@@ -3,7 +3,7 @@
 import dagster as dg
 
 from sigma_core.errors import SigmaError
-from sigma_core.lifecycle import accuracy_days, standing, standing_state
+from sigma_core.lifecycle import accuracy_days, booking, standing, standing_state
 from sigma_pipelines.defs.standing.assets import (
     accuracy_ledger,
     accuracy_ledger_days,
@@ -34,7 +34,7 @@ def ledgers_are_sound(sigma: SigmaDeployment) -> dg.AssetCheckResult:
     description="The lines of every round sum to zero: payouts and reserve are budget and forfeits.",
 )
 def funds_are_conserved(sigma: SigmaDeployment) -> dg.AssetCheckResult:
-    unbalanced = standing.payout_totals(sigma.open()).unbalanced_rounds
+    unbalanced = booking.payout_totals(sigma.open()).unbalanced_rounds
     return dg.AssetCheckResult(passed=not unbalanced, metadata={"unbalanced_rounds": unbalanced[:20]})
 
 
@@ -53,7 +53,7 @@ def days_match_the_ledger(sigma: SigmaDeployment) -> dg.AssetCheckResult:
     asset=validator_accuracy,
     blocking=True,
     description="Accuracy and reputation by the day's update, and replayed whole by Polars, by DuckDB and (accuracy) by NumPy, are the "
-    "same integers for every validator. Accuracy is replayed from the ledger's days.",
+    "same integers for every validator. Accuracy is replayed from the ledger's days, reputation from its lines.",
 )
 def engines_agree(sigma: SigmaDeployment) -> dg.AssetCheckResult:
     differing = standing_state.engine_disagreements(sigma.open())

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sigma_core.lifecycle.standing import unbooked_rounds
+from sigma_core.lifecycle.truths import KnownMiss, KnownTruth, unbooked_misses, unscored_truths
 from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
 from sigma_pipelines.defs.rounds.jobs import QUIET
 from sigma_pipelines.defs.simulation.assets import SIMULATED
@@ -21,14 +21,15 @@ standing = dg.define_asset_job(
     job=standing,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Brings standing up to date when rounds have been decided since the last time.",
+    description="Brings standing up to date when rounds have been decided or resolved since the last time.",
 )
 def standing_sensor(sigma: SigmaDeployment) -> dg.RunRequest | dg.SkipReason:
-    waiting = unbooked_rounds(sigma.open())
+    deployment = sigma.open()
+    waiting: list[KnownMiss | KnownTruth] = [*unbooked_misses(deployment), *unscored_truths(deployment)]
     if not waiting:
-        return dg.SkipReason("Every decided round is booked.")
-    # The newest round in the run key: one run for all that wait, and no second one while it is under way.
-    return dg.RunRequest(run_key=f"{len(waiting)}-{waiting[-1]}")
+        return dg.SkipReason("Every known truth is booked.")
+    # The newest truth in the run key: one run for all that wait, and no second one while it is under way.
+    return dg.RunRequest(run_key=f"{len(waiting)}-{waiting[-1].round_id}-{waiting[-1].number}")
 
 
 @dg.schedule(

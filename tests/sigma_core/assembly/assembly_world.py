@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sigma_core.assembly.beacon import BeaconValue, HashChainBeacon
+from sigma_core.assembly.canaries import ANSWERED, CanaryRecord, PackageCanary, PlantedCanary, plant_for
 from sigma_core.assembly.commit_reveal import SeatStatus
-from sigma_core.assembly.consensus import NO_CANARY, CanaryState, Outcome
+from sigma_core.assembly.consensus import Outcome
 from sigma_core.assembly.independence import Calibration, FamilyKind
 from sigma_core.assembly.population import embedded_population
 from sigma_core.assembly.replay_document import replay_document
 from sigma_core.assembly.round import PhaseRecord, Round, SealedSubmission, conclude, hold_phase
 from sigma_core.assembly.selection import Panel, Pool
 from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
+from sigma_core.audit.canaries.bank import bank_sha256
 from sigma_core.audit.model import AuditResult, Finding, Verdict
 from sigma_core.policy import Policy, load_policy
 from sigma_core.sandbox.facts import FactsDocument, Severity
+from sigma_core.submissions.member_names import TakenNames
 
 FAMILIES = ("capability_difference", "rules_taint", "signatures", "text_statistics")
 RANGES = {family: {"threshold_ppm": (400_000, 700_000), "depth": (1, 3)} for family in FAMILIES}
@@ -74,11 +77,13 @@ def hold_round(
     policy: Policy | None = None,
     third_panel: bool = False,
     facts_document: FactsDocument | None = None,
-    canary: CanaryState = NO_CANARY,
+    cites: Callable[[int, int], bool] | None = None,
+    package: PackageCanary | None = None,
     number: int = 1,
     never_reveals: tuple[int, int] | None = None,
 ) -> HeldRound:
-    """A whole round among the embedded population; the seat (phase, number) ``never_reveals`` commits and is silent."""
+    """A whole round among the embedded population; the seat (phase, number) ``never_reveals`` commits and is silent. Where ``cites`` is
+    given, files are planted by the policy, and it says which seats cite theirs."""
     policy = policy or load_policy()
     rules = policy.assembly
     snapshot = WeightsSnapshot.of(3, policy.hash, rows_of(policy))
@@ -100,7 +105,8 @@ def hold_round(
             record = silenced(record, never_reveals[1])
         phases.append(record)
     document = facts_document or facts()
-    outcome = conclude(rules, phases, document, canary)
+    canary = CanaryRecord(bank_sha256(), package, tuple(planted_in(held, phases, policy, cites)) if cites else ())
+    outcome = conclude(rules, phases, document, canary.state(phases))
     public = replay_document(
         held,
         phases,
@@ -114,6 +120,22 @@ def hold_round(
     return HeldRound(held, phases, outcome, public)
 
 
+def planted_in(
+    held: Round, phases: list[PhaseRecord], policy: Policy, cites: Callable[[int, int], bool]
+) -> Iterator[PlantedCanary]:
+    """What was planted for every seat that answered, with the answers that ``cites`` calls for."""
+    for record in phases:
+        for seat in record.panel.seats:
+            plant = plant_for(held.seed, bank_sha256(), seat, policy.canaries)
+            if plant is not None and record.ballot.votes[seat.number].status in ANSWERED:
+                file = plant.file(TakenNames([]))
+                assert file is not None
+                finding = Finding(Severity.HIGH, "exfiltration", file.path, 3, 3, "curl", "sends data out", 900_000)
+                cited = cites(record.panel.phase, seat.number)
+                said = replace(verdict(Verdict.UNSAFE if cited else Verdict.SAFE), findings=(finding,) if cited else ())
+                yield PlantedCanary(record.panel.phase, seat.number, plant.item, file.path, file.sha256, said.as_json())
+
+
 def silenced(record: PhaseRecord, number: int) -> PhaseRecord:
     """The phase as it is when the seat does not open its commitment in time."""
     silent = replace(record.ballot.votes[number], status=SeatStatus.NO_SHOW, salt=None, verdict=None)
@@ -124,3 +146,11 @@ def with_rules(**changes: Any) -> Policy:
     """The default policy with other assembly rules."""
     document = load_policy().model_dump(mode="json")
     return Policy.model_validate_json(json.dumps({**document, "assembly": {**document["assembly"], **changes}}))
+
+
+def with_files_planted(rate_ppm: int, **population: Any) -> Policy:
+    """The default policy with another rate of planted files, and with changes to its population."""
+    document = load_policy().model_dump(mode="json")
+    document["canaries"]["file_rate_ppm"] = rate_ppm
+    document["population"] |= population
+    return Policy.model_validate_json(json.dumps(document))

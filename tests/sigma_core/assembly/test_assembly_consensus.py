@@ -278,3 +278,13 @@ def test_third_panel_votes_that_nobody_called_for_stop_an_approval() -> None:
     for rules in (RULES, THIRD):
         for third in ([S] * 5, [U] * 5, [A]):
             assert outcome([S] * 5, [S] * 5, rules=rules, third=third).outcome is RoundOutcome.ESCALATED
+
+
+def test_a_truth_gives_way_to_one_from_a_source_that_is_at_least_as_strong() -> None:
+    order = [[TruthSource.CANARY_LABEL], [TruthSource.MONITORING], [TruthSource.OPERATOR, TruthSource.THIRD_PANEL]]
+    order += [[TruthSource.UNANIMOUS], [TruthSource.UNSAFE_SUPERMAJORITY]]
+    rank = {source: place for place, sources in enumerate(order) for source in sources}
+    assert set(rank) == set(TruthSource)
+    for one in TruthSource:
+        for other in TruthSource:
+            assert one.may_correct(other) == (rank[one] <= rank[other])

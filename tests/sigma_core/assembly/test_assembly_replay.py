@@ -9,11 +9,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from assembly_world import BEACON, CALIBRATION, HeldRound, facts, hold_round, rows_of, verdict, with_rules
+from assembly_world import (
+    BEACON,
+    CALIBRATION,
+    HeldRound,
+    facts,
+    hold_round,
+    rows_of,
+    verdict,
+    with_files_planted,
+    with_rules,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigma_core.assembly.beacon import BeaconError, BeaconValue
+from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.commit_reveal import (
     PhaseClosed,
     Removed,
@@ -22,7 +33,7 @@ from sigma_core.assembly.commit_reveal import (
     SeatStatus,
     derived_salt,
 )
-from sigma_core.assembly.consensus import NO_CANARY, CanaryState, Outcome, RoundOutcome, TruthSource, Vote
+from sigma_core.assembly.consensus import Outcome, RoundOutcome, TruthSource, Vote
 from sigma_core.assembly.drand import QUICKNET
 from sigma_core.assembly.replay import replay
 from sigma_core.assembly.replay_document import ReplayDocument, replay_document
@@ -41,10 +52,11 @@ from sigma_core.assembly.round import (
 )
 from sigma_core.assembly.selection import Pool, selection_seed
 from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
+from sigma_core.audit.canaries.bank import bank_sha256
 from sigma_core.audit.model import Verdict, View
 from sigma_core.canonical import canonical_json
 from sigma_core.errors import SigmaError
-from sigma_core.policy import Policy, load_policy
+from sigma_core.policy import load_policy
 
 SIGNAL = {"kind": "STRONG_INJECTION", "ruleId": "R7", "reason": "hidden order", "file": "SKILL.md", "line": 9}
 
@@ -144,7 +156,7 @@ def taken_off(number: int, by: ClosedBy) -> dict[str, Any]:
         policy=load_policy().model_dump(mode="json"),
         chain=BEACON.chain,
         facts=facts(),
-        canary=NO_CANARY,
+        canary=CanaryRecord(bank_sha256()),
         outcome=conclude(held.rules, [first, second], facts()),
         calibration=CALIBRATION,
     )
@@ -268,15 +280,14 @@ def with_leaf(document: dict[str, Any], keys: list[Any]) -> dict[str, Any]:
 
 def rich_round() -> HeldRound:
     """Every part of a document in use: redraws, a dissent, a signal, a missed canary, and a seat that never reveals."""
-    policy = load_policy().model_dump(mode="json")
-    policy["population"] |= {"operators": 12}
     held = hold_round(
         eventful,
-        policy=Policy.model_validate_json(json.dumps(policy)),
+        policy=with_files_planted(400_000, operators=12),
         facts_document=facts(SIGNAL),
-        canary=CanaryState(missed_by=((2, 1),)),
+        cites=lambda phase, seat: (phase, seat) != (2, 4),
         never_reveals=(2, 5),
     )
+    assert held.document["canary"]["missedBy"] == [{"phase": 2, "seat": 4}]
     assert [seat["status"] for seat in held.document["phases"][1]["seats"]] == ["REVEALED"] * 4 + ["NO_SHOW"]
     return held
 
@@ -299,6 +310,7 @@ def names(report: Any, path: str) -> bool:
     )
 
 
+@pytest.mark.usefixtures("planting")
 def test_every_tampered_leaf_is_named_or_is_on_the_short_list_of_what_is_not_covered() -> None:
     document = rich_round().document
     assert replay(document).agrees
@@ -315,11 +327,13 @@ def test_every_tampered_leaf_is_named_or_is_on_the_short_list_of_what_is_not_cov
     assert unnoticed == list(NOT_COVERED)
 
 
+@pytest.mark.usefixtures("planting")
 def test_what_is_not_covered_is_said_in_the_report() -> None:
     report = replay(rich_round().document)
     assert [line.split(": ")[0] for line in report.unchecked] == list(NOT_COVERED)
 
 
+@pytest.mark.usefixtures("planting")
 @pytest.mark.parametrize(
     ("keys", "path", "rule"),
     [
@@ -377,13 +391,19 @@ def test_rows_in_another_order_are_named() -> None:
     ]
 
 
+@pytest.mark.usefixtures("planting")
 @pytest.mark.parametrize(
-    "missed", [[(2, 3)], [(1, 99)], [(2, 4), (1, 1)], [(1, 1), (1, 1)]], ids=["UNSAFE", "nobody", "unsorted", "twice"]
+    "missed",
+    [[(2, 3)], [(1, 99)], [(2, 4), (1, 1)], [(1, 1), (1, 1)], []],
+    ids=["UNSAFE", "nobody", "unsorted", "twice", "none"],
 )
 def test_a_missed_canary_names_each_safe_vote_once_in_order(missed: list[tuple[int, int]]) -> None:
-    document = hold_round(eventful, canary=CanaryState(missed_by=tuple(missed))).document
+    policy = with_files_planted(1_000_000)
+    document = hold_round(eventful, policy=policy, cites=lambda phase, seat: (phase, seat) != (1, 1)).document
+    assert document["canary"]["missedBy"] == [{"phase": 1, "seat": 1}]
+    assert replay(document).agrees
     document["canary"]["missedBy"] = [{"phase": phase, "seat": seat} for phase, seat in missed]
-    assert "$.canary.missedBy" in [found.path for found in replay(document).disagreements]
+    assert any(found.path.startswith("$.canary.missedBy") for found in replay(document).disagreements)
 
 
 def test_an_approval_that_the_votes_do_not_carry_is_found_even_with_all_hashes_right() -> None:
@@ -528,4 +548,5 @@ def test_a_drand_beacon_is_checked_from_the_document_and_said_to_be_unchecked_wi
 
 def test_the_shape_is_a_schema_that_can_be_published() -> None:
     schema = ReplayDocument.model_json_schema(by_alias=True)
-    assert set(schema["properties"]) == set(DOCUMENT)
+    # Overrides come later, and a document as it is kept has none.
+    assert set(schema["properties"]) == {*DOCUMENT, "overrides"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from split_votes import dissent
+
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certify import issue_certificate
 from sigma_core.lifecycle.facts import derive_and_keep
@@ -18,6 +20,12 @@ def decided_round(deployment: Deployment, submission: str, run: str = "run-1") -
         run_phase(deployment, round_id, phase)
     decide_round(deployment, round_id)
     return round_id
+
+
+def split_round(deployment: Deployment, submission: str, *, unsafe: int = 1, run: str = "run-1") -> str:
+    """Such a round in which the first ``unsafe`` seats of phase 1 voted against the package."""
+    with dissent(unsafe):
+        return decided_round(deployment, submission, run)
 
 
 def issued(deployment: Deployment, submission: str, run: str = "run-1") -> CertificateRow:

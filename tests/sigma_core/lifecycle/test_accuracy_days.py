@@ -182,10 +182,10 @@ def test_a_ledger_that_ends_before_the_partitions_do_is_another_ledger(decided: 
 
 KILLED = """
 import os, signal, sys
-from sigma_core.lifecycle import accuracy_days
+from sigma_core.lifecycle import accuracy_days, day_files
 from sigma_core.lifecycle.opening import open_deployment
 deployment = open_deployment()
-real, written = accuracy_days.write_whole, []
+real, written = day_files.write_whole, []
 def write_whole(path, content):
     if sys.argv[1] == f"before {len(written)}":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -193,7 +193,7 @@ def write_whole(path, content):
     written.append(path)
     if sys.argv[1] == "after the index" and path.name == "index.json":
         os.kill(os.getpid(), signal.SIGKILL)
-accuracy_days.write_whole = write_whole
+day_files.write_whole = write_whole
 with accuracy_days.accuracy_days(deployment):
     pass
 """

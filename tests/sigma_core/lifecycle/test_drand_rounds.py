@@ -22,7 +22,7 @@ from sigma_core.lifecycle.drand_relays import BeaconUnreachable, ask_relays
 from sigma_core.lifecycle.facts import derive_and_keep
 from sigma_core.lifecycle.intake import load_submission
 from sigma_core.lifecycle.panels import Run, bind_rounds, open_round
-from sigma_core.lifecycle.replay import kept_document, replay_kept_round, replay_public_document
+from sigma_core.lifecycle.replay import public_document, replay_kept_round, replay_public_document
 from sigma_core.policy import DEFAULT_POLICY_FILE, PolicyError
 from sigma_core.storage.protocol import BeaconChainRow, BeaconValueRow, DrandRoundRow, RoundRow
 from sigma_core.submissions.package import Package
@@ -89,7 +89,7 @@ def test_a_round_is_drawn_from_the_recorded_round_certified_and_replayed_offline
 def test_a_replay_document_with_another_signature_or_key_is_named(deployment: Deployment, submission: str) -> None:
     round_id = decided_round(deployment, submission)
     with deployment.read_sessions() as session:
-        document = json.loads(kept_document(deployment, session.get_one(RoundRow, round_id)))
+        document = json.loads(public_document(deployment, session.get_one(RoundRow, round_id)))
     assert document["beacon"]["proof"] == ROUND_1000["signature"]
     for part, name in ((document["beacon"], "proof"), (document["beacon"]["chain"], "publicKey")):
         known = part[name]

@@ -14,9 +14,10 @@ from sigma_core.certificates.log.entry import EntryKind
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import bindings, panels
 from sigma_core.lifecycle.bindings import bind_next_rounds
+from sigma_core.lifecycle.booking import book_known_truths
 from sigma_core.lifecycle.log_audit import audit_log
 from sigma_core.lifecycle.panels import Run, bind_rounds, open_round
-from sigma_core.lifecycle.standing import book_decided_rounds, publish_weights
+from sigma_core.lifecycle.standing import publish_weights
 from sigma_core.lifecycle.transparency import is_published, publish_log
 from sigma_core.storage.protocol import BeaconValueRow, LogEntryRow, RoundBindingRow, RoundRow
 from sigma_core.submissions.package import Package
@@ -113,7 +114,7 @@ def test_the_weights_are_those_of_the_binding_however_they_move_before_the_draw(
     deployment: Deployment, submission: str
 ) -> None:
     [bound] = bind_next_rounds(deployment, [submission])
-    book_decided_rounds(deployment)
+    book_known_truths(deployment)
     assert publish_weights(deployment).epoch == 2
     opened = open_round(deployment, submission, Run("run-2", "run-2"))
     with deployment.read_sessions() as session:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sigma_core.certificates.refusals import VerificationError
 from sigma_core.certificates.verify import verify_bundle
 from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.booking import book_known_truths
 from sigma_core.lifecycle.certify import issue_certificate
 from sigma_core.lifecycle.facts import derive_and_keep, load_facts
 from sigma_core.lifecycle.invariants import (
@@ -22,7 +23,7 @@ from sigma_core.lifecycle.invariants import (
 from sigma_core.lifecycle.outcome import decide_round
 from sigma_core.lifecycle.panels import RoundNotReady, Run, open_round, open_run_key, round_of_run, run_phase
 from sigma_core.lifecycle.replay import replay_kept_round
-from sigma_core.lifecycle.standing import book_decided_rounds, publish_weights
+from sigma_core.lifecycle.standing import publish_weights
 from sigma_core.storage.protocol import (
     AccuracyEntryRow,
     CertificateRow,
@@ -189,11 +190,11 @@ def test_decided_rounds_are_booked_once_and_move_the_weights(
     deployment: Deployment, honest: Package, hostile: Package, submitted: Submitted
 ) -> None:
     audit(deployment, submitted(honest))
-    booked = book_decided_rounds(deployment)
+    booked = book_known_truths(deployment)
     assert booked.rounds == 1
     entries = rows(deployment, AccuracyEntryRow)
     assert len(entries) == booked.accuracy_entries > 0
-    assert book_decided_rounds(deployment).rounds == 0
+    assert book_known_truths(deployment).rounds == 0
     assert rows(deployment, AccuracyEntryRow) == entries
     assert publish_weights(deployment).epoch == publish_weights(deployment).epoch == 2
 

@@ -7,16 +7,22 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import polars as pl
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from sigma_core.assembly.consensus import RoundOutcome
+from sigma_core.audit.model import Verdict
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import standing, standing_state
-from sigma_core.lifecycle.standing import book_decided_rounds, newest_snapshot, publish_weights
+from sigma_core.lifecycle.booking import book_known_truths
+from sigma_core.lifecycle.override import override_round
+from sigma_core.lifecycle.resolution import resolve_round
+from sigma_core.lifecycle.standing import newest_snapshot, publish_weights
 from sigma_core.lifecycle.standing_checkpoints import newest_checkpoint
 from sigma_core.lifecycle.standing_state import accuracy_today, engine_disagreements, reputation_today
 from sigma_core.standing.ledger import LedgerInvalid
@@ -107,7 +113,7 @@ class TestRefusals:
         [
             pytest.param({"policy_hash": "f" * 64}, "policy that is not on record", id="foreign policy hash"),
             pytest.param({"day": TODAY + 1}, "of a day that has not come", id="clock jumped ahead"),
-            pytest.param({"day": TODAY - 6}, "before its round was decided", id="clock jumped back"),
+            pytest.param({"day": TODAY - 6}, "before the truth of its round was known", id="clock jumped back"),
             pytest.param({"aligned_q10": -5_000}, "falls below zero", id="more taken back than was given"),
             pytest.param({"aligned_q10": 10**9}, "a day's sum is at most", id="points beyond the day's limit"),
         ],
@@ -124,6 +130,13 @@ class TestRefusals:
             session.get_one(RoundRow, ROUND).weights_epoch = 2
         entry(booked, "late")
         self.refused(booked, "line late .* without weight in the epoch that drew the round: suspended")
+
+    def test_a_line_of_a_round_that_is_not_resolved(self, booked: Deployment) -> None:
+        with booked.sessions.begin() as session:
+            row = session.get_one(RoundRow, ROUND)
+            row.outcome, row.scored, row.truth, row.truth_source = "ESCALATED", False, None, None
+        entry(booked, "early")
+        self.refused(booked, "line early .* is of a round whose truth nobody knows yet")
 
     @pytest.mark.parametrize(
         ("stake", "rule"),
@@ -232,17 +245,21 @@ class TestCheckpoints:
 
 KILLED = """
 import os, signal, sys
-from sigma_core.lifecycle import standing
+from sigma_core.lifecycle import booking, standing
 from sigma_core.lifecycle.opening import open_deployment
 deployment = open_deployment()
 if sys.argv[1] == "between ledger and weights":
-    standing.book_decided_rounds(deployment)
+    booking.book_known_truths(deployment)
 elif sys.argv[1] == "in the booking":
-    real = standing.round_payouts
-    standing.round_payouts = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
-    standing.book_decided_rounds(deployment)
+    real = booking.append_lines
+    def append_lines(session, lines):
+        real(session, lines)
+        session.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    booking.append_lines = append_lines
+    booking.book_known_truths(deployment)
 else:
-    standing.book_decided_rounds(deployment)
+    booking.book_known_truths(deployment)
     real = deployment.blobs.put
     def put(data):
         real(data)
@@ -253,12 +270,15 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize("point", ["in the booking", "between ledger and weights", "between snapshot and epoch"])
-def test_a_run_that_is_killed_leaves_the_epoch_before_in_force_and_is_finished_by_the_next(
-    booked: Deployment, point: str
-) -> None:
-    with booked.sessions.begin() as session:
-        for number, row in enumerate(newest_snapshot(booked).rows[:10]):
+POINTS = pytest.mark.parametrize(
+    "point", ["in the booking", "between ledger and weights", "between snapshot and epoch"]
+)
+
+
+def seated(deployment: Deployment) -> None:
+    """Ten SAFE votes in the round."""
+    with deployment.sessions.begin() as session:
+        for number, row in enumerate(newest_snapshot(deployment).rows[:10]):
             session.add(
                 SeatRow(
                     round_id=ROUND, phase=1 + number // 5, number=1 + number % 5, validator_id=row.validator_id,
@@ -267,7 +287,11 @@ def test_a_run_that_is_killed_leaves_the_epoch_before_in_force_and_is_finished_b
                     finding_count=0, revealed_at=utc_now(),
                 )
             )  # fmt: skip
-    before = published(booked)
+
+
+def killed_at(deployment: Deployment, point: str) -> None:
+    """A run that is killed there, after which the epoch before is still the newest."""
+    before = published(deployment)
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, point],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -275,10 +299,17 @@ def test_a_run_that_is_killed_leaves_the_epoch_before_in_force_and_is_finished_b
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert published(booked) == before
-    newest_snapshot(booked)
+    assert published(deployment) == before
+    newest_snapshot(deployment)
 
-    book_decided_rounds(booked)
+
+@POINTS
+def test_a_run_that_is_killed_leaves_the_epoch_before_in_force_and_is_finished_by_the_next(
+    booked: Deployment, point: str
+) -> None:
+    seated(booked)
+    killed_at(booked, point)
+    book_known_truths(booked)
     assert publish_weights(booked).epoch == 2
     with booked.read_sessions() as session:
         assert len(session.scalars(select(AccuracyEntryRow)).all()) == 10
@@ -286,4 +317,24 @@ def test_a_run_that_is_killed_leaves_the_epoch_before_in_force_and_is_finished_b
     assert len(lines) == 12
     assert sum(line.amount_micro_usd for line in lines) == 0
     assert {line.amount_micro_usd > 0 for line in lines if line.kind == "PAYOUT"} == {True}
+    assert engine_disagreements(booked) == []
+
+
+@POINTS
+def test_a_correction_that_is_killed_is_booked_whole_or_not_at_all(booked: Deployment, point: str) -> None:
+    seated(booked)
+    book_known_truths(booked)
+    assert publish_weights(booked).epoch == 2
+    override_round(booked, ROUND, RoundOutcome.REJECTED, actor="operator:ada", reason="steals tokens")
+    resolve_round(booked, ROUND, Verdict.UNSAFE, actor="operator:ada", reason="steals tokens")
+    killed_at(booked, point)
+    with booked.read_sessions() as session:
+        assert session.scalar(select(func.count(AccuracyEntryRow.id))) == (10 if point == "in the booking" else 30)
+
+    book_known_truths(booked)
+    assert publish_weights(booked).epoch == 3
+    with booked.read_sessions() as session:
+        reasons = Counter(session.scalars(select(AccuracyEntryRow.reason)))
+        assert reasons == {"ALIGNED": 10, "COMPENSATION": 10, "MISALIGNED": 10}
+        assert sum(session.scalars(select(PayoutEntryRow.amount_micro_usd))) == 0
     assert engine_disagreements(booked) == []

@@ -18,7 +18,7 @@ from sigma_core.standing.ledger_check import (
 )
 
 CONTEXT = LedgerContext(
-    rounds=pl.DataFrame([("r1", 1, 100), ("r2", 2, 101)], schema=ROUND_COLUMNS, orient="row"),
+    rounds=pl.DataFrame([("r1", 1, 100), ("r2", 2, 101), ("r3", 1, None)], schema=ROUND_COLUMNS, orient="row"),
     drawn_from=pl.DataFrame(
         [(1, "ada", 5), (1, "bo", 5), (2, "ada", 5), (2, "bo", 0)], schema=DRAWN_FROM_COLUMNS, orient="row"
     ),
@@ -65,7 +65,8 @@ def test_what_bookings_write_passes_in_any_order_of_rows() -> None:
         pytest.param(line(entry_key="k", validator_id="eve"), "is of an unknown validator", id="unknown validator"),
         pytest.param(line(entry_key="k", policy_hash="q"), "a policy that is not on record", id="foreign policy hash"),
         pytest.param(line(entry_key="k", day=111), "day that has not come: today is day 110", id="clock jumped ahead"),
-        pytest.param(line(entry_key="k", day=99), "before its round was decided", id="clock jumped back"),
+        pytest.param(line(entry_key="k", day=99), "before the truth of its round was known", id="clock jumped back"),
+        pytest.param(line(entry_key="k", round_id="r3"), "whose truth nobody knows yet", id="unresolved round"),
         pytest.param(line(entry_key="k", round_id="r9"), "is of an unknown round", id="unknown round"),
         pytest.param(
             line(entry_key="k", round_id="r2", day=101, validator_id="bo"),

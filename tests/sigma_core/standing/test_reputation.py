@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sigma_core.policy import PPM, load_policy
 from sigma_core.standing import reputation_duckdb
 from sigma_core.standing.ledger import LedgerInvalid, ReputationEvent, ReputationKind
-from sigma_core.standing.reputation import EVENT_COLUMNS, ReputationState, advance, event_frame, replay
+from sigma_core.standing.reputation import EVENT_COLUMNS, ReputationState, advance, event_frame, replay, taken_back_ppm
 
 RULES = load_policy().standing
 BAD = {ReputationKind.LOW_QUALITY, ReputationKind.DISPUTED, ReputationKind.ATTRIBUTABLE_ESCALATION}
@@ -43,9 +43,11 @@ def stepped_by_hand(rows: list[Row], day: int, start: int) -> list[tuple[str, in
             if not good and not bad:
                 away = abs(reputation - 500_000) * RULES.reputation_idle_keep_per_day >> 30
                 reputation = 500_000 + (away if reputation > 500_000 else -away)
+            changes = [row[3] for row in mine if row[1] == today and row[2] == "COMPENSATION"]
+            reputation = min(max(reputation + sum(changes), 0), PPM)
             if ReputationKind.SANCTION_LIFTED in kinds:
                 ceiling = PPM
-            ceilings = [row[3] for row in mine if row[1] == today and row[3] is not None]
+            ceilings = [row[3] for row in mine if row[1] == today and row[2] == "SANCTION"]
             ceiling = min([ceiling, *ceilings])
             reputation = min(reputation, ceiling)
         result.append((validator, reputation, ceiling))
@@ -57,8 +59,9 @@ def ledgers(draw: st.DrawFn) -> list[Row]:
     rows: list[Row] = []
     for _ in range(draw(st.integers(0, 40))):
         kind = draw(st.sampled_from(ReputationKind))
-        ceiling = draw(st.integers(0, PPM)) if kind is ReputationKind.SANCTION else None
-        rows.append((draw(st.sampled_from(["ada", "bo", "ci"])), draw(st.integers(10, 30)), kind.value, ceiling))
+        lowest = {ReputationKind.SANCTION: 0, ReputationKind.COMPENSATION: -PPM}.get(kind)
+        amount = None if lowest is None else draw(st.integers(lowest, PPM))
+        rows.append((draw(st.sampled_from(["ada", "bo", "ci"])), draw(st.integers(10, 30)), kind.value, amount))
     return rows
 
 
@@ -137,14 +140,41 @@ def test_the_lower_of_two_sanctions_holds() -> None:
     assert after(2, ("v", 1, "SANCTION", 100_000), ("v", 2, "SANCTION", 300_000)) == (100_000, 100_000)
 
 
+@settings(deadline=None, max_examples=50)
+@given(ledgers(), st.integers(0, 20), st.sampled_from(sorted(BAD | {ReputationKind.CONSTRUCTIVE})), st.integers(0, 40))
+def test_a_compensation_leaves_the_reputation_that_there_would_be_without_the_event(
+    rows: list[Row], day: int, kind: ReputationKind, later: int
+) -> None:
+    mine, taken_back = [row for row in rows if row[0] == "ada"], ("ada", day, kind.value, None)
+    kept = events(*[row for row in mine if row[1] <= day + later])
+    change = taken_back_ppm(kept, events(taken_back), day + later, RULES)
+    lines = events(*kept.rows(), taken_back, ("ada", day + later, "COMPENSATION", change["ada"]))
+    [(_, compensated, _)] = replay(lines, day + later, RULES).frame.rows()
+    without = replay(kept, day + later, RULES).frame["reputation_ppm"]
+    assert compensated == (without[0] if len(without) else RULES.reputation_start_ppm)
+
+
+def test_the_later_a_bad_event_is_taken_back_the_less_of_it_is_left() -> None:
+    taken_back = events(("v", 1, "DISPUTED", None))
+    left = [taken_back_ppm(events(), taken_back, day, RULES)["v"] for day in (1, 31, 181)]
+    assert left[0] == 10_000
+    assert left == sorted(left, reverse=True)
+    assert 4_800 < left[2] < 5_000
+
+
 def test_events_become_rows() -> None:
     frame = event_frame(
         [
             ReputationEvent("k1", "v", "round", 3, ReputationKind.CONSTRUCTIVE, "p", {"ceiling_ppm": 1}),
             ReputationEvent("k2", "v", None, 4, ReputationKind.SANCTION, "p", {"ceiling_ppm": 250_000}),
+            ReputationEvent("k3", "v", "round", 5, ReputationKind.COMPENSATION, "p", {"change_ppm": -4_000}),
         ]
     )
-    assert frame.rows() == [("v", 3, "CONSTRUCTIVE", None), ("v", 4, "SANCTION", 250_000)]
+    assert frame.rows() == [
+        ("v", 3, "CONSTRUCTIVE", None),
+        ("v", 4, "SANCTION", 250_000),
+        ("v", 5, "COMPENSATION", -4_000),
+    ]
     assert dict(frame.schema) == EVENT_COLUMNS
 
 
@@ -160,6 +190,8 @@ class TestRefusals:
             (("v", 1, "PRAISED", None), "of an unknown kind"),
             (("v", 1, "SANCTION", None), "no ceiling"),
             (("v", 1, "SANCTION", PPM + 1), "no ceiling"),
+            (("v", 1, "COMPENSATION", None), "no change"),
+            (("v", 1, "COMPENSATION", -PPM - 1), "no change"),
             ((None, 1, "DISPUTED", None), "an empty value"),
             (("v", -1, "DISPUTED", None), "before 1970"),
         ],

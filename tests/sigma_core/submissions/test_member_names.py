@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigma_core.policy import load_policy
-from sigma_core.submissions.member_names import check_name, folded, refuse_clashes
+from sigma_core.submissions.member_names import TakenNames, check_name, folded, refuse_clashes
 from sigma_core.submissions.refusal import Refusal
 
 LIMITS = load_policy().package
@@ -68,6 +68,21 @@ def test_files_and_directories_may_not_clash(files: list[str], directories: list
 
 def test_a_directory_may_be_mentioned_by_its_entry_and_by_its_members() -> None:
     refuse_clashes(["a/b/c", "a/b/d"], ["a", "a/b", "e"])
+
+
+NAMES = st.lists(st.sampled_from(["a", "A", "b", "ﬁ", "fi"]), min_size=1, max_size=3).map("/".join)
+
+
+@given(st.lists(NAMES, max_size=4), NAMES)
+def test_there_is_room_for_a_name_exactly_when_it_clashes_with_none(files: list[str], name: str) -> None:
+    with suppress(Refusal):
+        refuse_clashes(files)
+        try:
+            refuse_clashes([*files, name])
+            clashes = False
+        except Refusal:
+            clashes = True
+        assert TakenNames(files).has_room_for(name) is not clashes
 
 
 @given(st.text(max_size=40))

@@ -1,4 +1,4 @@
-"""drand rounds, bound re-runs, error correlations."""
+"""Beacons by configuration, canaries, resolutions, overrides, phases, requests."""
 
 from __future__ import annotations
 
@@ -60,6 +60,98 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("submission_id", "number", name=op.f("pk_round_bindings")),
     )
+    op.create_table(
+        "canary_packages",
+        sa.Column("tree_hash", sa.String(length=64), nullable=False),
+        sa.Column("item", sa.String(length=8), nullable=False),
+        sa.Column("variant", sa.String(length=64), nullable=False),
+        sa.Column("label", sa.String(length=16), nullable=False),
+        sa.Column("bank_sha256", sa.String(length=64), nullable=False),
+        sa.Column("drawn_by", sa.String(length=64), nullable=False),
+        sa.Column("made_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["drawn_by"], ["rounds.id"], name=op.f("fk_canary_packages_drawn_by")),
+        sa.PrimaryKeyConstraint("tree_hash", name=op.f("pk_canary_packages")),
+        sa.UniqueConstraint("drawn_by", name=op.f("uq_canary_packages_drawn_by")),
+    )
+    op.create_table(
+        "phases",
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("phase", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("next_ticket", sa.Integer(), nullable=False),
+        sa.Column("relaxations", sa.JSON(), nullable=False),
+        sa.Column("redraws", sa.JSON(), nullable=False),
+        sa.Column("opened_at", UtcDateTime(), nullable=False),
+        sa.Column("deadline_at", UtcDateTime(), nullable=False),
+        sa.Column("retry_at", UtcDateTime(), nullable=True),
+        sa.Column("closed_at", UtcDateTime(), nullable=True),
+        sa.Column("closed_by", sa.String(length=16), nullable=True),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_phases_round_id")),
+        sa.PrimaryKeyConstraint("round_id", "phase", name=op.f("pk_phases")),
+    )
+    op.create_table(
+        "planted_canaries",
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("phase", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("seat_number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("validator_id", sa.String(length=64), nullable=False),
+        sa.Column("family", sa.String(length=40), nullable=False),
+        sa.Column("item", sa.String(length=8), nullable=False),
+        sa.Column("path", sa.String(length=200), nullable=False),
+        sa.Column("file_sha256", sa.String(length=64), nullable=False),
+        sa.Column("result_sha256", sa.String(length=64), nullable=False),
+        sa.Column("answer", sa.String(length=8), nullable=False),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_planted_canaries_round_id")),
+        sa.ForeignKeyConstraint(["validator_id"], ["validators.id"], name=op.f("fk_planted_canaries_validator_id")),
+        sa.PrimaryKeyConstraint("round_id", "phase", "seat_number", name=op.f("pk_planted_canaries")),
+    )
+    with op.batch_alter_table("planted_canaries", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_planted_canaries_validator_id"), ["validator_id"], unique=False)
+
+    op.create_table(
+        "round_overrides",
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("actor", sa.String(length=120), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("overridden_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_round_overrides_round_id")),
+        sa.PrimaryKeyConstraint("round_id", "number", name=op.f("pk_round_overrides")),
+    )
+    op.create_table(
+        "round_requests",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("request_key", sa.String(length=160), nullable=False),
+        sa.Column("submission_id", sa.String(length=64), nullable=False),
+        sa.Column("round_type", sa.String(length=20), nullable=False),
+        sa.Column("trigger_source", sa.String(length=16), nullable=False),
+        sa.Column("appeal_of", sa.String(length=64), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(length=120), nullable=False),
+        sa.Column("requested_at", UtcDateTime(), nullable=False),
+        sa.Column("round_id", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(["appeal_of"], ["rounds.id"], name=op.f("fk_round_requests_appeal_of")),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_round_requests_round_id")),
+        sa.ForeignKeyConstraint(["submission_id"], ["submissions.id"], name=op.f("fk_round_requests_submission_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_round_requests")),
+        sa.UniqueConstraint("request_key", name=op.f("uq_round_requests_request_key")),
+        sa.UniqueConstraint("round_id", name=op.f("uq_round_requests_round_id")),
+    )
+    with op.batch_alter_table("round_requests", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_round_requests_submission_id"), ["submission_id"], unique=False)
+
+    op.create_table(
+        "round_resolutions",
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("truth", sa.String(length=16), nullable=False),
+        sa.Column("truth_source", sa.String(length=32), nullable=False),
+        sa.Column("actor", sa.String(length=120), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("resolved_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_round_resolutions_round_id")),
+        sa.PrimaryKeyConstraint("round_id", "number", name=op.f("pk_round_resolutions")),
+    )
     with op.batch_alter_table("rounds", schema=None) as batch_op:
         batch_op.add_column(sa.Column("calibration_sha256", sa.String(length=64), nullable=True))
 
@@ -72,6 +164,18 @@ def downgrade() -> None:
     with op.batch_alter_table("rounds", schema=None) as batch_op:
         batch_op.drop_column("calibration_sha256")
 
+    op.drop_table("round_resolutions")
+    with op.batch_alter_table("round_requests", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_round_requests_submission_id"))
+
+    op.drop_table("round_requests")
+    op.drop_table("round_overrides")
+    with op.batch_alter_table("planted_canaries", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_planted_canaries_validator_id"))
+
+    op.drop_table("planted_canaries")
+    op.drop_table("phases")
+    op.drop_table("canary_packages")
     op.drop_table("round_bindings")
     op.drop_table("drand_rounds")
     op.drop_table("error_correlations")

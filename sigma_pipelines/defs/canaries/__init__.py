@@ -1,0 +1,1 @@
+"""Canaries: unannounced packages, and what all canaries say of families and validators."""
