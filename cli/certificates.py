@@ -12,22 +12,24 @@ from urllib.parse import urlsplit, urlunsplit
 
 from sigma_core.certificates.bundle import MAX_BUNDLE_BYTES
 from sigma_core.certificates.keyset import KeySet
+from sigma_core.certificates.log.folder import LogFolder
 from sigma_core.certificates.log.note import MAX_NOTE_BYTES
 from sigma_core.certificates.payload import Payload
 from sigma_core.certificates.refusals import Refusal, VerificationError
 from sigma_core.certificates.status_list import MAX_FILE_BYTES as MAX_STATUS_LIST_BYTES
 from sigma_core.certificates.status_list import PURPOSES, StatusList
 from sigma_core.certificates.verify import open_bundle, verify_bundle
-from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.config import Settings
 from sigma_core.errors import ExitCode, SigmaError
 from sigma_core.timestamps import iso_utc
 
 if TYPE_CHECKING:
     from sigma_core.certificates.installed import KeptBundle
+    from sigma_core.lifecycle.kept_certificates import KeptCertificate
     from sigma_core.submissions.package import Package
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
+LOOPBACK_HOSTS = LOOPBACK | {"localhost"}
 
 
 class NoCertificate(SigmaError):
@@ -37,63 +39,40 @@ class NoCertificate(SigmaError):
     exit_code = ExitCode.NEGATIVE
 
 
-@dataclass(frozen=True, slots=True)
-class FoundCertificate:
-    """A certificate of this deployment: its bundle file, its sealed payload, its payload hash, its status now."""
-
-    bundle: bytes
-    payload: dict[str, Any]
-    payload_hash: str
-    status: CertificateStatus
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What ``sigma verify`` is given beside its target.
 
     ``keys``: a key set file, instead of this deployment's own. ``status``: status list files. ``checkpoints``: notes of the log seen
-    elsewhere. ``bundles``: folders of bundle files. ``online``: fetch the status lists. ``loopback``: URLs may name this machine.
+    elsewhere. ``log``: a copy of the log's files, which shows whether those are of one history. ``bundles``: folders
+    of bundle files. ``online``: fetch the status lists. ``loopback``: this machine may be asked, at the URL that is given
+    and at SIGMA_PUBLIC_URL.
     """
 
     keys: Path | None = None
     status: Sequence[Path] = ()
     checkpoints: Sequence[Path] = ()
+    log: Path | None = None
     bundles: Sequence[Path] = ()
     online: bool = False
     loopback: bool = False
 
 
-def find_certificate(settings: Settings, identifier: str) -> FoundCertificate:
+def find_certificate(settings: Settings, identifier: str) -> KeptCertificate:
     """By certificate id, or by the id of a round or submission that has one. Raises SigmaError when there is none."""
-    from sqlalchemy import or_, select
-
+    from sigma_core.lifecycle.kept_certificates import kept_certificate, newest_certificate_id
     from sigma_core.lifecycle.opening import open_deployment
-    from sigma_core.storage.protocol import CertificateRow
 
     deployment = open_deployment(settings)
-    with deployment.read_sessions() as session:
-        row = session.scalar(
-            select(CertificateRow)
-            .where(
-                or_(
-                    CertificateRow.id == identifier,
-                    CertificateRow.round_id == identifier,
-                    CertificateRow.submission_id == identifier,
-                )
-            )
-            .order_by(CertificateRow.issued_at.desc())
-            .limit(1)
-        )
-    if row is None:
+    certificate_id = newest_certificate_id(deployment, identifier)
+    found = None if certificate_id is None else kept_certificate(deployment, certificate_id)
+    if found is None:
         raise SigmaError(
             f"{identifier!r} is neither a certificate here nor a round or submission that has one",
             code="CERTIFICATE_UNKNOWN",
             hint="`sigma status ID` tells how a submission went",
         )
-    bundle = deployment.blobs.get(row.bundle_sha256)
-    payload = open_bundle(bundle, deployment.trusted_keys).payload
-    assert payload.hash == row.payload_hash
-    return FoundCertificate(bundle, dict(payload.document), row.payload_hash, CertificateStatus(row.status))
+    return found
 
 
 def export_bundle(bundle: bytes, out: Path) -> None:
@@ -114,7 +93,7 @@ def verify_target(
     path = Path(target)
     at_hand = None if package is None else _read_package(settings, package)
     if target.startswith(("https://", "http://")):
-        bundle = _fetched(_bundle_url(target), MAX_BUNDLE_BYTES, evidence)
+        bundle = _fetched(_bundle_url(target), MAX_BUNDLE_BYTES, loopback=evidence.loopback)
     elif path.is_file():
         bundle = _read(path, MAX_BUNDLE_BYTES)
     elif path.is_dir():
@@ -125,7 +104,7 @@ def verify_target(
     elif target.startswith("cert_"):
         found = find_certificate(settings, target)
         _refuse_withdrawn(found)
-        bundle = found.bundle
+        bundle = found.data
     else:
         raise SigmaError(
             f"{target}: no bundle file, skill folder or URL, and not a certificate id",
@@ -139,8 +118,9 @@ def verify_target(
         keys,
         at=at,
         package=at_hand,
-        status_lists=_status_lists(settings, payload, keys, at, evidence),
+        status_lists=_status_lists(settings, target, payload, keys, at, evidence),
         known_checkpoints=[_read(path, MAX_NOTE_BYTES) for path in evidence.checkpoints],
+        log=None if evidence.log is None else LogFolder(evidence.log).read,
     )
     return {
         "valid": True,
@@ -154,6 +134,7 @@ def verify_target(
             "origin": verified.checkpoint.origin,
             "size": verified.checkpoint.size,
             "root": verified.checkpoint.root.hex(),
+            "uncompared": list(verified.uncompared),
         },
         "statusAsOf": None if verified.status_as_of is None else iso_utc(verified.status_as_of),
         "payload": dict(verified.payload.document),
@@ -232,21 +213,24 @@ def _bundle_for(settings: Settings, package: Package, evidence: Evidence) -> byt
     return found.data
 
 
-def _refuse_withdrawn(found: FoundCertificate) -> None:
+def _refuse_withdrawn(found: KeptCertificate) -> None:
     if found.status in PURPOSES:
         raise VerificationError(
             Refusal(found.status.value), "status", expected="APPROVED", found=f"{found.status.value} on record here"
         )
 
 
-def _status_lists(settings: Settings, payload: Payload, keys: KeySet, at: datetime, evidence: Evidence) -> list[bytes]:
+def _status_lists(
+    settings: Settings, target: str, payload: Payload, keys: KeySet, at: datetime, evidence: Evidence
+) -> list[bytes]:
     from sigma_core.certificates.installed import lists_about, status_list_uris
 
     if evidence.status:
         return [_read(path, MAX_STATUS_LIST_BYTES) for path in evidence.status]
     uris = status_list_uris(payload)
     if evidence.online:
-        return [_fetched(uri, MAX_STATUS_LIST_BYTES, evidence) for uri in uris]
+        named = _named_loopback_origins(settings, target, evidence)
+        return [_fetched(uri, MAX_STATUS_LIST_BYTES, loopback=_origin(uri) in named) for uri in uris]
     if evidence.keys is not None:
         return []  # another issuer's certificate: the lists here say nothing about it
     return lists_about(uris, local_status_lists(settings, keys, at))
@@ -263,11 +247,33 @@ def _bundle_url(url: str) -> str:
     return url
 
 
-def _fetched(url: str, most: int, evidence: Evidence) -> bytes:
+def _named_loopback_origins(settings: Settings, target: str, evidence: Evidence) -> set[tuple[str, str]]:
+    """Origins on this machine that the user has named: what a bundle says is fetched from there and from nowhere else here.
+
+    SIGMA_PUBLIC_URL counts for what this deployment's own keys signed, and with ``loopback`` for anything, as the target's does.
+    """
+    named = set()
+    own_or_allowed = evidence.keys is None or evidence.loopback
+    if own_or_allowed and urlsplit(settings.public_url).hostname in LOOPBACK_HOSTS:
+        named.add(_origin(settings.public_url))
+    if evidence.loopback and "://" in target:
+        named.add(_origin(target))
+    return named
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _fetched(url: str, most: int, *, loopback: bool) -> bytes:
     from sigma_core.safe_fetch import FetchRules, fetch
 
-    allowed = LOOPBACK if evidence.loopback else frozenset()
-    return fetch(url, FetchRules(max_bytes=most, also_allowed=allowed)).body
+    # A redirect on this machine could lead to any other service of it.
+    rules = (
+        FetchRules(max_bytes=most, also_allowed=LOOPBACK, max_redirects=0) if loopback else FetchRules(max_bytes=most)
+    )
+    return fetch(url, rules).body
 
 
 def _read(path: Path, most: int) -> bytes:

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from cli.output import shown, stdout
 from cli.render import LIMITS, SEVERITY_STYLE
-from cli.validate import Checked
 from sigma_core.sandbox.decision import Decision, findings
+from sigma_core.sandbox.dry_run import Checked
 from sigma_core.sandbox.facts import Rank
 from sigma_core.sandbox.rules import Rule, load_rules
 from sigma_core.submissions.package import ProductType

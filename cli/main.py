@@ -132,7 +132,8 @@ def validate(
             raise SigmaError("--each goes with --jsonl, --jobs, --limits and --suppressions only", code="USAGE")
         for option, file in outputs.items():
             refuse_missing_folder(file, option)
-        from cli.validate import Outputs, check, load_suppressions, package_limits, report, write_outputs
+        from cli.validate import Outputs, check, load_suppressions, package_limits, write_outputs
+        from sigma_core.sandbox.dry_run import report
 
         package_bounds = package_limits(policy, limits)
         suppressions = suppressions or settings.suppressions
@@ -242,11 +243,11 @@ def certificate(
         refuse_missing_folder(out, "--out")
         found = find_certificate(load_settings(), identifier)
         if out is not None:
-            export_bundle(found.bundle, out)
+            export_bundle(found.data, out)
     if as_json:
-        print_json(found.payload)
+        print_json(dict(found.payload.document))
     else:
-        print_payload(found.payload, found.payload_hash)
+        print_payload(dict(found.payload.document), found.payload.hash)
 
 
 @app.command(
@@ -279,9 +280,16 @@ def verify(
             metavar="FILE", help="A checkpoint of the log that you got elsewhere: it must tell the same history."
         ),
     ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A copy of the log's files: shows whether checkpoints of different sizes tell one history.",
+        ),
+    ] = None,
     online: Annotated[bool, typer.Option(help="Fetch the status lists that the certificate names.")] = False,
     allow_loopback: Annotated[
-        bool, typer.Option(help="URLs may name this machine, over http too, as `sigma up` serves them.")
+        bool, typer.Option(help="This machine may be asked, over http too: at the URL given and at SIGMA_PUBLIC_URL.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -297,6 +305,7 @@ def verify(
             keys=keys,
             status=status or (),
             checkpoints=checkpoint or (),
+            log=log,
             bundles=bundles or (),
             online=online,
             loopback=allow_loopback,
@@ -475,6 +484,18 @@ def simulate(
     else:
         print_trials(scenario, trials)
     raise typer.Exit(ExitCode.NEGATIVE if any(failed_gates(of) for of in trials) else ExitCode.OK)
+
+
+@app.command(epilog='Example: {"command": "sigma", "args": ["mcp"]} among the MCP servers of your agent')
+def mcp() -> None:
+    """MCP server over stdin and stdout: your agent may search, verify, compare and explain the certificates of this deployment.
+
+    Read-only. A running deployment serves the same tools over HTTP at /mcp.
+    """
+    from cli.mcp import serve
+
+    with reporting(as_json=False):
+        serve(load_settings())
 
 
 @app.command(epilog="Example: SIGMA_DAGSTER_PORT=9000 sigma up")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cli import sites
 from cli.output import print_json, printable, refuse_missing_folder, reporting, stdout
 from sigma_core.config import load_settings
 from sigma_core.errors import ExitCode
@@ -24,6 +26,8 @@ app = typer.Typer(
 
 RoundId = Annotated[str, typer.Argument(metavar="ROUND", help="A round id.", show_default=False)]
 Validator = Annotated[str, typer.Argument(metavar="VALIDATOR", help="A validator id.", show_default=False)]
+app.add_typer(sites.app, name="site")
+
 Certificate = Annotated[str, typer.Argument(metavar="ID", help="A certificate id.", show_default=False)]
 Reason = Annotated[str, typer.Option(help="Why. Public, on record.", show_default=False)]
 Actor = Annotated[
@@ -250,6 +254,32 @@ def rotate_key(reason: Reason, actor: Actor, as_json: Json = False) -> None:
         "logIndex": rotation.log_index,
     }
     _tell(document, f"{rotation.key.key_id} takes over at {key['validFrom']}", as_json=as_json)
+
+
+@app.command("rotate-log-key", epilog="Example: sigma operator rotate-log-key --reason 'yearly rotation'")
+def rotate_log_key(
+    reason: Reason,
+    actor: Actor,
+    overlap_days: Annotated[
+        int, typer.Option(min=0, max=90, help="For so long the old key signs checkpoints too; 0 is a minute.")
+    ] = 7,
+    as_json: Json = False,
+) -> None:
+    """Publish a new key of the transparency log. For some days both keys sign, so that monitors can fetch the new one."""
+    from sigma_core.lifecycle.key_rotation import rotate_log_key as rotate
+    from sigma_core.lifecycle.opening import open_deployment
+
+    with reporting(as_json=as_json):
+        deployment = open_deployment(load_settings())
+        rotation = rotate(deployment, actor=actor, reason=reason, overlap=timedelta(days=overlap_days))
+        logs = [key.as_json() for key in deployment.trusted_keys.log_keys(rotation.key.name)]
+    document = {
+        "key": rotation.key.encode(),
+        "logs": logs,
+        "keySetSha256": rotation.key_set_sha256,
+        "logIndex": rotation.log_index,
+    }
+    _tell(document, f"{rotation.key.encode()} signs checkpoints from now on", as_json=as_json)
 
 
 @app.command("check-log", epilog="Example: sigma operator check-log --json")

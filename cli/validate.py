@@ -12,8 +12,8 @@ from typing import Any, Literal
 from sigma_core import __version__
 from sigma_core.errors import SigmaError
 from sigma_core.policy import PackageLimits, Policy
-from sigma_core.sandbox.decision import findings
 from sigma_core.sandbox.derive import derive_facts
+from sigma_core.sandbox.dry_run import Checked
 from sigma_core.sandbox.evidence import Evidence
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.sandbox.sarif import to_sarif
@@ -22,7 +22,6 @@ from sigma_core.sandbox.suppressions import (
     Suppressions,
     View,
     read_suppressions,
-    suppression_report,
     view,
 )
 from sigma_core.storage.files import write_whole
@@ -34,17 +33,6 @@ OPEN_MAX_FILES = 5_000
 OPEN_MAX_BYTES = 50 * 1024 * 1024
 OPEN_MAX_ARCHIVE_BYTES = OPEN_MAX_BYTES + OPEN_MAX_FILES * 3 * 1024
 """What that many bytes take in a plain tar: header, padding and extended header of each member."""
-
-
-@dataclass(frozen=True)
-class Checked:
-    """One package, its facts, what they amount to beside the suppressions, and what others say of it."""
-
-    package: Package
-    facts: FactsDocument
-    suppressions: Suppressions | None
-    view: View
-    evidence: Sequence[Evidence]
 
 
 @dataclass(frozen=True)
@@ -139,33 +127,6 @@ def _read(file: Path, limit: int) -> bytes:
     """The file's bytes, and one more than ``limit`` at most, for the reader to refuse."""
     with file.open("rb") as stream:
         return stream.read(limit + 1)
-
-
-def report(checked: Checked) -> dict[str, Any]:
-    """The dry run's JSON document. Everything but ``evidence`` follows from the facts, the policy and the suppressions."""
-    document, package = checked.view.document, checked.package
-    risk = document["risk"]
-    return {
-        "name": package.manifest.get("name") or package.source_name,
-        "version": package.manifest.get("version"),
-        "productType": package.product_type.value,
-        "decision": checked.view.decision.value,
-        "securityLevel": risk["securityLevel"],
-        "sandboxRiskLevel": risk["sandboxRiskLevel"],
-        "coverageComplete": checked.facts.complete,
-        "blockingSignals": risk["blockingSignals"],
-        "findings": [dict(fact) for fact in findings(document["facts"]) if fact["severity"] != "INFO"],
-        "capabilities": [fact["subject"] for fact in document["facts"] if fact["ruleId"] == "SIGMA-CAP-001"],
-        "declared": document["declared"],
-        "incidents": document["coverage"]["incidents"],
-        "suppressions": suppression_report(checked.view, checked.suppressions) if checked.suppressions else None,
-        "evidence": [evidence.as_json() for evidence in checked.evidence],
-        "factsSha256": checked.facts.sha256,
-        "treeHash": package.tree_hash,
-        "skillHash": package.skill_hash,
-        "rulePackHash": document["rulePackHash"],
-        "policyHash": document["policyHash"],
-    }
 
 
 def write_outputs(checked: Checked, outputs: Outputs) -> None:

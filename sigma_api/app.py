@@ -5,6 +5,7 @@ A deployment that serves its planes on hosts of their own calls the planes' appl
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -73,11 +74,16 @@ def create_app(deployment: Deployment | None = None) -> Host:
             log.critical("cannot start", extra={"fields": {"code": error.code, "error": str(error)}})
             raise
         serve(opened)
+        # Everything so far stays for as long as the process: a collection that looks at it holds all requests up.
+        gc.freeze()
         yield
         opened.close()
 
     window = SlidingWindow(settings.public_rate_requests, settings.public_rate_window_seconds)
-    host = Host(service_plane(document, lifespan if deployment is None else None), [public_plane(window)])
+    host = Host(
+        service_plane(document, lifespan if deployment is None else None),
+        [public_plane(window, settings.public_answers_mib * 2**20)],
+    )
     if deployment is not None:
         serve(deployment)
     return host

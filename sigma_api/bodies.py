@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,20 +15,25 @@ BODY_SECONDS = 15
 
 
 class BodyLimit:
-    """Hands ``app`` a body that is complete; a larger or slower one is refused before anything has looked at it."""
+    """Hands ``app`` a body that is complete; a larger or slower one is refused before anything has looked at it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    ``at`` are paths with a limit of their own, in bytes.
+    """
+
+    def __init__(self, app: ASGIApp, at: Mapping[str, int]) -> None:
         self._app = app
+        self._at = dict(at)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
+        most = self._at.get(scope["path"], MAX_BODY_BYTES)
         declared = Headers(scope=scope).get("content-length", "0")
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = None if int(declared) > MAX_BODY_BYTES else await _read(receive)
+                body = None if int(declared) > most else await _read(receive, most)
         except TimeoutError:
             refusal = problem("request-timeout", f"The body did not arrive within {BODY_SECONDS} seconds.")
             await refusal(scope, receive, send)
@@ -36,14 +42,14 @@ class BodyLimit:
             await problem("bad-request", "Content-Length is not a number.")(scope, receive, send)
             return
         if body is None:
-            refusal = problem("content-too-large", f"A body here has at most {MAX_BODY_BYTES} bytes.")
+            refusal = problem("content-too-large", f"A body here has at most {most} bytes.")
             await refusal(scope, receive, send)
             return
         await self._app(scope, _replayed(body, receive), send)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The body, or None for one that is too large."""
+async def _read(receive: Receive, most: int) -> bytes | None:
+    """The body, or None for one of more than ``most`` bytes."""
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -52,7 +58,7 @@ async def _read(receive: Receive) -> bytes | None:
             return b"".join(chunks)  # the client has gone; nobody will read the answer
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > MAX_BODY_BYTES:
+        if size > most:
             return None
         if not message.get("more_body", False):
             return b"".join(chunks)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from fastapi import Request, Response
+from starlette.types import Send
 
 from sigma_core.canonical import sha256_hex
 
@@ -24,7 +26,10 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
 """The OpenAPI ``responses`` of a route that answers with `cacheable`."""
 
 
-@dataclass(frozen=True, slots=True)
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True)
 class Answer:
     """The bytes of a 200 with their strong ETag; ``headers`` are what the answer adds to those of its plane."""
 
@@ -44,6 +49,20 @@ class Answer:
         """The answer with its ETag computed."""
         etag = f'"{sha256_hex(content)}"'
         return cls(content, etag, media_type, {"ETag": etag, "Cache-Control": cache_control, **(headers or {})})
+
+    @cached_property
+    def _raw_headers(self) -> tuple[RawHeaders, RawHeaders]:
+        """Headers of the 304 and of the 200, as they are sent."""
+        common = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        length = str(len(self.content)).encode()
+        return common, [*common, (b"content-length", length), (b"content-type", self.media_type.encode())]
+
+    async def send(self, if_none_match: list[str], send: Send) -> None:
+        """Like `response`, straight to the server, for what is answered most."""
+        known = bool(if_none_match) and is_known(if_none_match, self.etag)
+        headers = [*self._raw_headers[0 if known else 1]]
+        await send({"type": "http.response.start", "status": 304 if known else 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if known else self.content})
 
     def response(self, if_none_match: list[str]) -> Response:
         """200 with the bytes; 304 where the client, by its ``If-None-Match`` fields, holds them already."""

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 
 import re2
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,7 +32,7 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self._app = app
-        self._headers = dict(headers)
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -48,10 +48,11 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = identifier
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                # As they are sent, because this is on the way of every answer.
+                headers = message["headers"] = list(message.get("headers", ()))
+                given = {name for name, _ in headers}
+                headers.append((b"x-request-id", identifier.encode()))
+                headers.extend(header for header in self._headers if header[0] not in given)
             await send(message)
 
         try:

@@ -66,6 +66,9 @@ PROBLEMS: dict[str, ProblemKind] = {
     "source-refused": ProblemKind(
         422, "The source was not taken", "What is at the source is too large, is not a plain file, or leads elsewhere."
     ),
+    "package-refused": ProblemKind(
+        422, "The package is not taken", "`code` names the rule of intake that it breaks, `detail` the place."
+    ),
     "rate-limited": ProblemKind(429, "Too many requests", "Wait as many seconds as `Retry-After` says."),
     "internal": ProblemKind(
         500, "SIGMA failed", "The fault is ours and has been logged under the `X-Request-ID` of the answer."
@@ -107,16 +110,28 @@ class Problem(WireModel):
     """What is wrong with this request, and what to do about it."""
     errors: list[InvalidParameter] | None = None
     """The parameters that are wrong; only for `invalid-parameter`."""
+    code: str | None = None
+    """The rule of intake; only for `package-refused`."""
 
 
 class ProblemError(Exception):
     """Raised by a route to answer with the problem ``slug`` of `PROBLEMS`."""
 
-    def __init__(self, slug: str, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        slug: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: list[InvalidParameter] | None = None,
+        code: str | None = None,
+    ) -> None:
         super().__init__(detail)
         self.slug = slug
         self.detail = detail
         self.headers = headers
+        self.errors = errors
+        self.code = code
 
 
 def problem(
@@ -125,10 +140,13 @@ def problem(
     *,
     headers: Mapping[str, str] | None = None,
     errors: list[InvalidParameter] | None = None,
+    code: str | None = None,
 ) -> Response:
     """The answer for one occurrence of the problem ``slug``."""
     kind = PROBLEMS[slug]
-    body = Problem(type=TYPE_PREFIX + slug, title=kind.title, status=kind.status, detail=detail, errors=errors)
+    body = Problem(
+        type=TYPE_PREFIX + slug, title=kind.title, status=kind.status, detail=detail, errors=errors, code=code
+    )
     cache = NOT_FOUND_CACHE_CONTROL if kind.status == 404 else "no-store"
     return Response(
         body.model_dump_json(exclude_none=True),
@@ -188,7 +206,7 @@ def _unavailable() -> Response:
 
 def _on_problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return problem(error.slug, error.detail, headers=error.headers)
+    return problem(error.slug, error.detail, headers=error.headers, errors=error.errors, code=error.code)
 
 
 def _on_sigma_error(request: Request, error: Exception) -> Response:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sigma_api.problems import problem
@@ -66,6 +66,15 @@ class SlidingWindow:
             self._current[client] = count
         return Quota(allowed, max(0, math.floor(self.limit - count - faded)), math.ceil(left_of_window))
 
+    def refusal(self, what: str, quota: Quota) -> Response:
+        """The answer to a client that has sent too much of ``what``."""
+        return problem(
+            "rate-limited",
+            f"More than {self.limit} {what} in {self.window_seconds} seconds came from your address; "
+            f"wait {quota.reset_seconds} seconds.",
+            headers={"Retry-After": str(quota.reset_seconds)},
+        )
+
     def _advance(self, window: int) -> None:
         if window != self._window:
             self._previous = self._current if window == self._window + 1 else {}
@@ -86,6 +95,12 @@ def client_key(host: str | None) -> str:
     return str(address.ipv4_mapped) if address.ipv4_mapped else address.packed[:8].hex()
 
 
+def client_of(scope: Scope) -> str:
+    """Whom to count for a request."""
+    client = scope.get("client")
+    return client_key(client[0] if client else None)
+
+
 class RateLimit:
     """Holds every client of a plane to the ``window``. The client is the peer of the connection: behind a proxy, let the
     server take it from the forwarded header (uvicorn: ``--forwarded-allow-ips``), never from an unknown peer."""
@@ -94,30 +109,26 @@ class RateLimit:
         self._app = app
         self._name = name
         self._window = window
-        self._policy = f'"{name}";q={window.limit};w={window.window_seconds}'
+        self._policy = f'"{name}";q={window.limit};w={window.window_seconds}'.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        client = scope.get("client")
-        quota = self._window.take(client_key(client[0] if client else None))
+        quota = self._window.take(client_of(scope))
 
         async def send_with_quota(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["RateLimit-Policy"] = self._policy
-                headers["RateLimit"] = f'"{self._name}";r={quota.remaining};t={quota.reset_seconds}'
+                rate = f'"{self._name}";r={quota.remaining};t={quota.reset_seconds}'.encode()
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"ratelimit-policy", self._policy),
+                    (b"ratelimit", rate),
+                ]
             await send(message)
 
         if quota.allowed:
             await self._app(scope, receive, send_with_quota)
             return
-        refusal = problem(
-            "rate-limited",
-            f"More than {self._window.limit} requests in {self._window.window_seconds} seconds came from your address; "
-            f"wait {quota.reset_seconds} seconds.",
-            headers={"Retry-After": str(quota.reset_seconds)},
-        )
-        await refusal(scope, receive, send_with_quota)
+        await self._window.refusal("requests", quota)(scope, receive, send_with_quota)

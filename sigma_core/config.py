@@ -105,6 +105,11 @@ class Settings(BaseSettings):
         default=600, ge=1, description="Requests that one client address may send to the public plane in a window."
     )
     public_rate_window_seconds: int = Field(default=60, ge=1, description="Length of that window.")
+    public_answers_mib: int = Field(
+        default=256,
+        ge=1,
+        description="Answers of the public plane that each process keeps, in MiB; it takes up to three times that.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="What the API logs; INFO has a line for every request."
     )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from sigma_core.assembly.beacon import HashChainBeacon
 from sigma_core.certificates.issuer_keys import IssuerKeys
-from sigma_core.certificates.keyset import KeySet, TrustedKey
+from sigma_core.certificates.keyset import KeySet, LogKey, TrustedKey
 from sigma_core.certificates.log.folder import LogFolder
 from sigma_core.certificates.signing_key import SigningKey
 from sigma_core.config import Settings
@@ -56,10 +56,13 @@ class Deployment:
         """Publish a new certificate key that takes over soon after ``now``; see `IssuerKeys.rotate`."""
         return self._issuer_keys.rotate(now)
 
-    @property
-    def log_key(self) -> SigningKey:
-        """The key that signs the log's checkpoints; made on first use."""
-        return self._issuer_keys.log_key
+    def log_keys_at(self, moment: datetime) -> tuple[SigningKey, ...]:
+        """The keys that sign the log's checkpoints at ``moment``: two while one takes over from the other."""
+        return self._issuer_keys.log_keys_at(moment)
+
+    def rotate_log_key(self, now: datetime, overlap: timedelta) -> LogKey:
+        """Publish a new log key; see `IssuerKeys.rotate_log_key`."""
+        return self._issuer_keys.rotate_log_key(now, overlap)
 
     @property
     def trusted_keys(self) -> KeySet:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
+import re2
+
 from sigma_core.timestamps import epoch_milliseconds
+
+IDENTIFIER = re2.compile(r"[A-Za-z0-9_]{1,64}")
+"""Every id that SIGMA gives has this form; what has not is not looked up."""
 
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 

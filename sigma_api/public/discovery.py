@@ -16,12 +16,14 @@ from sigma_api.caching import JSON, Answer
 from sigma_api.paging import Cursor
 from sigma_api.problems import ProblemError, documented
 from sigma_api.public import records, schemas
+from sigma_api.public.mcp_front import PATH as MCP
 from sigma_api.public.parameters import COMMON, DEFAULT_PAGE, MAX_PAGE, OF_ONE, PREFIX, OpenDeployment, PageCursor
 from sigma_api.public.snapshot import Kept, keep
 from sigma_api.public.source import SourceUrlInvalid, skill_file_at
 from sigma_api.public.templates import rendered_text
 from sigma_core import __version__
 from sigma_core.canonical import sha256_hex
+from sigma_core.certificates.explanations import STATUS_ADVICE
 from sigma_core.deployment import Deployment, public_base
 from sigma_core.timestamps import iso_utc, utc_now
 
@@ -123,7 +125,7 @@ def api_catalog(deployment: Deployment) -> bytes:
 
 
 def agent_card(deployment: Deployment) -> bytes:
-    """An A2A 1.0 agent card. The one interface is the HTTP API of the OpenAPI document: there is no chat to be had here."""
+    """An A2A 1.0 agent card. Its interfaces are the HTTP API and the MCP server: there is no chat to be had here."""
     site = site_of(deployment)
     modes = {"inputModes": [JSON], "outputModes": [JSON]}
     return orjson.dumps(
@@ -137,7 +139,12 @@ def agent_card(deployment: Deployment) -> bytes:
                     "url": public_base(deployment.settings),
                     "protocolBinding": f"{site}/openapi.json",
                     "protocolVersion": "1.0",
-                }
+                },
+                {
+                    "url": f"{site}{MCP}",
+                    "protocolBinding": "https://modelcontextprotocol.io",
+                    "protocolVersion": "2026-07-28",
+                },
             ],
             "capabilities": {"streaming": False, "pushNotifications": False},
             "defaultInputModes": [JSON],
@@ -156,6 +163,21 @@ def agent_card(deployment: Deployment) -> bytes:
                     "description": "Newest approved certificates, searched by name and description.",
                     "tags": ["security", "discovery"],
                     **modes,
+                },
+                {
+                    "id": "explainCode",
+                    "name": "Say what a code means",
+                    "description": "Rules, categories of findings, statuses, levels and codes of errors, and what to do about each.",
+                    "tags": ["security", "documentation"],
+                    **modes,
+                },
+                {
+                    "id": "dryRun",
+                    "name": "Look over a package",
+                    "description": "What the sandbox finds in the archive that is sent; keeps nothing, certifies nothing.",
+                    "tags": ["security", "verification"],
+                    "inputModes": ["multipart/form-data"],
+                    "outputModes": [JSON],
                 },
                 {
                     "id": "compareSkill",
@@ -293,5 +315,10 @@ def _listed(item: dict[str, Any], site: str, base: str) -> dict[str, Any]:
 def _text(deployment: Deployment, template: str) -> bytes:
     site = site_of(deployment)
     return rendered_text(
-        template, version=__version__, site=site, host=urlsplit(site).netloc, base=public_base(deployment.settings)
+        template,
+        version=__version__,
+        site=site,
+        host=urlsplit(site).netloc,
+        base=public_base(deployment.settings),
+        statuses=STATUS_ADVICE,
     )

@@ -11,8 +11,9 @@ from sigma_api.problems import documented
 from sigma_api.public import schemas
 from sigma_api.public.flags import raise_flag
 from sigma_api.public.parameters import ANY, PREFIX, CertificateId, OpenDeployment, no_certificate
-from sigma_api.public.quotas import client_of, flags_quota
-from sigma_api.public.records import IDENTIFIER
+from sigma_api.public.quotas import flags_quota
+from sigma_api.rate_limit import client_of
+from sigma_core.identifiers import IDENTIFIER
 from sigma_core.timestamps import iso_utc
 
 router = APIRouter(prefix=PREFIX, tags=["public"])
@@ -40,7 +41,7 @@ def flag_certificate(
     raised = None
     if IDENTIFIER.fullmatch(certificate_id):
         raised = raise_flag(
-            deployment, certificate_id, flag.reason, flag.detail, flag.contact, client=client_of(request)
+            deployment, certificate_id, flag.reason, flag.detail, flag.contact, client=client_of(request.scope)
         )
     if raised is None:
         raise no_certificate()

@@ -26,8 +26,12 @@ router = APIRouter(prefix=PREFIX, tags=["public"])
 
 
 def _served_as(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
-    schema = {"type": "string"} if media_type == NOTE else {"type": "string", "format": "binary"}
-    return {200: {"description": description, "content": {media_type: {"schema": schema}}}}
+    schemas = {
+        NOTE: {"type": "string"},
+        TILE: {"type": "string", "format": "binary"},
+        STATUS_LIST_MEDIA_TYPE: {"$ref": "#/components/schemas/AttestationEnvelope"},
+    }
+    return {200: {"description": description, "content": {media_type: {"schema": schemas[media_type]}}}}
 
 
 @router.get(

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from sigma_api.caching import Answer
+from sigma_api.caching import NOT_FOUND_CACHE_CONTROL, Answer
 from sigma_api.problems import PROBLEMS, ProblemError
 from sigma_api.public import records
 from sigma_api.public.discovery import site_of
-from sigma_api.public.parameters import COMMON, OF_ONE, PREFIX, CertificateId, OpenDeployment, find
+from sigma_api.public.parameters import COMMON, OF_ONE, PREFIX, CertificateId, OpenDeployment, find, no_certificate
 from sigma_api.public.snapshot import Kept, keep
 from sigma_api.public.templates import HTML, PAGE_HEADERS, rendered_page
 from sigma_core.certificates.vocabulary import CertificateStatus
@@ -28,14 +28,25 @@ BADGE_COLOURS = {
 }
 """Of the right half; every other status is red."""
 BADGE_OTHER = "#b42318"
+NO_CERTIFICATE_ADVICE = (
+    "SIGMA has issued nothing under this address. If a badge or a link beside a skill led you here, that skill is not "
+    "certified by it: whoever wrote it may have made the link up."
+)
 CHARACTER_WIDTH = 7
 """Of the badge's letters, in pixels: text is stretched to it, so that every font fits."""
 
 router = APIRouter(tags=["public"])
 
 
+_HTML_CONTENT = {"text/html": {"schema": {"type": "string"}}}
+
+
 def _page(description: str) -> dict[int | str, dict[str, Any]]:
-    return {200: {"description": description, "content": {"text/html": {"schema": {"type": "string"}}}}}
+    return {200: {"description": description, "content": _HTML_CONTENT}}
+
+
+# A browser says that it takes HTML; whoever does not say so gets the problem.
+OF_ONE_PAGE = OF_ONE | {404: {**OF_ONE[404], "content": OF_ONE[404]["content"] | _HTML_CONTENT}}
 
 
 @router.get(
@@ -43,11 +54,13 @@ def _page(description: str) -> dict[int | str, dict[str, Any]]:
     operation_id="showCertificate",
     summary="The page of a certificate",
     response_class=Response,
-    responses=OF_ONE | _page("The certificate for people."),
+    responses=OF_ONE_PAGE | _page("The certificate for people."),
 )
 def show_certificate(request: Request, deployment: OpenDeployment, certificate_id: CertificateId) -> Response:
     """Status, what was certified, rounds with their votes and findings, proofs, and how to verify it yourself."""
-    certificate = find(deployment, certificate_id)
+    certificate = records.find_certificate(deployment, certificate_id)
+    if certificate is None:
+        return _not_found(request, deployment, no_certificate(), NO_CERTIFICATE_ADVICE)
     page = rendered_page("certificate.html", **_certificate_view(deployment, certificate))
     return keep(request, Kept(Answer.of(page, HTML, headers=PAGE_HEADERS), certificate.good_until))
 
@@ -73,7 +86,7 @@ def get_badge(request: Request, deployment: OpenDeployment, certificate_id: Cert
         right=right,
         colour=BADGE_COLOURS.get(status, BADGE_OTHER),
     )
-    kept = Kept(Answer.of(badge, SVG), certificate.good_until, certificate_id, certificate.state)
+    kept = Kept(Answer.of(badge, SVG), certificate.good_until, certificate_id)
     return keep(request, kept)
 
 
@@ -95,20 +108,38 @@ def list_problems(request: Request) -> Response:
     operation_id="showProblem",
     summary="A type of problem",
     response_class=Response,
-    responses=OF_ONE | _page("The problem type."),
+    responses=OF_ONE_PAGE | _page("The problem type."),
 )
 def show_problem(
     request: Request,
+    deployment: OpenDeployment,
     slug: Annotated[str, Path(description="Last part of `type` of a problem.", examples=["not-found"])],
 ) -> Response:
     """What it means, and what to do about it."""
     if slug not in PROBLEMS:
-        raise ProblemError("not-found", "No type of problem has this name; /problems lists them all.")
+        error = ProblemError("not-found", "No type of problem has this name; /problems lists them all.")
+        return _not_found(request, deployment, error, PROBLEMS["not-found"].meaning)
     page = rendered_page("problems.html", problems={slug: PROBLEMS[slug]}, single=True)
     return keep(request, Kept(Answer.of(page, HTML, headers=PAGE_HEADERS)))
 
 
-def _certificate_view(deployment: Deployment, certificate: records.KeptCertificate) -> dict[str, Any]:
+def _not_found(request: Request, deployment: Deployment, error: ProblemError, advice: str) -> Response:
+    """The problem ``error`` as a page, for those who ask for one. Raises ``error`` for everybody else."""
+    varying = {"Vary": "Accept"}
+    if "text/html" not in request.headers.get("accept", ""):
+        raise ProblemError(error.slug, error.detail, headers=varying)
+    page = rendered_page(
+        "not_found.html",
+        heading=error.detail,
+        advice=advice,
+        base=public_base(deployment.settings),
+        site=site_of(deployment),
+    )
+    headers = PAGE_HEADERS | varying | {"Cache-Control": NOT_FOUND_CACHE_CONTROL}
+    return Response(page, status_code=404, media_type=HTML, headers=headers)
+
+
+def _certificate_view(deployment: Deployment, certificate: records.PublicCertificate) -> dict[str, Any]:
     """What the template shows: the answers of the API, with votes counted and findings in one list for each round."""
     now = utc_now()
     sealed = certificate.payload.document

@@ -34,7 +34,7 @@ PageCursor = Annotated[
 ]
 
 
-def find(deployment: Deployment, certificate_id: str) -> records.KeptCertificate:
+def find(deployment: Deployment, certificate_id: str) -> records.PublicCertificate:
     """The certificate of this id. Raises ProblemError ``not-found``."""
     certificate = records.find_certificate(deployment, certificate_id)
     if certificate is None:

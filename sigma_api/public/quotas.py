@@ -8,23 +8,24 @@ from typing import Any
 from fastapi import Request
 
 from sigma_api.problems import ProblemError
-from sigma_api.rate_limit import SlidingWindow, client_key
+from sigma_api.rate_limit import SlidingWindow, client_of
 
 COMPARISONS = ("comparisons", 30, 60)
 FLAGS = ("flags", 10, 3_600)
+DRY_RUNS = ("dry runs", 10, 60)
 """Name, requests, seconds."""
 
 
 def windows() -> dict[str, SlidingWindow]:
     """Fresh windows for one plane, by name."""
-    return {name: SlidingWindow(limit, seconds) for name, limit, seconds in (COMPARISONS, FLAGS)}
+    return {name: SlidingWindow(limit, seconds) for name, limit, seconds in (COMPARISONS, FLAGS, DRY_RUNS)}
 
 
 def _quota(name: str) -> Callable[[Request], Coroutine[Any, Any, None]]:
     async def check(request: Request) -> None:
         """Raises ProblemError ``rate-limited``. In the event loop, where windows live."""
         window: SlidingWindow = request.app.state.windows[name]
-        quota = window.take(client_of(request))
+        quota = window.take(client_of(request.scope))
         if not quota.allowed:
             raise ProblemError(
                 "rate-limited",
@@ -34,11 +35,6 @@ def _quota(name: str) -> Callable[[Request], Coroutine[Any, Any, None]]:
             )
 
     return check
-
-
-def client_of(request: Request) -> str:
-    """Whom to count (`sigma_api.rate_limit.client_key`)."""
-    return client_key(request.client.host if request.client else None)
 
 
 comparisons_quota = _quota(COMPARISONS[0])

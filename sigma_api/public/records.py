@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-import re2
 from sqlalchemy import Select, func, literal, or_, select, tuple_
 
 from sigma_api.paging import Cursor
@@ -18,10 +17,11 @@ from sigma_api.public.snapshot import CertificateState, certificate_states
 from sigma_core.certificates.answer import LiveState, status_at, verify_answer
 from sigma_core.certificates.bundle import Bundle
 from sigma_core.certificates.payload import Payload
-from sigma_core.certificates.verify import open_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
+from sigma_core.identifiers import IDENTIFIER
 from sigma_core.lifecycle.certificate_status import last_change
+from sigma_core.lifecycle.kept_certificates import certificate_row, kept_certificate
 from sigma_core.lifecycle.replay import public_document
 from sigma_core.lifecycle.report import decisions_of
 from sigma_core.storage.protocol import CertificateRow, RoundRow, SeatRow, SubmissionRow, ValidatorRow
@@ -29,15 +29,12 @@ from sigma_core.storage.types import UtcDateTime
 from sigma_core.submissions.package import ProductType, SourceType
 from sigma_core.timestamps import iso_utc
 
-IDENTIFIER = re2.compile(r"[A-Za-z0-9_]{1,64}")
-"""Every id that SIGMA gives has this form (`sigma_core.identifiers`); what has not is not looked up."""
-
 RECENT = 6
 """Certificates on the landing page."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeptCertificate:
+class PublicCertificate:
     """A certificate with its opened bundle; ``state`` was read first, so nothing here is older."""
 
     state: CertificateState
@@ -52,8 +49,14 @@ class KeptCertificate:
 
     @property
     def good_until(self) -> datetime | None:
-        """When what is said of it changes by itself: at its end, unless it has lost its approval already."""
-        return self.payload.expires_at if self.row.status == CertificateStatus.APPROVED.value else None
+        """When what is said of it changes by itself: at its end, unless it has lost its approval already, or at its site's."""
+        ends = [self.payload.expires_at] if self.row.status == CertificateStatus.APPROVED.value else []
+        return min([*ends, *([self.state.site.valid_until] if self.state.site else [])], default=None)
+
+    @property
+    def site(self) -> dict[str, Any] | None:
+        """The domain that its publisher has shown to be theirs."""
+        return None if self.state.site is None else self.state.site.as_json()
 
 
 def certificate_page(
@@ -142,34 +145,27 @@ def certified_from_github(deployment: Deployment, *, limit: int, at: datetime) -
     ]
 
 
-def find_certificate(deployment: Deployment, certificate_id: str) -> KeptCertificate | None:
-    """The certificate of this id, when a key that this deployment has published signed it.
-
-    Raises BlobMissing or BlobCorrupt when its bundle is not what was kept, VerificationError when it is not genuine: nothing is
-    said about such a certificate, least of all that it is valid.
-    """
+def find_certificate(deployment: Deployment, certificate_id: str) -> PublicCertificate | None:
+    """The certificate of this id; see `sigma_core.lifecycle.kept_certificates.kept_certificate` for what it raises."""
     if not IDENTIFIER.fullmatch(certificate_id):
         return None
     state = certificate_states(deployment, [certificate_id]).get(certificate_id)
-    row = _certificate_row(deployment, certificate_id)
-    if state is None or row is None:
-        return None
-    opened = open_bundle(deployment.blobs.get(row.bundle_sha256), deployment.trusted_keys)
-    return KeptCertificate(state, row, opened.bundle, opened.payload)
+    kept = None if state is None else kept_certificate(deployment, certificate_id)
+    return None if state is None or kept is None else PublicCertificate(state, kept.row, kept.bundle, kept.payload)
 
 
 def attestation(deployment: Deployment, certificate_id: str) -> bytes | None:
     """The bundle, byte for byte as it was issued."""
-    row = _certificate_row(deployment, certificate_id)
+    row = certificate_row(deployment, certificate_id)
     return None if row is None else deployment.blobs.get(row.bundle_sha256)
 
 
-def verification(certificate: KeptCertificate, at: datetime) -> dict[str, Any]:
+def verification(certificate: PublicCertificate, at: datetime) -> dict[str, Any]:
     """The verify answer as of ``at``."""
     return verify_answer(certificate.payload, certificate.bundle, certificate.live, at=at)
 
 
-def live_status(deployment: Deployment, certificate: KeptCertificate, at: datetime) -> dict[str, Any]:
+def live_status(deployment: Deployment, certificate: PublicCertificate, at: datetime) -> dict[str, Any]:
     """What may have changed since issue."""
     answer = verification(certificate, at)
     change = last_change(deployment, certificate.row.id)
@@ -182,11 +178,12 @@ def live_status(deployment: Deployment, certificate: KeptCertificate, at: dateti
         "monitoring": "NOT_APPLICABLE" if is_skill else None,
         "views": None,
         "expiresAt": answer["expiresAt"],
+        "site": certificate.site,
         "statusChange": None if change is None else change.as_json(),
     }
 
 
-def certificate_record(deployment: Deployment, certificate: KeptCertificate, at: datetime) -> dict[str, Any]:
+def certificate_record(deployment: Deployment, certificate: PublicCertificate, at: datetime) -> dict[str, Any]:
     """The sealed payload, and every round of the submission with its verdicts."""
     row = certificate.row
     return {
@@ -194,6 +191,7 @@ def certificate_record(deployment: Deployment, certificate: KeptCertificate, at:
         "status": status_at(certificate.payload, certificate.live.status, at).value,
         "description": row.description,
         "payloadHash": row.payload_hash,
+        "site": certificate.site,
         "payload": certificate.payload.document,
         "manifest": certificate.payload.document["manifest"],
         "rounds": _rounds(deployment, row.submission_id),
@@ -217,13 +215,6 @@ def _good_certificates(at: datetime) -> Select[CertificateRow, SubmissionRow]:
         .where(CertificateRow.status == CertificateStatus.APPROVED.value, CertificateRow.expires_at > at)
         .order_by(CertificateRow.issued_at.desc(), CertificateRow.id.desc())
     )
-
-
-def _certificate_row(deployment: Deployment, certificate_id: str) -> CertificateRow | None:
-    if not IDENTIFIER.fullmatch(certificate_id):
-        return None
-    with deployment.read_sessions() as session:
-        return session.get(CertificateRow, certificate_id)
 
 
 def _summary(certificate: CertificateRow, submission: SubmissionRow) -> dict[str, Any]:

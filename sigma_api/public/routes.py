@@ -136,6 +136,6 @@ def get_round_replay(request: Request, deployment: OpenDeployment, round_id: Rou
     return cacheable(request, document)
 
 
-def _about(request: Request, certificate: records.KeptCertificate, answer: dict[str, Any]) -> Response:
-    kept = Kept(Answer.of(orjson.dumps(answer)), certificate.good_until, certificate.row.id, certificate.state)
+def _about(request: Request, certificate: records.PublicCertificate, answer: dict[str, Any]) -> Response:
+    kept = Kept(Answer.of(orjson.dumps(answer)), certificate.good_until, certificate.row.id)
     return keep(request, kept)

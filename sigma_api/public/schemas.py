@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from sigma_api.public.flags import FlagReason
 from sigma_api.wire import OpenWireModel, Sha256, UtcTime, WireModel
 from sigma_core.assembly.commit_reveal import SeatStatus
 from sigma_core.assembly.consensus import RoundOutcome, TruthSource, Vote
+from sigma_core.certificates.explanations import Subject
 from sigma_core.certificates.log.entry import StatusRole
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
+from sigma_core.sandbox.decision import Decision
 from sigma_core.sandbox.facts import RiskLevel, SecurityLevel, Severity
 from sigma_core.submissions.package import ProductType, SourceType
 
@@ -287,6 +289,15 @@ class StatusChange(WireModel):
     log_index: int
 
 
+class Site(WireModel):
+    """A domain that has shown a token of the package's publisher. It says who stands behind the package, not that it is harmless."""
+
+    domain: str
+    verified_at: UtcTime
+    valid_until: UtcTime
+    """It is asked every day, and counts for so long after it has last answered."""
+
+
 class LiveStatus(WireModel):
     """What may change after issue."""
 
@@ -299,6 +310,8 @@ class LiveStatus(WireModel):
     views: int | None
     """How often the certificate was read; null while nobody counts."""
     expires_at: UtcTime
+    site: Site | None
+    """The publisher's domain; null where none is verified."""
     status_change: StatusChange | None
     """The newest change after issue; null when there was none."""
 
@@ -404,6 +417,8 @@ class CertificateRecord(WireModel):
     status: CertificateStatus
     description: str
     payload_hash: str
+    site: Site | None
+    """The publisher's domain; null where none is verified. Not sealed."""
     payload: SealedPayload
     manifest: Manifest
     """The manifest of the payload."""
@@ -461,12 +476,32 @@ class SourceIntegrity(WireModel):
     source: Source
 
 
+# For readers of the document only: `sigma_api.public.source` takes these forms, and says which rule another one breaks.
+_REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/\.?[A-Za-z0-9_-][A-Za-z0-9._-]{0,98}"
+_REF = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
+_PATH = r'(/\.?[ !"$-\-0->@-\[\]-~][ !"$-.0->@-\[\]-~]*)'
+GITHUB_URL = (
+    rf"^https://((www\.)?github\.com/{_REPOSITORY}(/(tree|blob)/{_REF}{_PATH}*)?"
+    rf"|raw\.githubusercontent\.com/{_REPOSITORY}/{_REF}{_PATH}+)/*([?#][ -\[\]-~]*)?$"
+)
+GITHUB_REF = rf"^{_REF}(/\.?[A-Za-z0-9_+-][A-Za-z0-9._+-]*)*$"
+
+
 class GithubSource(WireModel):
     """A public SKILL.md on GitHub."""
 
-    source_url: Annotated[str, StringConstraints(min_length=1, max_length=2_048)]
+    source_url: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=600),
+        Field(json_schema_extra={"pattern": GITHUB_URL}),
+    ]
     """A repository, a folder in it (`/tree/<ref>/…`), or the file itself."""
-    source_ref: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    source_ref: (
+        Annotated[
+            str, StringConstraints(min_length=1, max_length=200), Field(json_schema_extra={"pattern": GITHUB_REF})
+        ]
+        | None
+    ) = None
     """Branch, tag or commit; replaces the one in the URL."""
 
 
@@ -490,19 +525,20 @@ class Comparison(WireModel):
     """Null for an upload."""
 
 
-# What people may write: any letters, lines and tabs, no other control characters.
-PlainText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
-]
+# What people may write: any letters, lines and tabs, no other control characters, and not spaces only.
+_PLAIN = StringConstraints(
+    min_length=1, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*[^\x00-\x08\x0b-\x1f\x7f\s][^\x00-\x08\x0b-\x1f\x7f]*$"
+)
+_STRIPPED = AfterValidator(str.strip)
 
 
 class Flag(WireModel):
     """A flag on a certificate."""
 
     reason: FlagReason
-    detail: Annotated[PlainText, StringConstraints(max_length=2_000)]
+    detail: Annotated[str, _PLAIN, StringConstraints(max_length=2_000), _STRIPPED]
     """What you saw, and how to see it again."""
-    contact: Annotated[PlainText, StringConstraints(max_length=254)] | None = None
+    contact: Annotated[str, _PLAIN, StringConstraints(max_length=254), _STRIPPED] | None = None
     """Where people may ask you; never published."""
 
 
@@ -515,3 +551,61 @@ class FlagReceipt(WireModel):
     known: bool
     """You had raised it before."""
     active_flag_count: int
+
+
+class DryRunFinding(OpenWireModel):
+    """A fact that a rule reports."""
+
+    rule_id: str
+    severity: Severity
+    category: str
+    title: str
+    file: str
+    line_start: int
+    line_end: int
+
+
+class DryRun(WireModel):
+    """What intake and the sandbox say of a package, before anybody has voted; `sigma validate --json` says the same."""
+
+    name: str
+    version: str | None
+    product_type: ProductType
+    decision: Decision
+    """`block`: no votes could certify it."""
+    security_level: SecurityLevel
+    sandbox_risk_level: RiskLevel
+    coverage_complete: bool
+    """False when something in the package could not be read."""
+    blocking_signals: list[dict[str, Any]]
+    findings: list[DryRunFinding]
+    capabilities: list[str]
+    declared: dict[str, Any]
+    incidents: list[dict[str, Any]]
+    suppressions: None
+    evidence: list[dict[str, Any]]
+    facts_sha256: Sha256
+    tree_hash: Sha256
+    skill_hash: Sha256 | None
+    rule_pack_hash: Sha256
+    policy_hash: Sha256
+
+
+CODE_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+
+
+class Explanation(WireModel):
+    """One meaning of a code."""
+
+    code: str
+    subject: Subject
+    """What the code is said of."""
+    meaning: str
+    advice: str
+    """What to do about it; may be empty."""
+
+
+class Explanations(WireModel):
+    """Every meaning of a code."""
+
+    meanings: list[Explanation]

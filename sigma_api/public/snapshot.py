@@ -1,8 +1,9 @@
 """Answers in memory: what was answered a moment ago is sent again, without a query, while it is still true.
 
-Once a second a new snapshot takes the place of the old one, whole: answers about certificates whose state has not changed are
-carried over, everything else is built anew when it is next asked for. Requests meanwhile are answered from the snapshot that
-stands; only one that finds it older than `MAX_AGE_SECONDS` waits for the next. Memory is bounded; with any number of
+Once a second a new snapshot takes the place of the old one. Answers about a certificate outlive it until the certificate changes: its
+status in the transparency log, or its flags. That is asked for once for all of them, so a swap costs what changed and not what is
+kept. Everything else is good for one snapshot, and built anew when it is next asked for. Requests meanwhile are answered from the
+snapshot that stands; only one that finds it older than `MAX_AGE_SECONDS` waits for the next. Memory is bounded; with any number of
 certificates only those that are asked for are in it.
 """
 
@@ -11,27 +12,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fastapi import FastAPI, Request, Response
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigma_api.caching import Answer
 from sigma_core.certificates.log.entry import EntryKind
 from sigma_core.deployment import Deployment
-from sigma_core.storage.protocol import CertificateRow, FlagRow, LogEntryRow
+from sigma_core.lifecycle.sites import Site, site_of
+from sigma_core.storage.protocol import CertificateRow, FlagRow, LogEntryRow, SiteClaimRow
 from sigma_core.timestamps import utc_now
 
 REFRESH_SECONDS = 1.0
 MAX_AGE_SECONDS = 3.0
 """Nobody gets an answer from a snapshot older than this."""
-MAX_BYTES = 128 * 1024 * 1024
 MAX_KEY_BYTES = 512
+OVERHEAD_BYTES = 1_536
+"""What an answer takes beside its bytes: its key, headers and objects (measured)."""
+MAX_CHANGED = 10_000
+"""Certificates whose changes are remembered; with more of them all answers are made anew."""
+FLAG_SETTLING = timedelta(seconds=60)
 IDS_PER_QUERY = 500
 
 SCOPE_KEY = "sigma.snapshot"
@@ -44,73 +49,109 @@ Key = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class CertificateState:
-    """What an answer about a certificate depends on, beside its seal: its row, open flags, index of its last status change."""
+    """What an answer about a certificate depends on, beside its seal: its row, open flags, index of its last status change, site."""
 
     status: str
     bundle_sha256: str
     open_flags: int
     last_change: int | None
+    site: Site | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer that is good until ``until``; about a certificate in ``state``, or, without one, for one snapshot only."""
+    """An answer that is good until ``until``; about a certificate, or, without one, for one snapshot only."""
 
     answer: Answer
     until: datetime | None = None
     certificate_id: str | None = None
-    state: CertificateState | None = None
 
 
-class Snapshot:
-    """Answers by path and query. Two generations: when the younger is full the elder is dropped, so what is asked for stays."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far changes have been looked at: entries of the log, and the instant from which on flags are."""
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+    entries: int
+    flags_from: datetime
+
+
+class Answers:
+    """Answers by path and query, with the number of the snapshot that each was made for.
+
+    Two generations: when the younger is full the elder is dropped, so what is asked for stays.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes // 2
-        self._young: dict[Key, Kept] = {}
-        self._elder: dict[Key, Kept] = {}
+        self._young: dict[Key, tuple[int, Kept]] = {}
+        self._elder: dict[Key, tuple[int, Kept]] = {}
         self._young_bytes = 0
 
-    def get(self, key: Key, at: datetime) -> Kept | None:
-        """The answer that is good at ``at``."""
-        kept = self._young.get(key)
-        if kept is None:
-            kept = self._elder.get(key)
-            if kept is not None:
-                self.keep(key, kept)
-        return None if kept is None or (kept.until is not None and at >= kept.until) else kept
+    def get(self, key: Key) -> tuple[int, Kept] | None:
+        """The answer, and for which snapshot it was made."""
+        found = self._young.get(key)
+        if found is None:
+            found = self._elder.get(key)
+            if found is not None:
+                self.keep(key, *found)
+        return found
 
-    def keep(self, key: Key, kept: Kept) -> None:
+    def keep(self, key: Key, number: int, kept: Kept) -> None:
         """Remember it; a key that is longer than any of ours need be is not worth the room."""
         if len(key[0]) + len(key[1]) > MAX_KEY_BYTES:
             return
-        size = len(kept.answer.content) + MAX_KEY_BYTES
+        size = len(kept.answer.content) + OVERHEAD_BYTES
         if self._young_bytes + size > self._max_bytes:
             self._young, self._elder, self._young_bytes = {}, self._young, 0
         if key not in self._young:
             self._young_bytes += size
-        self._young[key] = kept
+        self._young[key] = (number, kept)
 
-    def carried_over(self, states: Callable[[Iterable[str]], dict[str, CertificateState]]) -> Snapshot:
-        """The next snapshot: with those answers whose certificate is still in the state that they were made from."""
-        # Copies, because requests go on adding; what they add to this snapshot from here on is lost, which harms nothing.
-        elder = {key: kept for key, kept in self._elder.copy().items() if kept.certificate_id is not None}
-        young = {key: kept for key, kept in self._young.copy().items() if kept.certificate_id is not None}
-        now = states({str(kept.certificate_id) for kept in (*elder.values(), *young.values())})
-        fresh = Snapshot(2 * self._max_bytes)
-        for generation in (elder, young):
-            for key, kept in generation.items():
-                if now.get(str(kept.certificate_id)) == kept.state:
-                    fresh.keep(key, kept)
+
+class Snapshot:
+    """What may be answered now. ``next`` is what stands after it, with the answers about certificates that have not changed."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._number = 0
+        self._passing = Answers(max_bytes // 4)
+        self._lasting = Answers(max_bytes - max_bytes // 4)
+        self._changed: dict[str, int] = {}
+
+    def get(self, key: Key, at: datetime) -> Kept | None:
+        """The answer that is good at ``at``."""
+        found = self._lasting.get(key) or self._passing.get(key)
+        if found is None:
+            return None
+        number, kept = found
+        if kept.certificate_id is not None and self._changed.get(kept.certificate_id, -1) >= number:
+            return None
+        return None if kept.until is not None and at >= kept.until else kept
+
+    def keep(self, key: Key, kept: Kept) -> None:
+        """Remember the answer to a request that came while this snapshot stood: one that comes late, after a change, is out of date
+        by its number."""
+        (self._passing if kept.certificate_id is None else self._lasting).keep(key, self._number, kept)
+
+    def next(self, changed: Collection[str]) -> Snapshot:
+        """The snapshot after this one; what was answered about the certificates ``changed`` is not in it."""
+        if len(self._changed) + len(changed) > MAX_CHANGED:
+            return Snapshot(self._max_bytes)
+        fresh = Snapshot(self._max_bytes)
+        fresh._number = self._number + 1
+        fresh._lasting = self._lasting
+        fresh._changed = self._changed | dict.fromkeys(changed, self._number)
         return fresh
 
 
 class Snapshots:
     """The snapshot that stands, and its replacement. Runs in one event loop; ``clock`` gives monotonic seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._max_bytes = max_bytes
         self._clock = clock
-        self._standing = Snapshot()
+        self._standing = Snapshot(max_bytes)
+        self._seen: Seen | None = None
         self._taken = -MAX_AGE_SECONDS
         self._taking: asyncio.Task[None] | None = None
 
@@ -126,28 +167,49 @@ class Snapshots:
 
     async def _replace(self, deployment: Deployment) -> None:
         began = self._clock()
-        standing = self._standing
         try:
-            fresh = await run_in_threadpool(
-                standing.carried_over, lambda identifiers: certificate_states(deployment, identifiers)
-            )
+            seen, changed = await run_in_threadpool(changes, deployment, self._seen)
         except Exception as error:  # the next request meets it in its route, which answers it as a problem
             log.error("snapshot dropped", extra={"fields": {"error": str(error)}})
-            fresh = Snapshot()
-        self._standing, self._taken = fresh, began
+            seen, changed = None, None
+        self._standing = Snapshot(self._max_bytes) if changed is None else self._standing.next(changed)
+        self._seen, self._taken = seen, began
+
+
+def changes(deployment: Deployment, seen: Seen | None) -> tuple[Seen, set[str] | None]:
+    """What is seen now, and the certificates that may have changed after ``seen``; None for all of them, as in the beginning and
+    where the log has become shorter. Raises Unavailable.
+
+    Entries of the log have indices in the order of their commits, so none is missed. A flag is looked at again for
+    `FLAG_SETTLING`, because its transaction may end a while after the instant that it names.
+    """
+    flags_from = utc_now() - FLAG_SETTLING
+    with deployment.read_sessions() as session:
+        entries = session.scalar(select(func.coalesce(func.max(LogEntryRow.index) + 1, 0))) or 0
+        if seen is None or entries < seen.entries:
+            return Seen(entries, flags_from), None
+        logged = session.scalars(select(LogEntryRow.subject).where(LogEntryRow.index >= seen.entries)).all()
+        flagged = session.scalars(
+            select(FlagRow.certificate_id).where(
+                or_(FlagRow.flagged_at >= seen.flags_from, FlagRow.closed_at >= seen.flags_from)
+            )
+        ).all()
+    # What was logged in between is counted by the next: looking at it twice does no harm.
+    return Seen(entries, flags_from), {*logged, *flagged}
 
 
 def certificate_states(deployment: Deployment, identifiers: Iterable[str]) -> dict[str, CertificateState]:
     """The states of these certificates now. Raises Unavailable."""
     wanted = sorted(identifiers)
     states: dict[str, CertificateState] = {}
+    now = utc_now()
     for start in range(0, len(wanted), IDS_PER_QUERY):
         some = wanted[start : start + IDS_PER_QUERY]
         with deployment.read_sessions() as session:
             rows = session.execute(
-                select(CertificateRow.id, CertificateRow.status, CertificateRow.bundle_sha256).where(
-                    CertificateRow.id.in_(some)
-                )
+                select(CertificateRow.id, CertificateRow.status, CertificateRow.bundle_sha256, SiteClaimRow)
+                .outerjoin(SiteClaimRow, SiteClaimRow.submission_id == CertificateRow.submission_id)
+                .where(CertificateRow.id.in_(some))
             ).all()
             flags = session.execute(
                 select(FlagRow.certificate_id, func.count())
@@ -161,9 +223,13 @@ def certificate_states(deployment: Deployment, identifiers: Iterable[str]) -> di
                 .group_by(LogEntryRow.subject)
             )
             last_changes = {row[0]: row[1] for row in changes}
-        for identifier, status, digest in rows:
+        for identifier, status, digest, claim in rows:
             states[identifier] = CertificateState(
-                status, digest, open_flags.get(identifier, 0), last_changes.get(identifier)
+                status,
+                digest,
+                open_flags.get(identifier, 0),
+                last_changes.get(identifier),
+                site_of(claim, now),
             )
     return states
 
@@ -184,8 +250,8 @@ class SnapshotFront:
         snapshot = await self._snapshots.standing(self._api.state.deployment)
         kept = snapshot.get((scope["path"], scope["query_string"]), utc_now())
         if kept is not None:
-            response = kept.answer.response(Headers(scope=scope).getlist("if-none-match"))
-            await response(scope, receive, send)
+            fields = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"]
+            await kept.answer.send(fields, send)
         else:
             await self._app({**scope, SCOPE_KEY: snapshot}, receive, send)
 

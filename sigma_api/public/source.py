@@ -45,7 +45,7 @@ class GithubFile:
     @property
     def url(self) -> str:
         """Where its bytes are."""
-        return "/".join([RAW_CONTENT, self.owner, self.repository, quote(self.ref), quote(self.path)])
+        return "/".join([RAW_CONTENT, self.owner, self.repository, quote(self.ref, safe="/+"), quote(self.path)])
 
 
 def skill_file_at(source_url: str, source_ref: str | None = None) -> GithubFile:

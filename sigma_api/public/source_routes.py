@@ -53,7 +53,7 @@ def get_source_integrity(request: Request, deployment: OpenDeployment, certifica
         "treeHash": sealed["treeHash"],
         "source": sealed["source"],
     }
-    return keep(request, Kept(Answer.of(orjson.dumps(answer)), None, certificate_id, certificate.state))
+    return keep(request, Kept(Answer.of(orjson.dumps(answer)), None, certificate_id))
 
 
 @router.post(
@@ -67,7 +67,7 @@ def get_source_integrity(request: Request, deployment: OpenDeployment, certifica
         "requestBody": {
             "required": True,
             "content": {
-                media_type: {"schema": {"type": "string", "format": "binary"}}
+                media_type: {"schema": {"type": "string", "format": "binary", "minLength": 1}}
                 for media_type in ("text/markdown", "application/octet-stream")
             },
         }
@@ -115,7 +115,7 @@ def compare_skill_from_github(
     return _comparison(certificate, certified, fetched.body, {"url": fetched.url, "ref": file.ref})
 
 
-def _certified_hash(certificate: records.KeptCertificate) -> str:
+def _certified_hash(certificate: records.PublicCertificate) -> str:
     known: str | None = certificate.payload.document["skillHash"]
     if known is None:
         raise ProblemError("no-skill-file", "This certificate is about an API: it has no SKILL.md to compare.")
@@ -123,13 +123,16 @@ def _certified_hash(certificate: records.KeptCertificate) -> str:
 
 
 def _check_size(deployment: Deployment, size: int) -> None:
+    """Raises ProblemError; also for no bytes: a file that was forgotten is not one that does not match."""
     most = deployment.policy.package.max_file_bytes
+    if size == 0:
+        raise ProblemError("bad-request", "The body is empty; send the SKILL.md, byte for byte.")
     if size > most:
         raise ProblemError("content-too-large", f"A certified file has at most {most} bytes; these are {size}.")
 
 
 def _comparison(
-    certificate: records.KeptCertificate, certified: str, content: bytes, fetched: dict[str, Any] | None
+    certificate: records.PublicCertificate, certified: str, content: bytes, fetched: dict[str, Any] | None
 ) -> Response:
     found = skill_hash(content)
     answer = {

@@ -18,11 +18,11 @@ from sigma_api.caching import IMMUTABLE_CACHE_CONTROL, Answer, cacheable
 from sigma_api.paging import MAX_CURSOR_CHARACTERS
 from sigma_api.problems import ProblemError, documented
 from sigma_api.public.parameters import OF_ONE, PREFIX, OpenDeployment
-from sigma_api.public.records import IDENTIFIER
 from sigma_api.public.snapshot import Kept, keep
 from sigma_api.wire import Sha256, UtcTime, WireModel
 from sigma_core.canonical import MAX_SAFE_INTEGER
 from sigma_core.deployment import Deployment
+from sigma_core.identifiers import IDENTIFIER
 from sigma_core.lifecycle.epoch_tables import epoch_table, validator_epochs
 from sigma_core.policy import PPM
 from sigma_core.storage.protocol import ValidatorRow, WeightEpochRow

@@ -20,7 +20,6 @@ from sigma_core.audit.model import Verdict
 from sigma_core.canonical import sha256_of
 from sigma_core.policy import CanaryRules
 
-
 ANSWERED = frozenset({SeatStatus.REVEALED, SeatStatus.ABSTAINED})
 """The seats whose answer about a planted file is of the record. What a seat sealed and nobody opened, or said before it was taken off
 the seat, stays unknown."""
@@ -67,7 +66,8 @@ class PackageCanary:
 
 @dataclass(frozen=True, slots=True)
 class CanaryRecord:
-    """All that canaries were in a round. ``planted`` are those of `ANSWERED` seats, sorted by phase and seat; ``bank_sha256`` is the bank that those are of."""
+    """All that canaries were in a round. ``planted`` are those of `ANSWERED` seats, sorted by phase and seat; ``bank_sha256`` is the
+    bank that those are of."""
 
     bank_sha256: str
     package: PackageCanary | None = None

@@ -454,7 +454,9 @@ class _Replay:
         fields = ("phase", "seat", "item", "path", "sha256") if same_bank else ("phase", "seat", "item")
         shown = [{name: value for name, value in each.as_json().items() if name in fields} for each in planted]
         inputs = ("$.seed", "$.phases", "$.policy.canaries", "$.canary.bankSha256")
-        self.same("$.canary.planted", shown, chosen, "the files that the seed plants for the seats that answered", *inputs)
+        self.same(
+            "$.canary.planted", shown, chosen, "the files that the seed plants for the seats that answered", *inputs
+        )
 
     def outcome(
         self,

@@ -5,14 +5,14 @@ validUntil}]}`` with ``publicKey`` the 32 raw bytes in base64 and ``validUntil``
 id is the SHA-256 of the DER SubjectPublicKeyInfo: ``openssl pkey -in key.pem -pubout -outform DER | sha256sum``.
 
 Optional, beside ``keys``: ``logs``, the note verifier keys of the issuer's transparency log, and ``witnesses``, those of the
-witnesses whose cosignatures count.
+witnesses whose cosignatures count. A log key that another has taken over from stands as ``{"key": …, "validUntil": …}``.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -82,6 +82,28 @@ class TrustedKey:
         }
 
 
+@dataclass(frozen=True)
+class LogKey(NoteKey):
+    """The key of a log. Its checkpoints vouch for certificates that were issued before ``valid_until``.
+
+    It has no beginning: a checkpoint covers everything that the log has ever held, and has no date of its own.
+    """
+
+    valid_until: datetime | None = None
+
+    def in_use_at(self, moment: datetime) -> bool:
+        """Whether this key may sign at ``moment``, and vouch for what is dated so."""
+        return self.valid_until is None or moment < self.valid_until
+
+    def as_json(self) -> Any:
+        """The key as it stands in a key set file."""
+        return (
+            self.encode()
+            if self.valid_until is None
+            else {"key": self.encode(), "validUntil": iso_utc(self.valid_until)}
+        )
+
+
 class KeySet:
     """Trusted keys by id, log keys, witness keys. Raises KeySetError for more than `MAX_KEYS` of a kind or for one key twice."""
 
@@ -94,13 +116,13 @@ class KeySet:
                 raise KeySetError(f"key {key.key_id} is in the set twice")
             by_id[key.key_id] = key
         self.by_id: Mapping[str, TrustedKey] = MappingProxyType(dict(sorted(by_id.items())))
-        self.logs = _distinct(logs, "log")
+        self.logs = _distinct((_as_log_key(key) for key in logs), "log")
         self.witnesses = _distinct(witnesses, "witness")
         if max(len(by_id), len(self.logs), len(self.witnesses)) > MAX_KEYS:
             raise KeySetError(f"more than {MAX_KEYS} keys of a kind")
 
-    def log_keys(self, origin: str) -> tuple[NoteKey, ...]:
-        """The keys of the log of this name."""
+    def log_keys(self, origin: str) -> tuple[LogKey, ...]:
+        """The keys of the log of this name, whatever their time."""
         return tuple(key for key in self.logs if key.name == origin)
 
     @classmethod
@@ -125,7 +147,7 @@ class KeySet:
             raise KeySetError(f"key set: keys must be a list of 1 to {MAX_KEYS}")
         return cls(
             [_parse_key(key, f"keys[{index}]") for index, key in enumerate(keys)],
-            logs=[_parse_note_key(NoteKey, key, f"logs[{at}]") for at, key in enumerate(_listed(document, "logs"))],
+            logs=[_parse_log_key(key, f"logs[{at}]") for at, key in enumerate(_listed(document, "logs"))],
             witnesses=[
                 _parse_note_key(WitnessKey, key, f"witnesses[{at}]")
                 for at, key in enumerate(_listed(document, "witnesses"))
@@ -135,9 +157,10 @@ class KeySet:
     def to_bytes(self) -> bytes:
         """The file, canonical, keys sorted by id; a kind that has none is left out."""
         document: dict[str, Any] = {"schema": SCHEMA, "keys": [key.as_json() for key in self.by_id.values()]}
-        for kind, keys in (("logs", self.logs), ("witnesses", self.witnesses)):
-            if keys:
-                document[kind] = [key.encode() for key in keys]
+        if self.logs:
+            document["logs"] = [key.as_json() for key in self.logs]
+        if self.witnesses:
+            document["witnesses"] = [key.encode() for key in self.witnesses]
         return canonical_json(document)
 
 
@@ -153,6 +176,19 @@ def _listed(document: dict[str, Any], kind: str) -> list[Any]:
     if not isinstance(keys, list) or len(keys) > MAX_KEYS:
         raise KeySetError(f"key set: {kind} must be a list of 1 to {MAX_KEYS}")
     return keys
+
+
+def _as_log_key(key: NoteKey) -> LogKey:
+    return key if isinstance(key, LogKey) else LogKey(key.name, key.public_key)
+
+
+def _parse_log_key(entry: Any, place: str) -> LogKey:
+    if not isinstance(entry, dict):
+        return _parse_note_key(LogKey, entry, place)
+    if entry.keys() != {"key", "validUntil"}:
+        raise KeySetError(f"{place}: expected a note verifier key, or an object with key and validUntil")
+    key = _parse_note_key(LogKey, entry["key"], f"{place}.key")
+    return replace(key, valid_until=_parse_time(entry["validUntil"], f"{place}.validUntil"))
 
 
 def _parse_note_key(kind: type[Key], text: Any, place: str) -> Key:

@@ -54,7 +54,8 @@ MEANING: dict[Refusal, str] = {
     Refusal.EXPIRED: "the certificate was good, but for a limited time that is over; ask for a renewal",
     Refusal.PROOF_MISSING: "it says that it is in a public log and shows no proof; ask the issuer for the whole bundle",
     Refusal.LOG_UNKNOWN: "your key set has no key of the log that this is in; fetch the issuer's newest key set",
-    Refusal.CHECKPOINT_INVALID: "the log's checkpoint was changed, or the log did not sign it; do not rely on it",
+    Refusal.CHECKPOINT_INVALID: "the log's checkpoint was changed, or no key signed it that you hold of this log; fetch the issuer's "
+    "newest key set, and unless that helps do not rely on it",
     Refusal.PROOF_INVALID: "the log's proof is about something else: this certificate may never have been published",
     Refusal.SPLIT_VIEW: "the log shows different people different histories; keep both checkpoints as evidence",
     Refusal.STATUS_NOT_APPROVED: "a genuine record of a package that was not approved; do not rely on it",

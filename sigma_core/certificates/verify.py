@@ -19,8 +19,10 @@ from sigma_core.certificates.keyset import KeySet, TrustedKey
 from sigma_core.certificates.log.checkpoint import Checkpoint
 from sigma_core.certificates.log.cosignature import Cosignature
 from sigma_core.certificates.log.entry import certificate_entry
+from sigma_core.certificates.log.history import begins_with, contradiction, newest_of
 from sigma_core.certificates.log.proof import LogProof
-from sigma_core.certificates.log.refusals import NoteError
+from sigma_core.certificates.log.refusals import LogError, NoteError
+from sigma_core.certificates.log.tree import Read
 from sigma_core.certificates.payload import Payload, tree_hash_of
 from sigma_core.certificates.payload_shape import PayloadError
 from sigma_core.certificates.refusals import DriftError, Refusal, VerificationError, shown
@@ -50,6 +52,7 @@ class Verified:
 
     ``checks`` are sentences about what was checked, in order, for printing. ``checkpoint`` is the log's, None for a certificate
     from before there was a log. ``status_as_of`` is the time of the status lists that cleared it, None where none was at hand.
+    ``uncompared`` are the sizes of known checkpoints of which nothing at hand shows whether they tell the same history.
     """
 
     payload: Payload
@@ -57,6 +60,7 @@ class Verified:
     checks: tuple[str, ...]
     checkpoint: Checkpoint | None = None
     status_as_of: datetime | None = None
+    uncompared: tuple[int, ...] = ()
 
 
 def open_bundle(bundle_bytes: bytes, trusted_keys: KeySet) -> Opened:
@@ -80,17 +84,20 @@ def verify_bundle(
     package: Package | None = None,
     status_lists: Sequence[bytes] = (),
     known_checkpoints: Sequence[bytes] = (),
+    log: Read | None = None,
 ) -> Verified:
     """Check a bundle against ``trusted_keys`` as of the instant ``at`` (aware).
 
     ``package`` is held against the certificate file by file; ``status_lists`` are files of which those that are about this
-    certificate count; ``known_checkpoints`` are notes of the log seen elsewhere, which must tell the same history where they
-    are of the same size. Raises VerificationError, whose code names the first check that does not hold.
+    certificate count; ``known_checkpoints`` are notes of the log seen elsewhere, which must tell the same history: where sizes
+    differ, the files of the ``log`` or of a copy show whether they do, and without them that is said.
+
+    Raises VerificationError, whose code names the first check that does not hold.
     """
     opened = open_bundle(bundle_bytes, trusted_keys)
     payload, key = opened.payload, opened.key
     _check_time(payload, at)
-    checkpoint, logged = _check_log(opened, trusted_keys, known_checkpoints)
+    checkpoint, uncompared, logged = _check_log(opened, trusted_keys, known_checkpoints, log)
     _check_status(payload)
     as_of, status = _check_status_lists(payload, trusted_keys, status_lists, at)
     checks = [
@@ -108,7 +115,7 @@ def verify_bundle(
     if package is not None:
         _check_package(payload, package)
         checks.append(f"the {len(package.files)} files at hand are exactly the certified ones")
-    return Verified(payload, key.key_id, tuple(checks), checkpoint, as_of)
+    return Verified(payload, key.key_id, tuple(checks), checkpoint, as_of, uncompared)
 
 
 def _signed_payload(bundle: Bundle) -> Payload:
@@ -170,21 +177,21 @@ def _check_time(payload: Payload, at: datetime) -> None:
 
 
 def _check_log(
-    opened: Opened, trusted_keys: KeySet, known_checkpoints: Sequence[bytes]
-) -> tuple[Checkpoint | None, str]:
-    """The checkpoint under which the log holds this certificate, and a sentence about it."""
+    opened: Opened, trusted_keys: KeySet, known_checkpoints: Sequence[bytes], log: Read | None
+) -> tuple[Checkpoint | None, tuple[int, ...], str]:
+    """The checkpoint under which the log holds this certificate, sizes of known ones that are not compared with it, and a sentence."""
     origin, proof = opened.payload.transparency_log, opened.bundle.log_proof
     if origin is None:
         if proof is not None:
             raise VerificationError(
                 Refusal.PROOF_INVALID, "logProof", expected="none: the certificate names no log", found="a proof"
             )
-        return None, "it carries no log proof: it was issued before its issuer kept a public log"
+        return None, (), "it carries no log proof: it was issued before its issuer kept a public log"
     if proof is None:
         raise VerificationError(
             Refusal.PROOF_MISSING, "logProof", expected=f"a proof of the log {shown(origin)}", found="none"
         )
-    checkpoint = _trusted_checkpoint(proof, origin, trusted_keys)
+    checkpoint = _trusted_checkpoint(proof, origin, trusted_keys, opened.payload.issued_at)
     if not proof.proves(certificate_entry(opened.payload, opened.key.key_id)):
         raise VerificationError(
             Refusal.PROOF_INVALID,
@@ -192,14 +199,15 @@ def _check_log(
             expected=f"a proof that this certificate is entry {proof.index} of {checkpoint.size}",
             found="hashes that lead elsewhere",
         )
-    _check_same_view(checkpoint, trusted_keys, known_checkpoints)
+    uncompared, compared = _check_same_view(checkpoint, trusted_keys, known_checkpoints, log)
     seen = "".join(
         f", cosigned by {shown(each.witness)} at {iso_utc(each.at)}" for each in _cosignatures(proof, trusted_keys)
     )
-    return checkpoint, f"it is entry {proof.index} of {checkpoint.size} in the log {shown(origin)}{seen}"
+    told = f"it is entry {proof.index} of {checkpoint.size} in the log {shown(origin)}{seen}{compared}"
+    return checkpoint, uncompared, told
 
 
-def _trusted_checkpoint(proof: LogProof, origin: str, trusted_keys: KeySet) -> Checkpoint:
+def _trusted_checkpoint(proof: LogProof, origin: str, trusted_keys: KeySet, issued_at: datetime) -> Checkpoint:
     keys = trusted_keys.log_keys(origin)
     if not keys:
         raise VerificationError(
@@ -215,6 +223,13 @@ def _trusted_checkpoint(proof: LogProof, origin: str, trusted_keys: KeySet) -> C
         raise _bad_checkpoint(origin, error.message) from None
     if not signed:
         raise _bad_checkpoint(origin, f"one of {shown(checkpoint.origin)} without its signature")
+    if not proof.signers([key for key in keys if key.in_use_at(issued_at)]):
+        raise VerificationError(
+            Refusal.KEY_EXPIRED,
+            "logProof",
+            expected=f"a checkpoint signed by a key of {shown(origin)} that was in use at {iso_utc(issued_at)}",
+            found="one that only a key signed which went out of use before",
+        )
     return checkpoint
 
 
@@ -231,7 +246,10 @@ def _bad_checkpoint(signer: str, found: str) -> VerificationError:
     )
 
 
-def _check_same_view(checkpoint: Checkpoint, trusted_keys: KeySet, known_checkpoints: Sequence[bytes]) -> None:
+def _check_same_view(
+    checkpoint: Checkpoint, trusted_keys: KeySet, known_checkpoints: Sequence[bytes], log: Read | None
+) -> tuple[tuple[int, ...], str]:
+    """Sizes of the known checkpoints that nothing at hand compares with this one, and a sentence about the rest."""
     if len(known_checkpoints) > MAX_CHECKPOINTS:
         raise VerificationError(
             Refusal.CHECKPOINT_INVALID,
@@ -239,18 +257,44 @@ def _check_same_view(checkpoint: Checkpoint, trusted_keys: KeySet, known_checkpo
             expected=f"at most {MAX_CHECKPOINTS}",
             found=str(len(known_checkpoints)),
         )
-    for note in known_checkpoints:
+    keys = trusted_keys.log_keys(checkpoint.origin)
+    try:
+        known = [Checkpoint.open(note, *keys) for note in known_checkpoints]
+        newest = None if log is None else newest_of(log, keys)
+    except NoteError as error:
+        raise _bad_checkpoint(checkpoint.origin, error.message) from None
+    except LogError as error:
+        raise _unproved(error) from None
+    views = [checkpoint, *known]
+    if (clash := contradiction(views)) is not None:
+        raise _split_view(*clash)
+    if log is None or newest is None:
+        others = tuple(sorted({each.size for each in known} - {checkpoint.size}))
+        sizes = ", ".join(str(size) for size in others)
+        return others, f"; that of {sizes} entries cannot be compared with it without the log's files" if others else ""
+    for each in sorted(views, key=lambda view: view.size):
         try:
-            known = Checkpoint.open(note, *trusted_keys.log_keys(checkpoint.origin))
-        except NoteError as error:
-            raise _bad_checkpoint(checkpoint.origin, error.message) from None
-        if known.size == checkpoint.size and known.root != checkpoint.root:
-            raise VerificationError(
-                Refusal.SPLIT_VIEW,
-                "logProof",
-                expected=f"the root {known.root.hex()} of {known.size} entries that you have seen",
-                found=checkpoint.root.hex(),
-            )
+            agrees = begins_with(newest, each, log)
+        except LogError as error:
+            raise _unproved(error) from None
+        if not agrees:
+            raise _split_view(each, newest)
+    return (), f"; all {len(views) + 1} checkpoints at hand tell one history, up to {newest.size} entries"
+
+
+def _split_view(one: Checkpoint, other: Checkpoint) -> VerificationError:
+    return VerificationError(
+        Refusal.SPLIT_VIEW,
+        "logProof",
+        expected=f"one history, as of {one.size} entries with the root {one.root.hex()}",
+        found=f"another, of {other.size} with {other.root.hex()}",
+    )
+
+
+def _unproved(error: LogError) -> VerificationError:
+    return VerificationError(
+        Refusal.CHECKPOINT_INVALID, "log", expected="the log's files, up to every checkpoint", found=error.message
+    )
 
 
 def _check_status(payload: Payload) -> None:

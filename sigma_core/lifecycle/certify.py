@@ -1,8 +1,8 @@
 """The certificate stage: decide the payload of an approved round, log it, and keep the bundle with the log's proof.
 
 In this order, so that no certificate is out that the log does not hold: the signed bundle is kept and its entry committed, once and for
-ever; the log is published; the bundle gets its proof; the certificate's row is written. A stage that was killed goes on with what
-was decided, and never signs a second payload for a round.
+ever; the log is published; the bundle gets its proof; the status lists that it names are published; the certificate's row is written.
+A stage that was killed goes on with what was decided, and never signs a second payload for a round.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from sigma_core.lifecycle.operator_decisions import is_withheld
 from sigma_core.lifecycle.outcome import standing_seats
 from sigma_core.lifecycle.panels import RoundNotReady
 from sigma_core.lifecycle.phases import phase_seats
-from sigma_core.lifecycle.status_lists import list_base
+from sigma_core.lifecycle.status_lists import ensure_status_lists, list_base
 from sigma_core.lifecycle.transparency import (
     NewEntry,
     append_entries,
@@ -84,6 +84,8 @@ def issue_certificate(deployment: Deployment, round_identifier: str) -> Certific
     opened = open_bundle(deployment.blobs.get(entry.sealed_sha256), deployment.trusted_keys)
     bundle, payload = opened.bundle.with_proof(prove(deployment, entry.index)), opened.payload
     bundle_sha256 = deployment.blobs.put(bundle.to_bytes())
+    if payload.status_list is not None:
+        ensure_status_lists(deployment, payload.status_list)
     with deployment.sessions.begin() as session:
         # Another worker may have issued it since: one round yields one certificate.
         known = session.scalar(select(CertificateRow).where(CertificateRow.round_id == round_identifier))

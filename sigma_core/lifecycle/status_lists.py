@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from sigma_core.certificates.payload import StatusListEntry
 from sigma_core.certificates.refusals import VerificationError
 from sigma_core.certificates.status_list import ENTRIES, MAX_FILE_BYTES, PURPOSES, StatusList, bits_of, list_uri
 from sigma_core.certificates.vocabulary import CertificateStatus
@@ -47,12 +48,26 @@ def publish_status_lists(deployment: Deployment, *, now: datetime | None = None)
     written = []
     with deployment.log_folder.lock():
         for listed in current_lists(deployment, now):
-            number = int(listed.uri.rsplit("/", 2)[1])
-            path = list_file(deployment.settings.status_lists, number, listed.status)
-            if not _still_good(deployment, path, listed):
+            base, _, _purpose = listed.uri.rpartition("/")
+            path = list_file(deployment.settings.status_lists, _number(base), listed.status)
+            held = _held(deployment, path)
+            if held is None or not _is_fresh(held, now) or not _says_the_same(held, listed):
                 write_whole(path, listed.sign(deployment.signing_key_at(listed.valid_from)))
                 written.append(listed)
     return written
+
+
+def ensure_status_lists(deployment: Deployment, entry: StatusListEntry) -> None:
+    """Publish the lists that ``entry`` points at unless they are out and fresh; asks no database when they are.
+
+    What they say is not looked at: a change of status publishes them itself.
+    """
+    now = utc_now()
+    for status in PURPOSES:
+        held = _held(deployment, list_file(deployment.settings.status_lists, _number(entry.uri), status))
+        if held is None or held.uri != list_uri(entry.uri, status) or not _is_fresh(held, now):
+            publish_status_lists(deployment, now=now)
+            return
 
 
 def current_lists(deployment: Deployment, now: datetime) -> list[StatusList]:
@@ -82,16 +97,22 @@ def current_lists(deployment: Deployment, now: datetime) -> list[StatusList]:
     ]
 
 
-def _still_good(deployment: Deployment, path: Path, wanted: StatusList) -> bool:
+def _number(base: str) -> int:
+    return int(base.rsplit("/", 1)[1])
+
+
+def _held(deployment: Deployment, path: Path) -> StatusList | None:
+    """The list in the file, where a trusted key signed it."""
     try:
         with path.open("rb") as file:
-            held = StatusList.open(file.read(MAX_FILE_BYTES + 1), deployment.trusted_keys)
+            return StatusList.open(file.read(MAX_FILE_BYTES + 1), deployment.trusted_keys)
     except (FileNotFoundError, VerificationError):
-        return False
-    fresh = held.valid_from <= wanted.valid_from < held.valid_until - (held.valid_until - held.valid_from) / 2
-    return fresh and (held.uri, held.status, held.ttl, held.bits) == (
-        wanted.uri,
-        wanted.status,
-        wanted.ttl,
-        wanted.bits,
-    )
+        return None
+
+
+def _is_fresh(held: StatusList, now: datetime) -> bool:
+    return held.valid_from <= now < held.valid_until - (held.valid_until - held.valid_from) / 2
+
+
+def _says_the_same(held: StatusList, wanted: StatusList) -> bool:
+    return (held.uri, held.status, held.ttl, held.bits) == (wanted.uri, wanted.status, wanted.ttl, wanted.bits)

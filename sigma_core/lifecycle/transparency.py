@@ -83,21 +83,23 @@ def publish_log(deployment: Deployment) -> Checkpoint:
     Files that are missing are written anew from the entries. Raises LogError when the files or a checkpoint contradict the
     entries: LOG_ROLLED_BACK when entries that were published are gone, LOG_CORRUPT for files that were changed.
     """
-    folder, key = deployment.log_folder, _log_note_key(deployment)
+    folder, origin = deployment.log_folder, deployment.log_origin
     with folder.lock(), one_at_a_time(deployment.protocol, "sigma log files"):
+        keys = deployment.trusted_keys.log_keys(origin)
         with deployment.read_sessions() as session:
             newest = session.scalar(select(LogCheckpointRow).order_by(LogCheckpointRow.size.desc()).limit(1))
             size = session.scalar(select(func.count()).select_from(LogEntryRow)) or 0
-        signed = Checkpoint(key.name, 0, EMPTY_ROOT) if newest is None else Checkpoint.open(newest.note, key)
-        _refuse_rollback(folder.checkpoint(), signed, size, key)
+        signed = Checkpoint(origin, 0, EMPTY_ROOT) if newest is None else Checkpoint.open(newest.note, *keys)
+        _refuse_rollback(folder.checkpoint(), signed, size, keys)
         if newest is not None and size == signed.size:
             _restore_missing(deployment, signed)
             folder.publish(newest.note)
             return signed
         grown, written = _write_files(deployment, signed, size)
-        note = grown.sign(deployment.log_key)
+        now = utc_now()
+        note = grown.sign(*deployment.log_keys_at(now))
         with deployment.sessions.begin() as session:
-            session.add(LogCheckpointRow(size=grown.size, root=grown.root.hex(), note=note, signed_at=utc_now()))
+            session.add(LogCheckpointRow(size=grown.size, root=grown.root.hex(), note=note, signed_at=now))
         folder.publish(note)
         folder.drop_superseded(written)
         return grown
@@ -158,13 +160,9 @@ def keep_cosignatures(deployment: Deployment, size: int, answer: bytes) -> LogCh
     return row
 
 
-def _log_note_key(deployment: Deployment) -> NoteKey:
-    return NoteKey(deployment.log_origin, deployment.log_key.public_key)
-
-
-def _refuse_rollback(published: bytes | None, signed: Checkpoint, size: int, key: NoteKey) -> None:
+def _refuse_rollback(published: bytes | None, signed: Checkpoint, size: int, keys: Sequence[NoteKey]) -> None:
     """What was published once is in the database: otherwise signing on would fork the log."""
-    shown = signed if published is None else Checkpoint.open(published, key)
+    shown = signed if published is None else Checkpoint.open(published, *keys)
     if shown.size > signed.size or signed.size > size or (shown.size == signed.size and shown.root != signed.root):
         raise LogError(
             f"the log was published with {max(shown.size, signed.size)} entries, and the database holds {size} that differ",

@@ -24,7 +24,7 @@ from sigma_core.sandbox.secrets import Redactor
 from sigma_core.sandbox.supply_chain import supply_chain
 from sigma_core.submissions.package import Package, PackageFile
 
-SANDBOX_VERSION = "2"
+SANDBOX_VERSION = "3"
 """Raised with every change that can change facts."""
 
 

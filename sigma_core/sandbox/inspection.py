@@ -23,6 +23,7 @@ from sigma_core.sandbox.kinds import kind_by_magic, kind_by_name, kind_of_text_f
 from sigma_core.sandbox.layers import FileKind, Layer
 from sigma_core.sandbox.notebooks import read_notebook
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
+from sigma_core.sandbox.padding import read_padding
 from sigma_core.sandbox.readings import Reading
 from sigma_core.sandbox.rules import RuleBook
 from sigma_core.sandbox.scan import FileScan, LayerScan
@@ -119,6 +120,7 @@ class FileInspector:
         _READERS.get(layer.kind, read_data)(at)
         if layer.depth == 0:
             self._started(at)
+            read_padding(at)
         self._addresses_and_secrets(at)
         read_encoded(at)
         if at.layer.hidden and hidden_check and layer.origin is not None:

@@ -529,6 +529,25 @@ class FlagRow(ProtocolBase):
     __table_args__ = (UniqueConstraint("certificate_id", "reporter", "reason"),)
 
 
+class SiteClaimRow(ProtocolBase):
+    """A publisher's word that a domain is theirs, and whether the domain has borne it out; one for each submission.
+
+    PENDING until ``valid_until``, by when the domain must have shown the token; then VERIFIED until ``valid_until``, which every
+    check that succeeds moves on.
+    """
+
+    __tablename__ = "site_claims"
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"), primary_key=True)
+    domain: Mapped[str] = mapped_column(String(253))
+    token: Mapped[str] = mapped_column(Digest)
+    state: Mapped[str] = mapped_column(String(16))
+    claimed_at: Mapped[datetime]
+    verified_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]
+    fault: Mapped[str | None] = mapped_column(String(64))  # code of the last check's failure
+    valid_until: Mapped[datetime]
+
+
 class StatusPositionRow(ProtocolBase):
     """Which entry of the status lists is a certificate's: positions count through the lists, each certificate has one."""
 

@@ -10,8 +10,9 @@ import pytest
 from command_line import HONEST, HOSTILE, Said
 
 from cli.dry_run_report import MAX_MORE, MAX_RULES, lines_of
-from cli.validate import Checked, check
+from cli.validate import check
 from sigma_core.policy import load_policy
+from sigma_core.sandbox.dry_run import Checked
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.sandbox.risk import assess
 from sigma_core.sandbox.rules import load_rules

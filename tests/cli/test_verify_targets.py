@@ -158,6 +158,23 @@ def test_a_url_that_answers_something_else(site: tuple[str, dict[str, bytes]], s
     assert (missing.exit_code, missing.error["code"]) == (3, "FETCH_FAILED")
 
 
+# Sites
+
+
+def test_a_site_is_claimed_checked_and_withdrawn(
+    honest: Audited, sigma: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identifier, why = honest.report["certificateId"], ("--reason", "asked", "--json")
+    said = sigma("operator", "site", "claim", identifier, "skills.tides.org", *why)
+    assert (said.exit_code, said.json["state"]) == (0, "PENDING")
+    assert sigma("operator", "site", "claim", identifier, "localhost", *why).error["code"] == "SITE_REFUSED"
+    monkeypatch.setattr("sigma_core.safe_fetch._resolve", lambda _host, _port: ["127.0.0.1"])
+    checked = sigma("operator", "site", "check", identifier, "--json")
+    assert (checked.exit_code, checked.json["fault"]) == (1, "ADDRESS_REFUSED")
+    assert sigma("operator", "site", "withdraw", identifier, *why).exit_code == 0
+    assert sigma("operator", "site", "check", identifier, "--json").error["code"] == "SITE_REFUSED"
+
+
 # Status and operation, in this order
 
 
@@ -233,3 +250,15 @@ def test_a_rotated_key_is_published_and_what_the_old_one_signed_stays_good(
     assert said.json["key"]["keyId"] in KeySet.parse(keys.read_bytes()).by_id
     assert json.loads(keys.read_bytes())["keys"]
     assert sigma("verify", honest.out).exit_code == 0
+
+
+def test_a_rotated_log_key_is_published_beside_the_old_one_and_old_certificates_stay_good(
+    honest: Audited, keys: Path, sigma: Callable[..., Said]
+) -> None:
+    said = sigma("operator", "rotate-log-key", "--reason", "yearly", "--overlap-days", "3", "--json")
+    assert said.exit_code == 0
+    old, new = sorted(said.json["logs"], key=lambda key: isinstance(key, str))
+    assert (new, set(old)) == (said.json["key"], {"key", "validUntil"})
+    assert sigma("verify", honest.out).exit_code == 0
+    assert sigma("operator", "check-log").exit_code == 0
+    assert sigma("operator", "rotate-log-key", "--reason", "x", "--overlap-days", "91").exit_code == 2

@@ -7,22 +7,11 @@ from pathlib import Path
 
 import pytest
 from http_client import Client
-from kept_records import ALL, AUDITED_AGAIN, keep_assembly, keep_certificates, keep_open_round
+from kept_records import ALL, AUDITED_AGAIN, bare_deployment, keep_assembly, keep_certificates, keep_open_round
 
 from sigma_api.app import create_app
 from sigma_api.public import snapshot
-from sigma_core.config import load_settings
 from sigma_core.deployment import Deployment
-from sigma_core.lifecycle.opening import record_policy
-from sigma_core.storage.migrations import upgrade
-
-
-def bare_deployment() -> Deployment:
-    """The deployment of the environment, migrated and empty."""
-    deployment = Deployment(load_settings())
-    upgrade(deployment.protocol, "protocol")
-    record_policy(deployment)
-    return deployment
 
 
 @pytest.fixture(scope="session")

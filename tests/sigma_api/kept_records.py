@@ -12,9 +12,12 @@ from sigma_core.certificates.bundle import issue
 from sigma_core.certificates.keyset import KeySet, TrustedKey
 from sigma_core.certificates.payload import BeaconValue, PhaseVotes, RoundSeal, SubmissionSeal, build_payload
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
+from sigma_core.config import load_settings
 from sigma_core.deployment import Deployment
 from sigma_core.identifiers import certificate_id, round_id
+from sigma_core.lifecycle.opening import record_policy
 from sigma_core.sandbox.facts import FactsDocument
+from sigma_core.storage.migrations import upgrade
 from sigma_core.storage.protocol import (
     CertificateRow,
     RoundRow,
@@ -38,7 +41,12 @@ FACTS = FactsDocument(
             "externalHosts": ["tides.example.org"],
             "manifestMismatchCount": 0,
             "blocked": False,
+            "shell": False,
+            "env": False,
+            "process": False,
+            "filesystem": False,
             "network": True,
+            "wallet": False,
             "promptInjectionSignalCount": 0,
             "realSecretSignalCount": 0,
             "highRiskSignalCount": 0,
@@ -112,6 +120,14 @@ LISTED = [*ORDINARY, PERCENT, SHOUTED, API, AUDITED_AGAIN]
 ALL = [*LISTED, SUSPENDED, REVOKED, EXPIRED]
 
 ROUTES_OF_ONE = ("", "/verify", "/live-status", "/attestation")
+
+
+def bare_deployment() -> Deployment:
+    """The deployment of the environment, migrated and empty."""
+    deployment = Deployment(load_settings())
+    upgrade(deployment.protocol, "protocol")
+    record_policy(deployment)
+    return deployment
 
 
 def keep_assembly(deployment: Deployment) -> None:

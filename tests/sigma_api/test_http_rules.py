@@ -37,6 +37,7 @@ def example_of(path: str) -> str:
         "number": "0",
         "purpose": "revocation",
         "slug": "not-found",
+        "code": "DRIFT",
     }
     for name, example in examples.items():
         path = path.replace(f"{{{name}}}", example)
@@ -44,7 +45,11 @@ def example_of(path: str) -> str:
 
 
 def methods_of(path: str) -> str:
-    return "OPTIONS, POST" if path.endswith(("/flags", "/compare-skill", "-from-github")) else "GET, HEAD, OPTIONS"
+    return (
+        "OPTIONS, POST"
+        if path.endswith(("/flags", "/compare-skill", "-from-github", "/dry-run"))
+        else "GET, HEAD, OPTIONS"
+    )
 
 
 @pytest.mark.parametrize("path", all_paths())

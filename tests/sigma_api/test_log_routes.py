@@ -28,7 +28,6 @@ from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certificate_status import change_status
 from sigma_core.lifecycle.opening import open_deployment
-from sigma_core.lifecycle.status_lists import publish_status_lists
 
 PUBLIC = "/api/v1/public"
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "changelog-writer"
@@ -66,7 +65,6 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certified]:
         audit = [sys.executable, "-m", "cli", "audit", EXAMPLE, "--out", folder / "bundle.json", "--json"]
         out = subprocess.run(audit, check=True, capture_output=True, cwd=EXAMPLE.parents[1]).stdout
         deployment = open_deployment()
-        publish_status_lists(deployment)  # as the schedule does
         with serving(create_app(deployment), port) as url:
             yield Certified(deployment, json.loads(out)["certificateId"], folder / "bundle.json", url)
         deployment.close()
@@ -94,6 +92,29 @@ def test_a_stranger_verifies_a_served_certificate_online(certified: Certified, p
     answer = json.loads(out)
     assert (answer["valid"], answer["certificateId"]) == (True, certified.certificate_id)
     assert answer["statusAsOf"] is not None
+
+
+def test_the_deployments_own_certificate_verifies_online_on_this_machine_without_more_being_said(
+    certified: Certified,
+) -> None:
+    code, out = sigma("verify", certified.certificate_id, "--online", "--json")
+    assert code == 0, out
+    assert json.loads(out)["statusAsOf"] is not None
+
+
+@pytest.mark.parametrize("public_url", ["https://sigma.example", "http://127.0.0.1:9", "http://{}.evil.example"])
+def test_an_address_of_this_machine_that_a_bundle_names_and_nobody_here_does_is_not_asked(
+    certified: Certified, pinned: Path, monkeypatch: pytest.MonkeyPatch, public_url: str
+) -> None:
+    monkeypatch.setenv("SIGMA_PUBLIC_URL", public_url.format(certified.url.removeprefix("http://")))
+    for options in ((), ("--keys", pinned), ("--keys", pinned, "--allow-loopback")):
+        code, out = sigma("verify", certified.bundle, "--online", "--json", *options)
+        assert (code, json.loads(out)["error"]["code"]) == (1, "ADDRESS_REFUSED")
+
+
+def test_another_issuers_bundle_is_not_led_to_this_deployment_of_ours(certified: Certified, pinned: Path) -> None:
+    code, out = sigma("verify", certified.bundle, "--keys", pinned, "--online", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (1, "ADDRESS_REFUSED")
 
 
 def test_a_suspension_reaches_a_stranger_who_verifies_online(certified: Certified, pinned: Path) -> None:

@@ -186,6 +186,18 @@ def test_a_page_that_is_not_there_is_a_problem(client: Client, path: str) -> Non
     assert_problem(client.get(path), "not-found")
 
 
+@pytest.mark.parametrize("path", ["/certificates/cert_0", "/problems/nothing"])
+def test_a_browser_is_told_as_a_page_that_there_is_nothing(client: Client, path: str) -> None:
+    for accept, media_type in (
+        ("text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("*/*", "application/problem+json"),
+    ):
+        response = client.get(path, headers={"Accept": accept})
+        assert (response.status_code, response.headers["content-type"]) == (404, media_type)
+        assert (response.headers["vary"], response.headers["cache-control"]) == ("Accept", "public, max-age=5")
+        assert_safe_headers(response)
+
+
 @pytest.mark.parametrize("slug", PROBLEMS)
 def test_the_type_of_every_problem_is_a_page_that_explains_it(client: Client, slug: str) -> None:
     response = client.get(f"/problems/{slug}")

@@ -14,20 +14,20 @@ from http_client import Client
 from hypothesis import given
 from hypothesis import strategies as st
 from kept_records import ORDINARY, Sample, keep_assembly, keep_certificates
-from sqlalchemy import event
+from sqlalchemy import delete, event
 
 from sigma_api.app import create_app
 from sigma_api.caching import Answer
 from sigma_api.public import snapshot
-from sigma_api.public.snapshot import CertificateState, Kept, Snapshot, Snapshots, certificate_states
+from sigma_api.public.snapshot import Kept, Seen, Snapshot, Snapshots, certificate_states, changes
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certificate_status import change_status
-from sigma_core.storage.protocol import FlagRow
+from sigma_core.storage.protocol import FlagRow, LogEntryRow
 from sigma_core.timestamps import utc_now
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-APPROVED = CertificateState("APPROVED", "aa" * 32, 0, None)
+ROOM = 2**20
 LIST = "/api/v1/public/certificates"
 
 
@@ -94,28 +94,43 @@ def test_a_new_certificate_is_in_the_next_snapshots_list(
 
 def test_the_next_snapshot_keeps_what_has_not_changed_and_drops_what_has(two: Deployment) -> None:
     first, second = (sample.id for sample in ORDINARY[:2])
-    states = certificate_states(two, [first, second])
-    standing = Snapshot()
-    standing.keep(("/first", b""), kept(certificate_id=first, state=states[first]))
-    standing.keep(("/second", b""), kept(certificate_id=second, state=states[second]))
+    seen, everything = changes(two, None)
+    standing = Snapshot(ROOM)
+    standing.keep(("/first", b""), kept(certificate_id=first))
+    standing.keep(("/second", b""), kept(certificate_id=second))
     standing.keep(("/list", b""), kept())
     change_status(two, second, CertificateStatus.SUSPENDED, actor="operator:ada", reason="looked into")
-    fresh = standing.carried_over(lambda identifiers: certificate_states(two, identifiers))
+    seen, changed = changes(two, seen)
+    assert (everything, changed) == (None, {second})
+    fresh = standing.next({second})
     assert [fresh.get((path, b""), NOW) is not None for path in ("/first", "/second", "/list")] == [True, False, False]
+    assert changes(two, seen)[1] == set()
+
+
+def test_an_answer_that_comes_after_the_change_that_it_missed_is_not_told() -> None:
+    """A request read the status, then it changed and a new snapshot was taken, and only then the answer is kept."""
+    standing = Snapshot(ROOM)
+    fresh = standing.next({"cert_1"})
+    standing.keep(("/late", b""), kept(certificate_id="cert_1"))
+    assert fresh.get(("/late", b""), NOW) is None
+    fresh.keep(("/late", b""), kept(certificate_id="cert_1"))
+    assert fresh.next(()).get(("/late", b""), NOW) is not None
 
 
 def test_a_change_that_is_taken_back_still_shows(two: Deployment) -> None:
     """Suspended and resumed between two snapshots: the status is the same, its history is not."""
     identifier = ORDINARY[0].id
-    before = certificate_states(two, [identifier])
+    before, (seen, _) = certificate_states(two, [identifier]), changes(two, None)
     for status in (CertificateStatus.SUSPENDED, CertificateStatus.APPROVED):
         change_status(two, identifier, status, actor="operator:ada", reason="looked into")
     assert certificate_states(two, [identifier]) != before
+    assert changes(two, seen)[1] == {identifier}
 
 
-def test_a_flag_changes_the_state_of_its_certificate_alone(two: Deployment) -> None:
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_flag_changes_the_state_of_its_certificate_alone(two: Deployment, closed: bool) -> None:
     first, second = (sample.id for sample in ORDINARY[:2])
-    before = certificate_states(two, [first, second])
+    before, (seen, _) = certificate_states(two, [first, second]), changes(two, None)
     with two.sessions.begin() as session:
         session.add(
             FlagRow(
@@ -124,12 +139,29 @@ def test_a_flag_changes_the_state_of_its_certificate_alone(two: Deployment) -> N
                 detail="odd",
                 contact=None,
                 reporter="0" * 64,
-                flagged_at=NOW,
-                closed_at=None,
+                flagged_at=NOW - timedelta(days=1) if closed else utc_now(),
+                closed_at=utc_now() if closed else None,
             )
         )
     after = certificate_states(two, [first, second])
-    assert (after[first].open_flags, after[second]) == (1, before[second])
+    assert (after[first].open_flags, after[second]) == (0 if closed else 1, before[second])
+    assert changes(two, seen)[1] == {first}
+
+
+def test_a_log_that_has_become_shorter_changes_everything(two: Deployment) -> None:
+    change_status(two, ORDINARY[0].id, CertificateStatus.SUSPENDED, actor="operator:ada", reason="looked into")
+    seen, _ = changes(two, None)
+    with two.sessions.begin() as session:
+        session.execute(delete(LogEntryRow))
+    assert changes(two, seen)[1] is None
+
+
+def test_more_changes_than_are_remembered_change_everything() -> None:
+    standing = Snapshot(ROOM)
+    standing.keep(("/verify", b""), kept(certificate_id="cert_1"))
+    many = {f"cert_{number}" for number in range(2, snapshot.MAX_CHANGED + 2)}
+    assert standing.next(many).get(("/verify", b""), NOW) is not None
+    assert standing.next({*many, "cert_0"}).get(("/verify", b""), NOW) is None
 
 
 def test_states_are_read_for_any_number_of_certificates(kept: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,14 +173,14 @@ def test_states_are_read_for_any_number_of_certificates(kept: Deployment, monkey
 
 
 def test_an_answer_ends_with_its_certificate() -> None:
-    standing = Snapshot()
+    standing = Snapshot(ROOM)
     standing.keep(("/verify", b""), kept(until=NOW))
     assert standing.get(("/verify", b""), NOW - timedelta(milliseconds=1)) is not None
     assert standing.get(("/verify", b""), NOW) is None
 
 
 def test_an_endless_query_string_is_not_worth_the_room() -> None:
-    standing = Snapshot()
+    standing = Snapshot(ROOM)
     standing.keep(("/list", b"q" * 600), kept())
     assert standing.get(("/list", b"q" * 600), NOW) is None
 
@@ -185,17 +217,15 @@ def test_nobody_waits_while_the_next_snapshot_is_taken(two: Deployment, monkeypa
     clock, go = Clock(), threading.Event()
     identifier = ORDINARY[0].id
 
-    def slow(deployment: Deployment, identifiers: Any) -> dict[str, CertificateState]:
+    def slow(deployment: Deployment, seen: Seen | None) -> tuple[Seen, set[str] | None]:
         go.wait()
-        return certificate_states(deployment, identifiers)
+        return changes(deployment, seen)
 
     async def scenario() -> None:
-        snapshots = Snapshots(clock)
+        snapshots = Snapshots(ROOM, clock)
         first = await snapshots.standing(two)
-        first.keep(
-            ("/verify", b""), kept(certificate_id=identifier, state=certificate_states(two, [identifier])[identifier])
-        )
-        monkeypatch.setattr(snapshot, "certificate_states", slow)
+        first.keep(("/verify", b""), kept(certificate_id=identifier))
+        monkeypatch.setattr(snapshot, "changes", slow)
         clock.now += 1.5
         assert await snapshots.standing(two) is first
         assert await snapshots.standing(two) is first
@@ -214,14 +244,14 @@ def test_nobody_waits_while_the_next_snapshot_is_taken(two: Deployment, monkeypa
 def test_without_a_database_nothing_old_is_told(two: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
 
-    def fail(*_: Any) -> dict[str, CertificateState]:
+    def fail(*_: Any) -> None:
         raise OSError("gone")
 
     async def scenario() -> None:
-        snapshots = Snapshots(clock)
+        snapshots = Snapshots(ROOM, clock)
         first = await snapshots.standing(two)
-        first.keep(("/verify", b""), kept(certificate_id="cert_1", state=APPROVED))
-        monkeypatch.setattr(snapshot, "certificate_states", fail)
+        first.keep(("/verify", b""), kept(certificate_id="cert_1"))
+        monkeypatch.setattr(snapshot, "changes", fail)
         clock.now += 10
         empty = await snapshots.standing(two)
         assert empty.get(("/verify", b""), utc_now()) is None

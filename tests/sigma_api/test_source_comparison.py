@@ -65,10 +65,14 @@ def test_an_upload_matches_whatever_its_line_ends(fresh: Client, content: bytes)
     assert_safe_headers(response)
 
 
-@pytest.mark.parametrize("content", [b"", CERTIFIED + b"\n", CERTIFIED[:-1], b"\xff\x00", b"x" * 200_000])
+@pytest.mark.parametrize("content", [b"\n", CERTIFIED + b"\n", CERTIFIED[:-1], b"\xff\x00", b"x" * 200_000])
 def test_another_upload_does_not_match(fresh: Client, content: bytes) -> None:
     answer = fresh.request("POST", f"{ONE}/compare-skill", content=content).json()
     assert (answer["matches"], answer["foundHash"]) == (False, skill_hash(content))
+
+
+def test_an_upload_that_was_forgotten_is_refused(fresh: Client) -> None:
+    assert "empty" in assert_problem(fresh.request("POST", f"{ONE}/compare-skill"), "bad-request")["detail"]
 
 
 def test_nothing_that_is_compared_is_kept(fresh: Client, kept: Deployment) -> None:

@@ -54,7 +54,7 @@ _TEXTS = Environment(
 )
 
 
-def rendered_text(template: str, **values: str) -> bytes:
+def rendered_text(template: str, **values: Any) -> bytes:
     """A plain text."""
     return _TEXTS.get_template(template).render(values).encode()
 

@@ -35,9 +35,9 @@ class Checkpoint:
         """The three lines that are signed."""
         return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n"
 
-    def sign(self, key: SigningKey) -> bytes:
-        """The checkpoint as a note, signed in the name of the origin."""
-        return sign_note(self.text, self.origin, key)
+    def sign(self, *keys: SigningKey) -> bytes:
+        """The checkpoint as a note, signed in the name of the origin by each of ``keys``."""
+        return sign_note(self.text, self.origin, *keys)
 
     @classmethod
     def open(cls, note: bytes, *keys: NoteKey) -> Checkpoint:

@@ -73,11 +73,11 @@ class NoteKey:
         return key
 
 
-def sign_note(text: str, name: str, key: SigningKey) -> bytes:
-    """``text`` (ending in a newline) with one signature line. Raises NoteError for a text that a note cannot hold."""
+def sign_note(text: str, name: str, *keys: SigningKey) -> bytes:
+    """``text`` (ending in a newline) with a signature line of each key. Raises NoteError for a text that a note cannot hold."""
     _check_text(text)
-    signature = NoteKey(name, key.public_key).key_id + key.sign(text.encode())
-    return f"{text}\n{PREFIX}{name} {b64encode(signature).decode()}\n".encode()
+    lines = [SignatureLine(name, NoteKey(name, key.public_key).key_id, key.sign(text.encode())) for key in keys]
+    return "".join([text, "\n", *(f"{line.text}\n" for line in lines)]).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""What anyone can check without asking: the transparency log's static files, and the status lists."""
+"""What anyone can check without asking: the transparency log's static files, the status lists, and the sites of publishers."""
 
 import dagster as dg
 
 from sigma_core.certificates.status_list import PURPOSES
+from sigma_core.lifecycle.sites import check_due_sites
 from sigma_core.lifecycle.status_lists import publish_status_lists
 from sigma_core.lifecycle.transparency import newest_checkpoint, publish_log
 from sigma_pipelines.defs.rounds.assets import certificate
@@ -67,5 +68,29 @@ def status_lists(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
     )
 
 
-TRANSPARENCY_ASSETS = [transparency_log, status_lists]
+@dg.asset(
+    deps=[certificate],
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"python"},
+    description="Domains that publishers claim: each is asked once a day, over https and at public addresses only, whether it shows its "
+    "publisher's token. One that does not for a month is no longer shown with its certificates.",
+)
+def publisher_sites(sigma: SigmaDeployment) -> dg.MaterializeResult[None]:
+    checked = check_due_sites(sigma.open())
+    return dg.MaterializeResult(
+        metadata={
+            "checked": len(checked),
+            "sites": table(
+                ("submission", "domain", "state", "fault", "counts until"),
+                (
+                    (each.submission_id, each.domain, each.state.value, each.fault or "", each.valid_until)
+                    for each in checked
+                ),
+            ),
+        }
+    )
+
+
+TRANSPARENCY_ASSETS = [transparency_log, status_lists, publisher_sites]
 """In order."""

@@ -8,7 +8,7 @@ from sigma_pipelines.defs.transparency.assets import TRANSPARENCY_ASSETS
 transparency = dg.define_asset_job(
     "transparency",
     selection=dg.AssetSelection.assets(*TRANSPARENCY_ASSETS),
-    description="Publish what is due of the log and the status lists, and re-verify all of it.",
+    description="Publish what is due of the log and the status lists, re-verify all of it, and ask the sites that are due.",
     config=QUIET,
 )
 

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from sigma_core.assembly.appeal import Appeal, appeal_rules
 from sigma_core.assembly.beacon import BeaconValue
-from sigma_core.assembly.consensus import NO_CANARY, RoundOutcome, Vote, decide
+from sigma_core.assembly.canaries import CanaryRecord
+from sigma_core.assembly.consensus import RoundOutcome, Vote, decide
 from sigma_core.assembly.replay import replay
 from sigma_core.assembly.replay_document import replay_document
 from sigma_core.assembly.round import Round, SealedSubmission, conclude, hold_phase
 from sigma_core.assembly.selection import Pool
 from sigma_core.assembly.weights import WeightsSnapshot
+from sigma_core.audit.canaries.bank import bank_sha256
 from sigma_core.audit.model import Verdict
 from sigma_core.canonical import sha256_of
 from sigma_core.policy import load_policy
@@ -57,7 +59,7 @@ def appealed() -> tuple[Round, dict[str, object]]:
         policy=policy.model_dump(mode="json"),
         chain=BEACON.chain,
         facts=facts(),
-        canary=NO_CANARY,
+        canary=CanaryRecord(bank_sha256()),
         outcome=outcome,
         calibration=CALIBRATION,
     )

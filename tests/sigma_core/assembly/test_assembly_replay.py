@@ -324,7 +324,9 @@ def test_every_tampered_leaf_is_named_or_is_on_the_short_list_of_what_is_not_cov
             unnamed.append(path)
     assert count > 350
     assert unnamed == []
-    assert unnoticed == list(NOT_COVERED)
+    # Only who answered has an answer about a planted file, so that one of the abstentions is proved.
+    assert [path for path in NOT_COVERED if path not in unnoticed] == ["$.phases[0].seats[3].status"]
+    assert set(unnoticed) <= set(NOT_COVERED)
 
 
 @pytest.mark.usefixtures("planting")

@@ -35,7 +35,7 @@ def test_the_first_key_and_the_logs_are_published_on_first_use(folder: Path) -> 
     published = keys.published()
     assert list(published.by_id) == [keys.signing_key_at(now()).key_id]
     assert [key.name for key in published.logs] == [ORIGIN]
-    assert published.logs[0].public_key.public_bytes_raw() == keys.log_key.public_key.public_bytes_raw()
+    assert published.logs[0].public_key.public_bytes_raw() == keys.log_keys_at(now())[0].public_key.public_bytes_raw()
     assert KeySet.parse((folder / "trusted-keys.json").read_bytes()).to_bytes() == published.to_bytes()
 
 
@@ -118,3 +118,73 @@ def test_key_files_are_their_owners_only(folder: Path) -> None:
     keys.published()
     keys.rotate(now())
     assert {oct(path.stat().st_mode & 0o777) for path in folder.glob("*.pem")} == {"0o600"}
+
+
+# The log's key
+
+
+WEEK = timedelta(days=7)
+
+
+def test_two_log_keys_sign_while_one_takes_over_and_the_new_one_alone_after(folder: Path) -> None:
+    keys, start = issuer(folder), now().replace(microsecond=0)
+    [old] = keys.log_keys_at(start)
+    fresh = keys.rotate_log_key(start, WEEK)
+    assert [key.name for key in keys.published().logs] == [ORIGIN, ORIGIN]
+    for moment in (start, start + WEEK - timedelta(milliseconds=1)):
+        assert [key.public_key for key in keys.log_keys_at(moment)] == [fresh.public_key, old.public_key]
+    assert [key.public_key for key in keys.log_keys_at(start + WEEK)] == [fresh.public_key]
+    assert issuer(folder, "elsewhere.example/log").log_origin == ORIGIN
+
+
+def test_a_log_rotation_asked_for_while_one_runs_is_the_same(folder: Path) -> None:
+    keys, start = issuer(folder), now().replace(microsecond=0)
+    first = keys.rotate_log_key(start, WEEK)
+    assert keys.rotate_log_key(start + timedelta(days=3), WEEK) == first
+    later = keys.rotate_log_key(start + WEEK, timedelta(0))
+    assert later != first
+    assert sorted(key.valid_until or start for key in keys.published().logs)[1:] == [
+        start + WEEK,
+        start + WEEK + OVERLAP,
+    ]
+
+
+def test_a_log_key_whose_time_is_over_is_destroyed_and_no_first_one_is_made_in_its_place(folder: Path) -> None:
+    keys, start = issuer(folder), now().replace(microsecond=0)
+    keys.rotate_log_key(start, WEEK)
+    keys.rotate_log_key(start + WEEK, WEEK)
+    assert not (folder / "log.pem").exists()
+    assert len(issuer(folder).published().logs) == 3
+    assert not (folder / "log.pem").exists()
+    (folder / "trusted-keys.json").touch()
+    assert len(issuer(folder).log_keys_at(start + WEEK)) == 2
+
+
+def test_a_log_rotation_that_died_before_it_was_published_changes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, start = issuer(folder), now().replace(microsecond=0)
+    before = keys.published().to_bytes()
+
+    def die(*_: object) -> None:
+        raise OSError("the machine stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sigma_core.certificates.issuer_keys.write_whole", die)
+        with pytest.raises(OSError, match="stopped"):
+            keys.rotate_log_key(start, WEEK)
+    assert issuer(folder).published().to_bytes() == before
+    assert len(issuer(folder).log_keys_at(start)) == 1
+    issuer(folder).rotate_log_key(start, WEEK)
+    assert len(issuer(folder).log_keys_at(start)) == 2
+
+
+def test_without_the_private_key_of_one_that_is_in_use_no_checkpoint_is_signed(folder: Path) -> None:
+    keys, start = issuer(folder), now().replace(microsecond=0)
+    fresh = keys.rotate_log_key(start, WEEK)
+    for path in folder.glob("log-*.pem"):
+        path.unlink()
+    other = issuer(folder)
+    assert [key.public_key for key in other.log_keys_at(start)] != [fresh.public_key]
+    with pytest.raises(KeyFileError):
+        other.log_keys_at(start + WEEK)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from certificate_samples import ISSUED_AT, KEY, key_set, signing_key
 
-from sigma_core.certificates.keyset import MAX_KEYS, KeySet, KeySetError, TrustedKey
+from sigma_core.certificates.keyset import MAX_KEYS, KeySet, KeySetError, LogKey, TrustedKey
 from sigma_core.certificates.log.cosignature import WitnessKey
 from sigma_core.certificates.log.note import NoteKey
 
@@ -122,3 +122,30 @@ def test_a_set_has_a_limit() -> None:
     entries = [key.as_json() for key in keys]
     with pytest.raises(KeySetError, match="list of 1 to"):
         KeySet.parse(json.dumps({"schema": "sigma-key-set-v1", "keys": entries}).encode())
+
+
+def test_a_log_key_that_another_took_over_from_stands_with_the_end_of_its_time() -> None:
+    end = datetime(2027, 1, 1, tzinfo=UTC)
+    over = LogKey("sigma.example/log", KEY.public_key, end)
+    data = key_set(logs=(over,)).to_bytes()
+    assert json.loads(data)["logs"] == [{"key": over.encode(), "validUntil": "2027-01-01T00:00:00.000Z"}]
+    [read] = KeySet.parse(data).logs
+    assert read == over
+    assert read.in_use_at(end - timedelta(milliseconds=1))
+    assert not read.in_use_at(end)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"key": NoteKey("x", KEY.public_key).encode()},
+        {"key": "x", "validUntil": "2027-01-01T00:00:00.000Z"},
+        {"key": NoteKey("x", KEY.public_key).encode(), "validUntil": None},
+        {"key": NoteKey("x", KEY.public_key).encode(), "validUntil": "2027-01-01"},
+        {"key": NoteKey("x", KEY.public_key).encode(), "validUntil": "2027-01-01T00:00:00.000Z", "more": 1},
+    ],
+)
+def test_a_log_key_with_a_bad_end_is_refused(entry: Any) -> None:
+    with pytest.raises(KeySetError, match=r"logs\[0\]"):
+        KeySet.parse(json.dumps(document() | {"logs": [entry]}).encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,14 +23,16 @@ from certificate_samples import (
 
 from sigma_core.canonical import canonical_json
 from sigma_core.certificates.bundle import Bundle, issue
-from sigma_core.certificates.keyset import KeySet
+from sigma_core.certificates.keyset import KeySet, LogKey
+from sigma_core.certificates.log.append import append
 from sigma_core.certificates.log.checkpoint import Checkpoint
 from sigma_core.certificates.log.cosignature import WitnessKey, add_cosignatures, cosigned_message
 from sigma_core.certificates.log.entry import certificate_entry
 from sigma_core.certificates.log.note import NoteKey, SignatureLine
 from sigma_core.certificates.log.proof import LogProof
+from sigma_core.certificates.log.tree import EMPTY_ROOT, TiledTree
 from sigma_core.certificates.refusals import VerificationError
-from sigma_core.certificates.verify import Verified, verify_bundle
+from sigma_core.certificates.verify import Verified, open_bundle, verify_bundle
 
 LOGGED = logged_bundle()
 GOLDEN = LOGGED.to_bytes()
@@ -197,8 +199,78 @@ def test_a_split_view_is_refused_and_named() -> None:
     error = refused(GOLDEN, known_checkpoints=[other.note])
     assert error.code == "SPLIT_VIEW"
     assert "evidence" in error.hint
-    verify(GOLDEN, known_checkpoints=[PROOF.note])
-    verify(GOLDEN, known_checkpoints=[in_log(b"x", size=7).note])  # another size: nothing to compare without a proof
+    assert verify(GOLDEN, known_checkpoints=[PROOF.note]).uncompared == ()
+    seen = [in_log(b"one", size=7).note, in_log(b"another", size=7).note]
+    assert refused(GOLDEN, known_checkpoints=seen).code == "SPLIT_VIEW"  # of each other, whatever the bundle's is
+
+
+class SharedLog:
+    """A log that holds the golden certificate at its place, and its checkpoints of any size."""
+
+    def __init__(self, last: bytes = b"entry 11") -> None:
+        entry = certificate_entry(sample_payload(transparency_log=ORIGIN), KEY.key_id)
+        self.entries = [b"entry %d" % number for number in range(12)]
+        self.entries[PROOF.index], self.entries[-1] = entry, last
+        self.files: dict[str, bytes] = {}
+        size, root = 0, EMPTY_ROOT
+        self.notes = {}
+        for each in self.entries:
+            appended = append(TiledTree(size, self.files.get), root, [each])
+            self.files |= appended.files
+            size, root = appended.size, appended.root
+            self.notes[size] = Checkpoint(ORIGIN, size, root).sign(LOG_KEY)
+        self.files["checkpoint"] = self.notes[size]
+
+
+def test_checkpoints_of_other_sizes_are_compared_by_the_logs_files() -> None:
+    log = SharedLog()
+    verified = verify(GOLDEN, known_checkpoints=[log.notes[3], log.notes[5], log.notes[9]], log=log.files.get)
+    assert verified.uncompared == ()
+    assert any("one history, up to 12 entries" in check for check in verified.checks)
+
+
+def test_without_the_logs_files_it_is_said_which_sizes_are_not_compared() -> None:
+    verified = verify(GOLDEN, known_checkpoints=[SharedLog().notes[9], SharedLog().notes[3]])
+    assert verified.uncompared == (3, 9)
+    assert any("3, 9 entries cannot be compared" in check for check in verified.checks)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 6, 9, 12])
+def test_a_split_view_of_another_size_is_refused_and_named(size: int) -> None:
+    """Each is honestly signed by the log's key, and each grows by its own rules; only the files show that they are two."""
+    other = in_log(b"another history", index=0, size=size)
+    error = refused(GOLDEN, known_checkpoints=[other.note], log=SharedLog().files.get)
+    assert error.code == "SPLIT_VIEW"
+    assert f"as of {size} entries" in str(error)
+
+
+def test_a_certificate_that_only_one_history_holds_is_a_split_view() -> None:
+    """The issuer shows the certificate's reader a log that it shows to nobody else."""
+    log = SharedLog()
+    private = with_proof(
+        in_log(certificate_entry(sample_payload(transparency_log=ORIGIN), KEY.key_id), index=1, size=4)
+    )
+    assert refused(private, log=log.files.get).code == "SPLIT_VIEW"
+
+
+def test_two_histories_that_part_at_the_last_entry_are_told_apart() -> None:
+    log, other = SharedLog(), SharedLog(last=b"what others were shown")
+    assert refused(GOLDEN, known_checkpoints=[other.notes[12]], log=log.files.get).code == "SPLIT_VIEW"
+    verify(GOLDEN, known_checkpoints=[other.notes[11]], log=log.files.get)
+
+
+def test_files_that_do_not_reach_a_checkpoint_or_are_broken_prove_nothing() -> None:
+    log = SharedLog()
+    short = {name: content for name, content in log.files.items() if name != "checkpoint"} | {
+        "checkpoint": log.notes[4]
+    }
+    assert refused(GOLDEN, log=short.get).code == "CHECKPOINT_INVALID"
+    assert refused(GOLDEN, log={}.get).code == "CHECKPOINT_INVALID"
+    assert refused(GOLDEN, log={"checkpoint": log.notes[12]}.get).code == "CHECKPOINT_INVALID"
+    forged = {**log.files, "checkpoint": Checkpoint(ORIGIN, 12, bytes(32)).sign(signing_key(3))}
+    assert refused(GOLDEN, log=forged.get).code == "CHECKPOINT_INVALID"
+    tampered = {name: bytes(len(content)) if "tile/0" in name else content for name, content in log.files.items()}
+    assert refused(GOLDEN, log=tampered.get).code == "CHECKPOINT_INVALID"  # a spoilt copy accuses nobody
 
 
 def test_a_known_checkpoint_that_the_log_did_not_sign_is_no_evidence() -> None:
@@ -281,3 +353,22 @@ def test_a_proof_that_is_no_text_is_refused(value: Any) -> None:
 def test_a_date_beyond_what_a_date_can_name_is_no_cosignature() -> None:
     assert not WITNESS_KEY.signed((2**64 - 1).to_bytes(8, "big") + bytes(64), "x\n")
     assert datetime.fromtimestamp(253_402_300_799, UTC).year == 9999
+
+
+# A log key whose time is over
+
+
+def test_a_retired_log_key_vouches_for_what_was_issued_in_its_time_and_for_nothing_later() -> None:
+    issued = open_bundle(GOLDEN, key_set()).payload.issued_at
+
+    def retired(end: datetime, *more: NoteKey) -> KeySet:
+        return key_set(logs=(LogKey(ORIGIN, LOG_KEY.public_key, end), *more))
+
+    verify(GOLDEN, retired(issued + timedelta(milliseconds=1)))
+    error = refused(GOLDEN, retired(issued))
+    assert (error.code, error.place) == ("KEY_EXPIRED", "logProof")
+    fresh = signing_key(8)
+    assert refused(GOLDEN, retired(issued, NoteKey(ORIGIN, fresh.public_key))).code == "KEY_EXPIRED"
+    both = LogProof(PROOF.index, PROOF.hashes, PROOF.checkpoint.sign(fresh, LOG_KEY))
+    verify(with_proof(both), retired(issued, NoteKey(ORIGIN, fresh.public_key)))
+    verify(with_proof(both), key_set())  # whoever has not heard of the new key yet

@@ -14,7 +14,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import panels
 from sigma_core.lifecycle.audits import SeatAudit, audit_seats
 from sigma_core.lifecycle.facts import derive_and_keep
-from sigma_core.lifecycle.panels import Run, open_round
+from sigma_core.lifecycle.panels import Run, open_round, run_phase
 from sigma_core.storage.protocol import PhaseRow, RoundRow, SeatRow
 
 Says = Callable[[int, int], Verdict]
@@ -73,3 +73,24 @@ def age(deployment: Deployment, round_id: str, seconds: int) -> None:
             phase.closed_at = phase.closed_at and phase.closed_at - past
         row = session.get_one(RoundRow, round_id)
         session.execute(update(RoundRow).where(RoundRow.id == round_id).values(opened_at=row.opened_at - past))
+
+
+def killed_before_the_second_wave(deployment: Deployment, round_id: str, patch: pytest.MonkeyPatch) -> None:
+    """Seat 1 abstains and is redrawn; the worker dies before its replacement has voted."""
+    waves = 0
+    ask = panels.audit_seats
+
+    def dies(*arguments: object, **rest: object) -> object:
+        nonlocal waves
+        waves += 1
+        if waves == 2:
+            raise KeyboardInterrupt
+        return ask(*arguments, **rest)  # type: ignore[arg-type]
+
+    with patch.context() as first_run:
+        say(first_run, lambda _, seat: Verdict.ABSTAIN if seat == 1 else Verdict.SAFE)
+        ask = panels.audit_seats
+        first_run.setattr(panels, "audit_seats", dies)
+        with pytest.raises(KeyboardInterrupt):
+            run_phase(deployment, round_id, 1)
+    assert [seat.status for seat in seats_of(deployment, round_id)] == ["ABSTAINED", *["COMMITTED"] * 4, "PENDING"]

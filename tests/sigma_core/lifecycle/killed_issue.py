@@ -24,7 +24,7 @@ from sigma_core.certificates.verify import verify_bundle
 from sigma_core.config import load_settings
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certify import issue_certificate
-from sigma_core.lifecycle.log_audit import audit_log
+from sigma_core.lifecycle.log_audit import audit_log, status_list_faults
 from sigma_core.storage.blobs import Blobs
 from sigma_core.storage.protocol import CertificateRow, LogEntryRow
 
@@ -103,13 +103,15 @@ def finish(home: Path, round_id: str) -> dict[str, Any]:
         out = session.scalar(select(CertificateRow.id)) is not None
     if out and audit_log(deployment).faults:
         problems.append("a certificate was out before the log was whole")
+    if out and status_list_faults(deployment):
+        problems.append("a certificate was out before its status lists were")
     row = issue_certificate(deployment, round_id)
     assert row is not None
     with deployment.read_sessions() as session:
         entries = list(session.scalars(select(LogEntryRow)))
     if len(entries) != 1 or (decided is not None and entries[0].entry != decided):
         problems.append("the certificate was decided or logged twice")
-    problems += audit_log(deployment).faults
+    problems += [*audit_log(deployment).faults, *status_list_faults(deployment)]
     verified = verify_bundle(deployment.blobs.get(row.bundle_sha256), deployment.trusted_keys, at=row.issued_at)
     if verified.checkpoint is None or verified.payload.hash != row.payload_hash:
         problems.append("the bundle carries no proof, or another certificate")

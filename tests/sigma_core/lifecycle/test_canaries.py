@@ -152,7 +152,10 @@ def test_the_developers_report_is_the_one_without_canaries(
 
     def reports(deployment: Deployment) -> list[dict[str, Any]]:
         told = [round_report(deployment, audited(deployment, submission).id) for submission in submissions]
-        return [{**report, "openedAt": None, "decidedAt": None} for report in told]
+        for report in told:
+            report |= {"openedAt": None, "decidedAt": None}
+            report["truths"] = [{**truth, "knownAt": None} for truth in report["truths"]]
+        return told
 
     with_canaries = reports(everywhere)
     assert len(rows(everywhere, PlantedCanaryRow)) == 20

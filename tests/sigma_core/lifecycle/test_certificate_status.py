@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +14,7 @@ from issued import decided_round, issued
 from sqlalchemy import select
 
 from sigma_core.certificates.log.entry import StatusRole
+from sigma_core.certificates.payload import StatusListEntry
 from sigma_core.certificates.refusals import VerificationError
 from sigma_core.certificates.status_list import PURPOSES, StatusList
 from sigma_core.certificates.verify import verify_bundle
@@ -27,7 +29,13 @@ from sigma_core.lifecycle.certificate_status import (
     last_change,
 )
 from sigma_core.lifecycle.log_audit import audit_log, status_list_faults
-from sigma_core.lifecycle.status_lists import list_file, publish_status_lists, published_list
+from sigma_core.lifecycle.status_lists import (
+    ensure_status_lists,
+    list_base,
+    list_file,
+    publish_status_lists,
+    published_list,
+)
 from sigma_core.storage.protocol import AuditTrailRow, CertificateRow, LogEntryRow
 from sigma_core.submissions.package import Package
 from sigma_core.timestamps import utc_now
@@ -160,7 +168,7 @@ def test_a_list_that_still_says_what_is_so_is_left_as_it_is(
     deployment: Deployment, certificate: CertificateRow
 ) -> None:
     now = utc_now()
-    assert len(publish_status_lists(deployment, now=now)) == 2
+    assert publish_status_lists(deployment, now=now) == []  # issuing has
     assert publish_status_lists(deployment, now=now + timedelta(hours=1)) == []
     assert [published_list(deployment, 0, purpose) for purpose in PURPOSES.values()] == lists(deployment)
     for number, purpose in ((1, "revocation"), (-1, "revocation"), (0, "other"), (0, "../keys/log.pem")):
@@ -168,6 +176,30 @@ def test_a_list_that_still_says_what_is_so_is_left_as_it_is(
     before = lists(deployment)
     assert len(publish_status_lists(deployment, now=now + timedelta(hours=12))) == 2  # half of their time is over
     assert lists(deployment) != before
+
+
+def test_a_certificate_that_is_out_has_its_lists_out_and_the_next_one_finds_them_fresh(
+    deployment: Deployment, certificate: CertificateRow
+) -> None:
+    assert status_list_faults(deployment) == []
+    entry = StatusListEntry(list_base(deployment, 0), 0)
+    before = lists(deployment)
+    ensure_status_lists(deployment, entry)
+    assert lists(deployment) == before
+    for damage in (b"x", before[1]):  # no list at all, and the other list in its place
+        list_file(deployment.settings.status_lists, 0, REVOKED).write_bytes(damage)
+        ensure_status_lists(deployment, entry)
+        assert status_list_faults(deployment) == []
+
+
+def test_issuing_signs_lists_again_that_have_less_than_half_of_their_time_left(
+    deployment: Deployment, certificate: CertificateRow
+) -> None:
+    held = StatusList.open(lists(deployment)[0], deployment.trusted_keys)
+    nearly = replace(held, valid_until=held.valid_from + timedelta(milliseconds=2)).sign(deployment.signing_key)
+    list_file(deployment.settings.status_lists, 0, REVOKED).write_bytes(nearly)
+    ensure_status_lists(deployment, StatusListEntry(list_base(deployment, 0), 0))
+    assert status_list_faults(deployment) == []
 
 
 def test_only_the_list_that_a_change_is_in_is_written(deployment: Deployment, certificate: CertificateRow) -> None:
@@ -182,6 +214,7 @@ def test_only_the_list_that_a_change_is_in_is_written(deployment: Deployment, ce
 def test_the_monitor_names_a_list_that_is_missing_stale_or_says_otherwise(
     deployment: Deployment, certificate: CertificateRow
 ) -> None:
+    shutil.rmtree(deployment.settings.status_lists)
     assert [fault.split(":")[0] for fault in status_list_faults(deployment)] == [
         "revocation list 0",
         "suspension list 0",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from assembly_steps import age, opened, phase_of, say, seats_of
+from assembly_steps import age, killed_before_the_second_wave, opened, phase_of, say, seats_of
 from sqlalchemy import select, update
 
 from sigma_core.assembly.round import open_phase
@@ -39,27 +39,6 @@ def finish(deployment: Deployment, round_id: str) -> RoundRow:
     decided = decide_round(deployment, round_id)
     assert replay_kept_round(deployment, round_id).differences == ()
     return decided
-
-
-def killed_before_the_second_wave(deployment: Deployment, round_id: str, patch: pytest.MonkeyPatch) -> None:
-    """Seat 1 abstains and is redrawn; the worker dies before its replacement has voted."""
-    waves = 0
-    ask = panels.audit_seats
-
-    def dies(*arguments: object, **rest: object) -> object:
-        nonlocal waves
-        waves += 1
-        if waves == 2:
-            raise KeyboardInterrupt
-        return ask(*arguments, **rest)  # type: ignore[arg-type]
-
-    with patch.context() as first_run:
-        say(first_run, lambda _, seat: Verdict.ABSTAIN if seat == 1 else Verdict.SAFE)
-        ask = panels.audit_seats
-        first_run.setattr(panels, "audit_seats", dies)
-        with pytest.raises(KeyboardInterrupt):
-            run_phase(deployment, round_id, 1)
-    assert statuses(deployment, round_id) == ["ABSTAINED", *["COMMITTED"] * 4, "PENDING"]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from sigma_core.audit.model import Verdict
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.outcome import decide_round
 from sigma_core.lifecycle.panels import RoundNotReady, Run, open_round, round_of_run, run_phase
-from sigma_core.lifecycle.replay import kept_document, replay_kept_round
+from sigma_core.lifecycle.replay import public_document, replay_kept_round
 from sigma_core.lifecycle.round_requests import (
     RE_AUDIT_TOPIC,
     RoundRequestRefused,
@@ -177,7 +177,7 @@ def test_an_appeal_draws_eleven_seats_a_panel_with_nobody_of_the_appealed_round_
     seats = [seat for phase in (1, 2) for seat in seats_of(deployment, decided.id, phase)]
     assert len(seats) == 22
     assert not {seat.operator for seat in seats} & before
-    document = json.loads(kept_document(deployment, decided))
+    document = json.loads(public_document(deployment, decided))
     assert document["appeal"] == {"roundId": first, "seatsPerPhase": 5, "formerOperators": sorted(before)}
     assert document["submission"]["conflicts"] == sorted({"somebody", *before})
     assert request_appeal(deployment, first, **ADA).round_id == decided.id  # a round is appealed once

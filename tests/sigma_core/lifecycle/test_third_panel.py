@@ -13,12 +13,12 @@ from sigma_core.audit.model import Verdict
 from sigma_core.certificates.verify import verify_bundle
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import outcome
+from sigma_core.lifecycle.booking import book_known_truths
 from sigma_core.lifecycle.certify import issue_certificate
 from sigma_core.lifecycle.invariants import certificate_verifies, outcome_has_its_quorum
 from sigma_core.lifecycle.outcome import convene_third_panel, decide_round
 from sigma_core.lifecycle.panels import PanelRecord, RoundNotReady, run_phase
 from sigma_core.lifecycle.replay import replay_kept_round
-from sigma_core.lifecycle.standing import book_decided_rounds
 from sigma_core.storage.protocol import AccuracyEntryRow, RoundRow
 from sigma_core.submissions.package import Package
 
@@ -78,7 +78,8 @@ def test_a_unanimous_third_panel_resolves_a_single_dissent_certifies_and_scores_
     assert verified.payload.hash == certificate.payload_hash
     outcome_has_its_quorum(deployment, submission)
     certificate_verifies(deployment, submission)
-    book_decided_rounds(deployment)
+    book_known_truths(deployment)
+    assert replay_kept_round(deployment, round_id).differences == ()
     with deployment.read_sessions() as session:
         lines = session.scalars(select(AccuracyEntryRow).where(AccuracyEntryRow.round_id == round_id)).all()
     assert {line.truth_source for line in lines} == {"THIRD_PANEL"}

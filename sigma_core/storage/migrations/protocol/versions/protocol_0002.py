@@ -1,4 +1,4 @@
-"""Beacons by configuration, canaries, resolutions, overrides, phases, requests."""
+"""Beacons by configuration, canaries, resolutions, overrides, sites, phases, requests."""
 
 from __future__ import annotations
 
@@ -59,6 +59,20 @@ def upgrade() -> None:
             ["weights_epoch"], ["weight_epochs.epoch"], name=op.f("fk_round_bindings_weights_epoch")
         ),
         sa.PrimaryKeyConstraint("submission_id", "number", name=op.f("pk_round_bindings")),
+    )
+    op.create_table(
+        "site_claims",
+        sa.Column("submission_id", sa.String(length=64), nullable=False),
+        sa.Column("domain", sa.String(length=253), nullable=False),
+        sa.Column("token", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("claimed_at", UtcDateTime(), nullable=False),
+        sa.Column("verified_at", UtcDateTime(), nullable=True),
+        sa.Column("checked_at", UtcDateTime(), nullable=True),
+        sa.Column("fault", sa.String(length=64), nullable=True),
+        sa.Column("valid_until", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["submission_id"], ["submissions.id"], name=op.f("fk_site_claims_submission_id")),
+        sa.PrimaryKeyConstraint("submission_id", name=op.f("pk_site_claims")),
     )
     op.create_table(
         "canary_packages",
@@ -176,6 +190,7 @@ def downgrade() -> None:
     op.drop_table("planted_canaries")
     op.drop_table("phases")
     op.drop_table("canary_packages")
+    op.drop_table("site_claims")
     op.drop_table("round_bindings")
     op.drop_table("drand_rounds")
     op.drop_table("error_correlations")
