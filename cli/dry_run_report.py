@@ -137,9 +137,6 @@ def _threats(checked: Checked, width: int) -> Iterator[Line]:
     groups = _by_rule(told)
     groups.sort(key=lambda group: (group[0] not in blocking, -Rank[group[1][0]["severity"]], group[0]))
     yield from _heading(f"What was found: {_named(len(told), 'finding')} of {_named(len(groups), 'rule')}")
-    joint = [signal for signal in document["risk"]["blockingSignals"] if signal["ruleId"] not in dict(groups)]
-    for signal in joint:
-        yield from _wrapped(shown(signal["reason"]), width, "  ", "bold red", label="BLOCKS  ")
     full = [group for group in groups if group[0] in blocking or Rank[group[1][0]["severity"]] >= Rank.MEDIUM][
         :MAX_RULES
     ]

@@ -15,10 +15,9 @@ from typing import Any
 
 from sigma_core.canonical import Json, canonical_json, keccak256_hex, sha256_of
 from sigma_core.certificates.payload_shape import MAX_PAYLOAD_BYTES, PayloadError, check_shape
-from sigma_core.certificates.vocabulary import NOTICE, SCHEMA, CertificateStatus, RoundType, TriggerSource
-from sigma_core.sandbox.facts import FactsDocument
-from sigma_core.submissions.package import Package, SourceType
-from sigma_core.timestamps import iso_utc, parse_iso_utc
+from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
+from sigma_core.submissions.package import SourceType
+from sigma_core.timestamps import parse_iso_utc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,93 +145,3 @@ class Payload:
 def tree_hash_of(files: list[dict[str, Any]]) -> str:
     """`Package.tree_hash` from the tree alone, as it stands in a payload."""
     return sha256_of({"schema": "sigma-tree-v1", "files": files})
-
-
-def build_payload(
-    *,
-    certificate_id: str,
-    package: Package,
-    facts: FactsDocument,
-    submission: SubmissionSeal,
-    round_seal: RoundSeal,
-    status: CertificateStatus,
-    sandbox_analyzed_at: datetime,
-    issued_at: datetime,
-    expires_at: datetime,
-    status_list: StatusListEntry | None = None,
-    transparency_log: str | None = None,
-) -> Payload:
-    """Seal one round's result.
-
-    Raises PayloadError when a value breaks its rule, and above all when an approval would contradict the facts: a
-    blocking signal or an incomplete scan can never be sealed as APPROVED, whatever the votes were.
-    """
-    if facts.document["package"]["treeHash"] != package.tree_hash:
-        raise PayloadError("factsSha256: these facts were derived from another package")
-    if status is CertificateStatus.APPROVED and (facts.blocking_signals or not facts.complete):
-        raise PayloadError("status: APPROVED is impossible over a blocking signal or incomplete facts")
-    risk = facts.document["risk"]
-    analyzed_at = iso_utc(sandbox_analyzed_at)
-    return Payload.of(
-        {
-            "schema": SCHEMA,
-            "notice": NOTICE,
-            "certificateId": certificate_id,
-            "status": status.value,
-            "issuedAt": iso_utc(issued_at),
-            "expiresAt": iso_utc(expires_at),
-            "statusList": None if status_list is None else {"uri": status_list.uri, "index": status_list.index},
-            # What was certified.
-            "submissionId": submission.submission_id,
-            "productType": package.product_type.value,
-            "skillName": submission.skill_name,
-            "skillVersion": submission.skill_version,
-            "skillHash": package.skill_hash,
-            "treeHash": package.tree_hash,
-            "files": package.tree,
-            "sourceRef": submission.source_ref,
-            "sourceUrl": submission.source_url,
-            "source": {
-                "entry": submission.entry,
-                "sourceRef": submission.source_ref,
-                "sourceUrl": submission.source_url,
-                "sourceType": submission.source_type.value,
-            },
-            "devNotes": submission.dev_notes,
-            "smartContract": submission.smart_contract,
-            "manifest": {name: package.manifest[name] for name in ("safety", "capabilities", "externalCalls")},
-            # What the sandbox found.
-            "factsSha256": facts.sha256,
-            "rulePackHash": facts.document["rulePackHash"],
-            "sourceFacts": facts.document["sourceFacts"],
-            "endpointReview": {**facts.document["endpointReview"], "analyzedAt": analyzed_at},
-            "review": {
-                "securityLevel": risk["securityLevel"],
-                "sandboxRiskLevel": risk["sandboxRiskLevel"],
-                "retainedErrors": risk["retainedErrors"],
-                "retainedWarnings": risk["retainedWarnings"],
-                "sandboxAnalyzedAt": analyzed_at,
-            },
-            # What the assembly decided, and what it takes to recompute that.
-            "roundId": round_seal.round_id,
-            "roundNumber": round_seal.round_number,
-            "roundType": round_seal.round_type.value,
-            "triggerSource": round_seal.trigger_source.value,
-            "policyHash": round_seal.policy_hash,
-            "weightsEpoch": round_seal.weights_epoch,
-            "weightsMerkleRoot": round_seal.weights_merkle_root,
-            "beacon": {
-                "chain": round_seal.beacon.chain,
-                "round": round_seal.beacon.round,
-                "value": round_seal.beacon.value,
-            },
-            "votes": [
-                {"phase": votes.phase, "SAFE": votes.safe, "UNSAFE": votes.unsafe, "ABSTAIN": votes.abstain}
-                for votes in round_seal.votes
-            ],
-            "diversityDegraded": round_seal.diversity_degraded,
-            "assuranceLevel": round_seal.assurance_level,
-            "nEffPpm": round_seal.n_eff_ppm,
-            **({} if transparency_log is None else {"transparencyLog": transparency_log}),
-        }
-    )

@@ -15,15 +15,8 @@ from sqlalchemy.orm import Session
 from sigma_core.assembly.consensus import Vote
 from sigma_core.certificates.bundle import Bundle, issue
 from sigma_core.certificates.log.entry import EntryKind, certificate_entry
-from sigma_core.certificates.payload import (
-    BeaconValue,
-    Payload,
-    PhaseVotes,
-    RoundSeal,
-    StatusListEntry,
-    SubmissionSeal,
-    build_payload,
-)
+from sigma_core.certificates.payload import BeaconValue, Payload, PhaseVotes, RoundSeal, StatusListEntry, SubmissionSeal
+from sigma_core.certificates.sealing import build_payload
 from sigma_core.certificates.status_list import ENTRIES
 from sigma_core.certificates.verify import open_bundle
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource

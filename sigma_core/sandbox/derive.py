@@ -11,14 +11,14 @@ from sigma_core.sandbox.budget import WorkMeter
 from sigma_core.sandbox.bytecode import bytecode_without_its_source
 from sigma_core.sandbox.declared import DeclaredSurface, read_declared
 from sigma_core.sandbox.endpoints import endpoint_findings, endpoint_review, source_facts
-from sigma_core.sandbox.facts import SCHEMA, Fact, FactsDocument, Location, Severity
+from sigma_core.sandbox.facts import SCHEMA, Fact, FactsDocument, Location, Severity, canonical_order
 from sigma_core.sandbox.fragments import text_across_files
 from sigma_core.sandbox.inspection import FileInspector
 from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.kinds import guess_text_kind
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.readings import Finding, Reading
-from sigma_core.sandbox.risk import assess
+from sigma_core.sandbox.risk import assess, with_joint_fact
 from sigma_core.sandbox.rules import RuleBook, load_rules
 from sigma_core.sandbox.secrets import Redactor
 from sigma_core.sandbox.supply_chain import supply_chain
@@ -215,18 +215,7 @@ def _facts(
         counts[(finding.rule_id, finding.location.file)] += 1
         if counts[(finding.rule_id, finding.location.file)] <= budgets.max_findings_per_rule_and_file:
             facts.append(_fact(finding, rules, budgets, redactor).as_json())
-    return sorted(
-        facts,
-        key=lambda fact: (
-            fact["file"],
-            fact["byteStart"],
-            fact["ruleId"],
-            fact["layer"],
-            fact["subject"],
-            fact["byteEnd"],
-            fact["context"],
-        ),
-    )
+    return with_joint_fact(sorted(facts, key=canonical_order), rules)
 
 
 def _order(finding: Finding) -> tuple[str, int, str, str, str, int, str]:

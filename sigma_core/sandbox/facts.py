@@ -134,13 +134,19 @@ class Fact:
         }
 
 
+def canonical_order(fact: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The key by which JSON facts are sorted in a facts document."""
+    return tuple(fact[key] for key in ("file", "byteStart", "ruleId", "layer", "subject", "byteEnd", "context"))
+
+
 @dataclass(frozen=True)
 class FactsDocument:
     """The facts document of one package: plain JSON data with the top-level keys
 
     ``schema, sandboxVersion, rulePackHash, policyHash, package, declared, facts[], coverage, sourceFacts,
     endpointReview, risk``. ``risk`` is ``{sandboxRiskLevel, securityLevel, score, retainedErrors[], retainedWarnings[],
-    blockingSignals[{kind, ruleId, reason, file, line}]}``; ``coverage`` is ``{complete, files[], incidents[]}``.
+    blockingSignals[{kind, ruleId, reason, file, line}], contributions[{ruleId, weight, count}], joint}``, where ``joint``
+    is null or tells how facts block together; ``coverage`` is ``{complete, files[], incidents[]}``.
     """
 
     document: Mapping[str, Any]

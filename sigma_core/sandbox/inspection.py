@@ -21,6 +21,7 @@ from sigma_core.sandbox.facts import FactKind, Location, Severity
 from sigma_core.sandbox.html_reading import read_html
 from sigma_core.sandbox.kinds import kind_by_magic, kind_by_name, kind_of_text_file
 from sigma_core.sandbox.layers import FileKind, Layer
+from sigma_core.sandbox.lock_files import is_lock_file, read_lock_file
 from sigma_core.sandbox.notebooks import read_notebook
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
 from sigma_core.sandbox.padding import read_padding
@@ -71,7 +72,17 @@ class FileInspector:
             self.read_bytes(self.file.content, "", None, 0)
         except BudgetExhausted as bound:
             self.scan.incomplete("budget", bound.bound, bound.bound)
+        if is_lock_file(self.file.path):
+            self._read_lock()
         return self.reading
+
+    def _read_lock(self) -> None:
+        """Read the packages of a lock file; what cannot be read is a gap in the coverage."""
+        self.reading.lock = read_lock_file(self.file.path, self.reading.text)
+        if self.file.content and not self.reading.text and not self.reading.partial:
+            self.scan.incomplete("lock_file", "not text", "lock file: not text")
+        elif self.reading.lock is not None and self.reading.lock.fault:
+            self.scan.incomplete("lock_file", self.reading.lock.fault, f"lock file: {self.reading.lock.fault}")
 
     # -- bytes --------------------------------------------------------------------------------------------------------
 

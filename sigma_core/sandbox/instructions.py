@@ -265,7 +265,6 @@ class FrameBook:
                     *spot,
                     sentence.cautionary,
                     quotes=PLAIN_QUOTES if quoted and not sentence.unseen else "",
-                    unseen=sentence.unseen,
                 )
                 == "mention"
                 for spot, sentence in spots
@@ -273,7 +272,13 @@ class FrameBook:
                 context = "mention"
                 break
         remote = self._bits.get("remote", 0)
-        remotes = tuple(view[start:end] for at in range(first, last + 1) for start, end in places.get((at, remote), ()))
+        # The target of a link is where words are explained, not where something goes.
+        remotes = tuple(
+            view[start:end]
+            for at in range(first, last + 1)
+            for start, end in places.get((at, remote), ())
+            if not view.endswith("](", 0, start)
+        )
         end = starts[last] + len(sentences[last].text)
         return Instruction(
             frame.rule_id,

@@ -64,6 +64,8 @@ _PASTE = re2.compile(
 _SETUP = re2.compile(
     r"(?i)\b(?:install\w*|set-?up|prerequisites?|requirements?|requires?|bootstrap|download|before (?:you|using)|fallback)\b"
 )
+_OWN_BOT = re2.compile(r"(?i)/(?:bot|webhooks/|services/)[<$%{]")
+"""A chat service's address whose bot or hook is a variable: whoever sets it gets the messages."""
 _MANY_PLACES = 8
 """A host that is named more often than this belongs to what the package is about."""
 SEVERAL_SECRETS = 3
@@ -155,6 +157,8 @@ class Judgement:
         host = urls[0][3] if urls else text.split("/", maxsplit=1)[0].split(":", maxsplit=1)[0].lower()
         url_path = urls[0][2].split(host, 1)[-1] if urls else ""
         known = vocabulary.classify_host(host, url_path) if host not in {"", "?"} else HostClass.UNKNOWN
+        if known is HostClass.DROP and _OWN_BOT.search(url_path):
+            known = HostClass.KNOWN
         named = bool(host) and self.declared.names_host(host, besides=path if in_prose else "")
         branded = bool(host) and self.declared.names_owner(host, title_only=in_prose)
         if host in {"raw.githubusercontent.com", "github.com", "gist.githubusercontent.com", "gist.github.com"}:
@@ -179,7 +183,8 @@ class Judgement:
                 self.findings.append(finding)
             return
         own = bool(asked.remotes) and all(self._own_service(reading, remote) for remote in asked.remotes)
-        if not own or (finding.rule_id == "SIGMA-ORDER-001" and vocabulary.secret_file(finding.line_text)):
+        named = finding.rule_id == "SIGMA-ORDER-001" and vocabulary.secret_file(finding.line_text)
+        if not own or (named and not _reference(reading.path)):
             self.findings.append(finding)
         elif finding.rule_id in _ASKED_OF_OWN_SERVICE:
             softer = _ASKED_OF_OWN_SERVICE[finding.rule_id]
@@ -195,6 +200,10 @@ class Judgement:
         if not vocabulary.urls_in(text) or ("@" in remote and _CONTACT.search(finding.line_text)):
             return False
         return self._named_only_at(self.target(text, reading.path, in_prose=True), finding.location)
+
+    def named_only_at(self, url: str, at: Location) -> bool:
+        """Whether ``url`` belongs to nobody that is known, and to nobody that the package speaks of but on these lines."""
+        return self._named_only_at(self.target(url, at.file, in_prose=True), at)
 
     def _named_only_at(self, target: _Target, at: Location) -> bool:
         """Whether the destination's owner is no known one, not in the package's name, and named on these lines alone."""
@@ -297,7 +306,7 @@ class Judgement:
 
     def _sent(self, reading: Reading, seen: Seen, flow: Flow) -> None:
         target = self.target(flow.target, reading.path, in_prose=seen.in_prose)
-        unknown_place = target.host in {"", "?"} or target.host.startswith(("$", "{"))
+        unknown_place = not target.host.strip("?.") or target.host.startswith(("$", "{"))
         if target.known is HostClass.LOCAL and not unknown_place:
             return
         subject = f"{flow.origin} -> {target.host or '?'}"
@@ -310,7 +319,7 @@ class Judgement:
             elif not (target.trusted or unknown_place or seen.in_prose):
                 self._add("SIGMA-MIS-010", target.host, seen)
         elif source is Source.DECODED:
-            if target.known is not HostClass.KNOWN:
+            if target.known is not HostClass.KNOWN and not target.host.startswith(("$", "{")):
                 self._add("SIGMA-THREAT-046", target.host, seen)
         elif source is Source.SECRET_FILE:
             own = any(

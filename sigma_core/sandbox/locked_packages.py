@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.declared import DeclaredSurface
-from sigma_core.sandbox.lock_files import Locked, LockFile, read_lock_file
+from sigma_core.sandbox.lock_entries import Locked
+from sigma_core.sandbox.lock_files import LockFile
 from sigma_core.sandbox.package_sources import judge_name, named_dependencies
 from sigma_core.sandbox.popular_names import normalised
-from sigma_core.sandbox.readings import Finding
+from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import HostClass
 
@@ -20,10 +21,12 @@ _VERSION_CONTROL = ("git+", "git:", "ssh:", "git@")
 _VERSION_CONTROL_HOSTS = frozenset({"github.com", "codeload.github.com", "gitlab.com", "bitbucket.org"})
 
 
-def judge_locks(declared: DeclaredSurface, places: Mapping[str, TextPlaces]) -> Iterator[Finding]:
+def judge_locks(
+    declared: DeclaredSurface, readings: Mapping[str, Reading], places: Mapping[str, TextPlaces]
+) -> Iterator[Finding]:
     """Findings of every lock file in the package."""
     for path in sorted(places):
-        lock = read_lock_file(path, places[path].text)
+        lock = readings[path].lock
         if lock is not None:
             yield from _judge_entries(declared, places[path], lock)
             yield from _against_manifest(places, places[path], lock)
@@ -40,6 +43,8 @@ def _judge_entries(declared: DeclaredSurface, place: TextPlaces, lock: LockFile)
             yield place.at("SIGMA-SUPPLY-018", subject, entry.start, entry.end)
         for rule in _source_rules(declared, entry, place.path):
             yield place.at(rule, f"{entry.name}: {entry.url}", entry.start, entry.end)
+    if lock.registry is None:
+        return
     for entry in list({entry.name: entry for entry in lock.packages}.values())[:MAX_NAMES]:
         judged = judge_name(lock.registry, entry.name)
         if judged is not None:
@@ -63,7 +68,7 @@ def _source_rules(declared: DeclaredSurface, entry: Locked, path: str) -> Iterat
 
 def _against_manifest(places: Mapping[str, TextPlaces], place: TextPlaces, lock: LockFile) -> Iterator[Finding]:
     manifest = places.get(lock.manifest)
-    if manifest is None or not lock.packages:
+    if manifest is None or not lock.packages or lock.registry is None:
         return
     _, names = named_dependencies(lock.manifest, manifest.text)
     if not names:

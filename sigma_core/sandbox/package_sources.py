@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import re2
 
 from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.install_commands import InstallCommand, Tool, Wanted, install_commands
 from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of
 from sigma_core.sandbox.readings import Finding
@@ -132,10 +133,23 @@ def judge_name(registry: Registry, name: str) -> tuple[str, str] | None:
     return "SIGMA-SUPPLY-012" if blocking else "SIGMA-SUPPLY-003", subject
 
 
-def judge_commands(place: TextPlaces) -> Iterator[Finding]:
-    """Findings of the install commands in one file."""
+def judge_commands(place: TextPlaces, named_only_at: Callable[[str, Location], bool]) -> Iterator[Finding]:
+    """Findings of the install commands in one file. ``named_only_at(url, location)`` says whether nothing else in the package speaks of the host."""
     for command in install_commands(place.text):
-        yield from judge_command(place, command, place.command_context(command.start))
+        context = place.command_context(command.start)
+        yield from judge_command(place, command, context)
+        for url in _strange_sources(command):
+            finding = place.at("SIGMA-SUPPLY-032", url, command.start, command.end, context)
+            if named_only_at(url, finding.location):
+                yield finding
+
+
+def _strange_sources(command: InstallCommand) -> Iterator[str]:
+    """Addresses of archives and indexes that ``command`` installs from and that are neither a registry's nor a code host's."""
+    for text in [*(wanted.url for wanted in command.wanted), *(value for _, value in command.indexes)]:
+        for _, _, url, host in vocabulary.urls_in(text.removeprefix("git+")):
+            if not vocabulary.package_host(host) and vocabulary.classify_host(host) is HostClass.UNKNOWN:
+                yield url
 
 
 def judge_command(

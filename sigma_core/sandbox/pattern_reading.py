@@ -80,11 +80,19 @@ def read_patterns(at: LayerScan, surface: str, offset: int, text: str, cautionar
         at.report(rule.id, text[start:end][:120], offset + start, offset + end, context)
 
 
+UNSEEN_ORDER = "SIGMA-ORDER-017"
+"""The rule of orders in text that readers do not see."""
+
+
 def injects(at: LayerScan, text: str) -> bool:
     """Whether ``text``, which is not part of the layer as it stands, holds a strong order to an agent."""
     at.scan.meter.spend(len(text))
     asked = at.scan.rules.frames.read(list(sentences_of(text, 0, False, unseen=True)))
-    if any(order.context == "use" and at.scan.rules[order.rule_id].severity in _STRONG for order in asked):
+    # What nobody is shown shows nothing: there an order is an order, however it is put.
+    if any(
+        order.rule_id == UNSEEN_ORDER or (order.context == "use" and at.scan.rules[order.rule_id].severity in _STRONG)
+        for order in asked
+    ):
         return True
     flat = text.translate(SPACED)
     return any(

@@ -21,6 +21,7 @@ MIN_LENGTH = 5
 """Shorter names are near one another by chance."""
 MIN_LENGTH_TWO_EDITS = 9
 MAX_LENGTH = 80
+_MIN_EXTENDED = 3
 
 _SEPARATORS = re2.compile(r"[-_.]+")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
@@ -66,6 +67,24 @@ class Imitation:
 def normalised(registry: Registry, name: str) -> str:
     """``name`` as its registry compares it (PyPI, and skills after it: PEP 503)."""
     return name.lower() if registry is Registry.NPM else _SEPARATORS.sub("-", name.lower())
+
+
+def is_listed(registry: Registry, name: str) -> bool:
+    """Whether a list of ``registry`` has ``name``: as a well-known package or as a real one."""
+    names = _names(registry)
+    name = normalised(registry, name)
+    return name in names.rank or name in names.real
+
+
+def is_popular(registry: Registry, name: str) -> bool:
+    """Whether ``name`` is one of the most downloaded of ``registry``."""
+    return normalised(registry, name) in _names(registry).rank
+
+
+def extends(name: str, popular: str) -> bool:
+    """Whether ``name`` is ``popular`` with words before or behind it, set off by hyphens: underscores are for names in code."""
+    name, popular = name.lower(), popular.lower()
+    return len(popular) >= _MIN_EXTENDED and (name.startswith(popular + "-") or name.endswith("-" + popular))
 
 
 @lru_cache(maxsize=4_096)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.lock_files import LockFile
 from sigma_core.sandbox.observations import Capability, Flow
 
 
@@ -57,3 +58,4 @@ class Reading:
     incidents: list[tuple[str, str]] = field(default_factory=list)
     fragments: list[tuple[str, Location]] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list, repr=False)
+    lock: LockFile | None = None

@@ -1,7 +1,7 @@
 """From facts to risk: a declared sum of integer weights, and the signals that block.
 
 A fact that is used (not merely mentioned) gives its rule's weight once per file, at most `REPEATS` times per rule; the sum, capped at 100 points, is the score. A rule that
-blocks raises its signal whatever the score. Several strong facts of different rules that do not block alone block together (`JOINT_SCORE`).
+blocks raises its signal whatever the score. Several strong facts of different rules that do not block alone are a fact together, `JOINT_RULE`, which does.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sigma_core.sandbox.facts import FactKind, RiskLevel, SecurityLevel, Severity, SignalKind
+from sigma_core.sandbox.facts import FactKind, RiskLevel, SecurityLevel, Severity, canonical_order
 from sigma_core.sandbox.rules import RuleBook
 
 REPEATS = 2
 MAX_SCORE = 100
+JOINT_RULE = "SIGMA-RISK-001"
 JOINT_SCORE = 80
-"""Points of rules that do not block by themselves, at which they block together."""
+"""Points of rules that do not block by themselves, each counted once, at which they are a fact together."""
 JOINT_RULES = 3
-"""Distinct rules of at least `JOINT_WEIGHT` points that the joint block needs."""
+"""Distinct rules of at least `JOINT_WEIGHT` points that it needs."""
 JOINT_WEIGHT = 8
 MAX_RETAINED = 50
+_NAMED_PARTS = 5
 
 _LEVELS = ((70, RiskLevel.CRITICAL), (35, RiskLevel.HIGH), (12, RiskLevel.MEDIUM), (0, RiskLevel.LOW))
 
@@ -28,13 +30,52 @@ def _reason(fact: Mapping[str, Any]) -> str:
     return f"{fact['title']}: {fact['subject']}" if fact["subject"] else str(fact["title"])
 
 
+def _weighs(fact: Mapping[str, Any]) -> bool:
+    return fact["context"] == "use" and fact["kind"] not in {FactKind.CAPABILITY, FactKind.DECLARED}
+
+
+def _parts(facts: Sequence[Mapping[str, Any]], rules: RuleBook) -> list[Mapping[str, Any]]:
+    """The first fact of each rule that has a weight and does not block, heaviest first."""
+    first: dict[str, Mapping[str, Any]] = {}
+    for fact in facts:
+        rule = rules[fact["ruleId"]]
+        if _weighs(fact) and rule.weight and rule.blocks is None:
+            first.setdefault(rule.id, fact)
+    return sorted(first.values(), key=lambda fact: (-rules[fact["ruleId"]].weight, fact["ruleId"]))
+
+
+def with_joint_fact(facts: Sequence[dict[str, Any]], rules: RuleBook) -> list[dict[str, Any]]:
+    """``facts`` in canonical order, with the one of `JOINT_RULE` as they make it: where nothing blocks alone, and the
+    weights reach `JOINT_SCORE`. It stands where the heaviest of its parts does."""
+    others = [fact for fact in facts if fact["ruleId"] != JOINT_RULE]
+    parts = _parts(others, rules)
+    strong = [fact for fact in parts if rules[fact["ruleId"]].weight >= JOINT_WEIGHT]
+    points = sum(rules[fact["ruleId"]].weight for fact in parts)
+    blocked = any(_weighs(fact) and rules[fact["ruleId"]].blocks is not None for fact in others)
+    if blocked or points < JOINT_SCORE or len(strong) < JOINT_RULES:
+        return others
+    rule, heaviest = rules[JOINT_RULE], parts[0]
+    listed = " + ".join(f"{fact['ruleId']} {rules[fact['ruleId']].weight}" for fact in parts[:_NAMED_PARTS])
+    joint = {
+        **heaviest,
+        "kind": rule.kind.value,
+        "ruleId": rule.id,
+        "title": rule.title,
+        "category": rule.category,
+        "severity": rule.severity.value,
+        "confidencePpm": rule.confidence_ppm,
+        "subject": f"{points} points: {listed}" + (" + …" if len(parts) > _NAMED_PARTS else ""),
+    }
+    return sorted([*others, joint], key=canonical_order)
+
+
 def assess(facts: Sequence[Mapping[str, Any]], rules: RuleBook, complete: bool) -> dict[str, Any]:
-    """The ``risk`` object of the facts document. ``facts`` are JSON facts in canonical order."""
+    """The ``risk`` object of the facts document. ``facts`` are JSON facts in canonical order, by `with_joint_fact`."""
     files: dict[str, set[str]] = {}
     signals: dict[tuple[str, str, int], dict[str, Any]] = {}
     errors, warnings = [], []
     for fact in facts:
-        if fact["context"] != "use" or fact["kind"] in {FactKind.CAPABILITY, FactKind.DECLARED}:
+        if not _weighs(fact):
             continue
         rule = rules[fact["ruleId"]]
         files.setdefault(rule.id, set()).add(fact["file"])
@@ -50,29 +91,6 @@ def assess(facts: Sequence[Mapping[str, Any]], rules: RuleBook, complete: bool) 
         for rule_id, paths in sorted(files.items())
         if rules[rule_id].weight
     ]
-    soft = [entry for entry in contributions if rules[entry["ruleId"]].blocks is None]
-    soft_points = sum(entry["weight"] for entry in soft)
-    if (
-        not signals
-        and soft_points >= JOINT_SCORE
-        and sum(1 for entry in soft if entry["weight"] >= JOINT_WEIGHT) >= JOINT_RULES
-    ):
-        first = next(
-            fact
-            for fact in facts
-            if fact["ruleId"] == max(soft, key=lambda entry: (entry["weight"], entry["ruleId"]))["ruleId"]
-            and fact["context"] == "use"
-        )
-        reason = "Several strong facts together: " + ", ".join(
-            entry["ruleId"] for entry in soft if entry["weight"] >= JOINT_WEIGHT
-        )
-        signals[("SIGMA-RISK-001", first["file"], first["lineStart"])] = {
-            "kind": SignalKind.HARD_FAILURE.value,
-            "ruleId": "SIGMA-RISK-001",
-            "reason": reason,
-            "file": first["file"],
-            "line": first["lineStart"],
-        }
     score = min(MAX_SCORE, sum(entry["weight"] * entry["count"] for entry in contributions))
     level = next(level for least, level in _LEVELS if score >= least)
     if not complete and level is RiskLevel.LOW:
@@ -97,4 +115,25 @@ def assess(facts: Sequence[Mapping[str, Any]], rules: RuleBook, complete: bool) 
         "retainedWarnings": warnings[:MAX_RETAINED],
         "blockingSignals": [signals[key] for key in sorted(signals)],
         "contributions": contributions,
+        "joint": _joint(facts, rules) if JOINT_RULE in files else None,
+    }
+
+
+def _joint(facts: Sequence[Mapping[str, Any]], rules: RuleBook) -> dict[str, Any]:
+    """How the weights of the joint fact come together: ``{points, leastPoints, leastRules, leastWeight, parts[{ruleId, weight, file, line}]}``."""
+    parts = _parts(facts, rules)
+    return {
+        "points": sum(rules[fact["ruleId"]].weight for fact in parts),
+        "leastPoints": JOINT_SCORE,
+        "leastRules": JOINT_RULES,
+        "leastWeight": JOINT_WEIGHT,
+        "parts": [
+            {
+                "ruleId": fact["ruleId"],
+                "weight": rules[fact["ruleId"]].weight,
+                "file": fact["file"],
+                "line": fact["lineStart"],
+            }
+            for fact in parts
+        ],
     }

@@ -20,9 +20,13 @@ _LISTING = 240
 _SPACED = str.maketrans("\n\r\t", "   ")
 _ITEM = re2.compile(r"\n[ \t>]*(?:[-*+]\s|\d+[.)]\s|\||$)")
 _BREAK = re2.compile(r"[.!?;](?:[\"')\]*_`]{0,3})(?:[ \t]+|$)|[。！？；]|\n")
+_AGENT = (
+    r"[ \t]{0,3}(?:next |note to |note for |for )?\(?(?:the |any |this )?(?:AI |coding |LLM |language )?(?:agents?|assistants?|claude|copilot|gemini|gpt|LLMs?|AI|助手|智能体|エージェント)"
+    r"(?: only| reading this| running this| using this)?\)?[ \t]{0,2}"
+)
 _ADDRESSED = re2.compile(
-    r"(?i)(?:#|//|/\*|\*|--|;|[\"'`(（])[ \t]{0,3}(?:next |note to |note for |for )?\(?(?:the |any |this )?(?:AI |coding |LLM |language )?(?:agents?|assistants?|claude|copilot|gemini|gpt|LLMs?|AI|助手|智能体|エージェント)"
-    r"(?: only| reading this| running this| using this)?\)?[ \t]{0,2}(?:[:：][ \t]+\pL|,[ \t]+please\b|must\b|should\b|please\b|请)"
+    rf"(?i)(?:#|//|/\*|\*|--|;|[(（]){_AGENT}(?:[:：][ \t]+\pL|,[ \t]+please\b|must\b|should\b|please\b|请)"
+    rf"|[\"'`]{_AGENT}(?:[:：][ \t]+\pL|,[ \t]+please\b|请)"
 )
 """A comment or a string of code that begins by addressing an agent."""
 

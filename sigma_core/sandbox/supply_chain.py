@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import re2
@@ -10,11 +10,13 @@ import re2
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.agent_configuration import judge_agent_configuration
 from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.lock_files import is_lock_file
 from sigma_core.sandbox.locked_packages import judge_locks
 from sigma_core.sandbox.package_sources import judge_commands, judge_dependencies
 from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of
 from sigma_core.sandbox.readings import Finding, Reading
+from sigma_core.sandbox.replaced_packages import judge_replacements
 from sigma_core.sandbox.rules import RuleBook
 from sigma_core.sandbox.self_starting import judge_started, judge_starting_files
 from sigma_core.sandbox.text_places import TextPlaces
@@ -33,23 +35,25 @@ _COMMIT = re2.compile(r"^[0-9a-f]{40}$")
 
 
 def supply_chain(
-    package: Package, declared: DeclaredSurface, readings: Iterable[Reading], rules: RuleBook
+    package: Package, declared: DeclaredSurface, readings: Sequence[Reading], rules: RuleBook
 ) -> list[Finding]:
     """Supply-chain findings of the whole package."""
     by_path = {reading.path: reading for reading in readings if reading.text}
     places = {path: TextPlaces(reading) for path, reading in by_path.items()}
     findings = [
         *judge_dependencies(package, places),
-        *judge_locks(declared, places),
+        *judge_locks(declared, by_path, places),
         *judge_started(declared, by_path, places, rules),
         *judge_starting_files(declared, by_path, places, rules),
     ]
+    judgement = Judgement(declared, readings)
+    findings += judge_replacements(by_path, places, str(package.manifest.get("name") or ""))
     for path in sorted(places):
         place = places[path]
         findings += judge_agent_configuration(declared, place)
         findings += _files_of_their_own(place)
         if not is_lock_file(path):
-            findings += judge_commands(place)
+            findings += judge_commands(place, judgement.named_only_at)
     skill = next((path for path in sorted(places) if path.lower() == "skill.md"), None)
     if skill is not None:
         findings += _own_name(places[skill], package.manifest)

@@ -32,7 +32,7 @@ from sigma_core.errors import SigmaError
 from sigma_core.sandbox import fingerprints
 from sigma_core.sandbox.decision import Decision, decide
 from sigma_core.sandbox.facts import FactsDocument
-from sigma_core.sandbox.risk import assess
+from sigma_core.sandbox.risk import JOINT_RULE, assess, with_joint_fact
 from sigma_core.sandbox.rules import RuleBook, load_rules
 
 MAX_FILE_BYTES = 262_144
@@ -205,20 +205,25 @@ def view(facts: FactsDocument, suppressions: Suppressions | None, today: date) -
     by_rule: defaultdict[str, list[Suppression]] = defaultdict(list)
     for entry in suppressions.entries:
         by_rule[entry.rule].append(entry)
-    standing: list[dict[str, Any]] = []
     suppressed: list[tuple[Mapping[str, Any], Suppression]] = []
     expired: set[Suppression] = set()
-    for fact in facts.facts:
+
+    def stands(fact: Mapping[str, Any]) -> bool:
         covering = [entry for entry in by_rule[fact["ruleId"]] if entry.covers(fact, name, tree_hash)]
         in_force = [entry for entry in covering if today <= entry.expires]
         if in_force:
             suppressed.append((fact, in_force[0]))
         else:
-            standing.append(fact)
             expired.update(covering)
+        return not in_force
+
+    rules = load_rules()
+    standing = [fact for fact in facts.facts if fact["ruleId"] != JOINT_RULE and stands(fact)]
+    # What facts amount to together follows from those that stand.
+    standing = [fact for fact in with_joint_fact(standing, rules) if fact["ruleId"] != JOINT_RULE or stands(fact)]
     if not suppressed:
         return View(document, (), _in_order(expired), without, without)
-    risk = assess(standing, load_rules(), facts.complete)
+    risk = assess(standing, rules, facts.complete)
     shown = {**document, "facts": standing, "risk": risk}
     return View(shown, tuple(suppressed), _in_order(expired), decide(shown), without)
 

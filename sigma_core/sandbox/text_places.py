@@ -8,7 +8,7 @@ from functools import cached_property
 from sigma_core.sandbox.layers import FileKind, Layer
 from sigma_core.sandbox.markdown import Segment, split_markdown
 from sigma_core.sandbox.readings import Finding, Reading
-from sigma_core.sandbox.use_or_mention import code_context, command_context
+from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, code_context, command_context, prose_context
 
 _DOCUMENTS = frozenset({FileKind.MARKDOWN, FileKind.TEXT, FileKind.HTML})
 _CODE = frozenset(
@@ -45,14 +45,20 @@ class TextPlaces:
     def command_context(self, offset: int) -> str:
         """Whether a command at ``offset`` is to be run (``use``) or talked about (``mention``)."""
         if self.kind in _DOCUMENTS:
-            at = bisect_right(self._segment_starts, offset) - 1
-            cautionary = any(
-                segment.cautionary
-                for segment in self._segments[max(0, at - 2) : at + 1]
-                if segment.start <= offset < segment.end
-            )
-            return command_context(self._layer, offset, cautionary)
+            return command_context(self._layer, offset, self._cautionary(offset))
         return code_context(self._layer.before(offset), False) if self.kind in _CODE else "use"
+
+    def prose_context(self, start: int, end: int) -> str:
+        """Whether the words ``start:end`` of a document ask (``use``) or are talked about (``mention``)."""
+        return prose_context(self.text, start, end, self._cautionary(start), quotes=PLAIN_QUOTES)
+
+    def _cautionary(self, offset: int) -> bool:
+        at = bisect_right(self._segment_starts, offset) - 1
+        return any(
+            segment.cautionary
+            for segment in self._segments[max(0, at - 2) : at + 1]
+            if segment.start <= offset < segment.end
+        )
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -16,9 +16,6 @@ _NEGATION = re2.compile(
     r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|avoid\w*|refus\w+|reject\w*|block(?:s|ed|ing)|prevent\w*|detect\w*|flag\w*|looks? (?:like|for)|such as|e\.g\.|examples?|attempt\w*|attacks?|attackers?|malicious|suspicious|originally|removed|markers?|classif\w+|tells? the (?:model|agent)|asks? (?:it|the model) to|"
     r"phishing|red flags?|beware|watch(?:ing)? for|says?|claims?|patterns?|phrases?|contain\w*|trying to|tries to|rather than|injections?|jailbreaks?|scan\w*|checks? for|treat|untrusted|threats?|protect\w*|against|hostile|payloads?|alert(?:s|ing)? on|monitor(?:s|ing)?|ransomware|infostealers?|stealers?|adversar\w+|typically|defend\w*)\b|❌|🚫|⚠"
 )
-_FORBIDS = re2.compile(
-    r"(?i)\b(?:never|not|don'?t|doesn'?t|won'?t|cannot|can'?t|avoid\w*|refus\w+|reject\w*|prevent\w*|e\.g\.|example)\b"
-)
 _AFFIRMED = re2.compile(
     r"(?i)\b(?:not optional|non-?negotiable|not negotiable|without exceptions?|no exceptions?|(?:do not|don'?t|never|must not|cannot|can'?t|may not|should not) (?:ever )?(?:skip|forget|omit|miss|be skipped|be omitted|proceed|continue|begin|start|respond|answer|wait|ask|prompt|confirm|"
     r"request|tell|inform|notify|mention|reveal|alert|announce|disclose|show|report|surface|discuss)\b[^.;]{0,80}?(?:[,:—–]|\bbut\b|\bbefore\b|\buntil\b|\bunless\b|\band\b|$)|if (?:this|it|that|the [a-z ]{1,20}) (?:is not|isn'?t|does not|doesn'?t|has not|fails)[^,.;]{0,60},|not found,|does not exist,|cannot be (?:found|reached),)"
@@ -35,23 +32,17 @@ _CODE_MENTION = re2.compile(
 )
 
 
-def prose_context(
-    text: str, start: int, end: int, cautionary: bool, *, quotes: str = ALL_QUOTES, unseen: bool = False
-) -> str:
+def prose_context(text: str, start: int, end: int, cautionary: bool, *, quotes: str = ALL_QUOTES) -> str:
     """``use`` or ``mention`` of the match ``start:end`` in prose.
 
     ``cautionary`` says that headings or the lead-in already announce a danger; ``quotes`` are the marks that set apart what follows them; none where quotation
-    does not matter. What is ``unseen`` by readers shows and warns of nothing: only a plain negation makes it a mention.
+    does not matter.
     """
     if cautionary:
         return "mention"
     head = text[max(0, start - 160) : start]
     sentence = _AFFIRMED.sub(" ", _last_sentence(head))
-    if (
-        (_FORBIDS if unseen else _NEGATION).search(sentence)
-        or _NEGATED_BEFORE.search(head)
-        or _NEGATED_AFTER.search(text[end : end + 24])
-    ):
+    if _NEGATION.search(sentence) or _NEGATED_BEFORE.search(head) or _NEGATED_AFTER.search(text[end : end + 24]):
         return "mention"
     line_head = text[text.rfind("\n", 0, start) + 1 : start][-400:]
     # In YAML and JSON every value stands in quotes; in prose they set what is quoted apart.

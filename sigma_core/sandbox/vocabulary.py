@@ -64,7 +64,7 @@ _KNOWN = name_set(
 _RESERVED = name_set("example.com example.org example.net")
 # Where packages come from: the public registries, and mirrors and vendors' indexes that publish for everyone.
 _PACKAGE_HOSTS = name_set(
-    "pypi.org pythonhosted.org pypi.python.org registry.npmjs.org registry.yarnpkg.com npm.pkg.github.com crates.io rubygems.org proxy.golang.org conda.anaconda.org repo.anaconda.com"
+    "pypi.org pythonhosted.org pypi.python.org registry.npmjs.org registry.yarnpkg.com npm.pkg.github.com crates.io rubygems.org packagist.org proxy.golang.org conda.anaconda.org repo.anaconda.com"
 )
 _PACKAGE_MIRRORS = name_set(
     "download.pytorch.org pypi.nvidia.com pypi.ngc.nvidia.com pypi.tuna.tsinghua.edu.cn mirrors.tuna.tsinghua.edu.cn mirrors.aliyun.com pypi.doubanio.com pypi.mirrors.ustc.edu.cn mirrors.ustc.edu.cn mirrors.cloud.tencent.com repo.huaweicloud.com mirrors.huaweicloud.com "

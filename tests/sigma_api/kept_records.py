@@ -10,7 +10,8 @@ from typing import Any
 from sigma_core.canonical import canonical_json
 from sigma_core.certificates.bundle import issue
 from sigma_core.certificates.keyset import KeySet, TrustedKey
-from sigma_core.certificates.payload import BeaconValue, PhaseVotes, RoundSeal, SubmissionSeal, build_payload
+from sigma_core.certificates.payload import BeaconValue, PhaseVotes, RoundSeal, SubmissionSeal
+from sigma_core.certificates.sealing import build_payload
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
 from sigma_core.config import load_settings
 from sigma_core.deployment import Deployment

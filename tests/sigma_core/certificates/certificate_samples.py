@@ -16,15 +16,8 @@ from sigma_core.certificates.log.entry import certificate_entry
 from sigma_core.certificates.log.note import NoteKey
 from sigma_core.certificates.log.proof import LogProof
 from sigma_core.certificates.log.tree import EMPTY_ROOT, TiledTree
-from sigma_core.certificates.payload import (
-    BeaconValue,
-    Payload,
-    PhaseVotes,
-    RoundSeal,
-    StatusListEntry,
-    SubmissionSeal,
-    build_payload,
-)
+from sigma_core.certificates.payload import BeaconValue, Payload, PhaseVotes, RoundSeal, StatusListEntry, SubmissionSeal
+from sigma_core.certificates.sealing import build_payload
 from sigma_core.certificates.signing_key import SigningKey
 from sigma_core.certificates.vocabulary import CertificateStatus, RoundType, TriggerSource
 from sigma_core.sandbox.facts import FactsDocument

@@ -62,6 +62,7 @@ def test_document_has_the_keys_of_its_contract() -> None:
         "retainedWarnings",
         "blockingSignals",
         "contributions",
+        "joint",
     }
     assert {
         "externalHosts",

@@ -7,7 +7,7 @@ import base64
 import pytest
 import re2
 from carriers import PICTURE, REMOTE_TEMPLATE, compiled, zip_of
-from packages_of_ours import Files, package_of, skill
+from packages_of_ours import STRONG_TOGETHER, Files, package_of, skill
 from secret_samples import live_secrets, written
 
 from sigma_core.policy import load_policy
@@ -69,6 +69,10 @@ MADE: dict[str, tuple[Files, Files]] = {
     "SIGMA-SUPPLY-020": (
         {"package.json": '{"dependencies": {"beta": "1.0.0"}}', "package-lock.json": _LOCK},
         {"package.json": '{"dependencies": {"alpha": "1.0.0"}}', "package-lock.json": _LOCK},
+    ),
+    "SIGMA-RISK-001": (
+        STRONG_TOGETHER,
+        {path: text for path, text in STRONG_TOGETHER.items() if path != "requirements.txt"},
     ),
     "SIGMA-SUPPLY-005": ({"bin/tool": b"\x7fELF" + bytes(64)}, {"bin/tool": b"#!/bin/sh\nls\n"}),
     "SIGMA-SUPPLY-006": ({"a.pyc": b"\xa7\r\r\n" + bytes(64)}, {"a.py": "x = 1\n"}),
