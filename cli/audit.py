@@ -27,6 +27,7 @@ STAGE_NAMES = {
     "sandbox_facts": "deriving facts",
     "phase_one_verdicts": "first panel",
     "phase_two_verdicts": "second panel, claims stripped",
+    "third_panel_verdicts": "third panel, where one dissents",
     "round_outcome": "consensus",
     "certificate": "certificate",
 }

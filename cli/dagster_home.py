@@ -35,6 +35,8 @@ run_monitoring:
   # Ends runs whose worker or host died.
   enabled: true
   poll_interval_seconds: 30
+  # Slots of a provider's pool that a dead run held.
+  free_slots_after_run_end_seconds: 60
 retention:
   sensor:
     purge_after_days:

@@ -187,6 +187,58 @@ def _change(certificate: str, status: str, reason: str, actor: str, *, as_json: 
     )
 
 
+@app.command(
+    "re-audit", epilog="Example: sigma operator re-audit cert_… --reason 'the host it calls has changed hands'"
+)
+def re_audit(
+    subject: Annotated[str, typer.Argument(metavar="CERTIFICATE|SUBMISSION", help="An id.", show_default=False)],
+    reason: Reason,
+    actor: Actor,
+    as_json: Json = False,
+) -> None:
+    """Ask for another round on a submission. The daemon holds it; `sigma status` shows it."""
+    from sigma_core.lifecycle.opening import open_deployment
+    from sigma_core.lifecycle.round_requests import request_re_audit
+
+    with reporting(as_json=as_json):
+        request = request_re_audit(open_deployment(load_settings()), subject, actor=actor, reason=reason)
+    _tell(request.as_json(), f"request {request.id}: re-audit of {request.submission_id}", as_json=as_json)
+
+
+@app.command(epilog="Example: sigma operator appeal rnd_…_r1 --reason 'the flagged line is a test fixture'")
+def appeal(
+    round_id: Annotated[str, typer.Argument(metavar="ROUND", help="A decided round.", show_default=False)],
+    reason: Reason,
+    actor: Actor,
+    as_json: Json = False,
+) -> None:
+    """Ask for the appeal of a round: panels of 2n+1 fresh seats, once. The daemon holds it."""
+    from sigma_core.lifecycle.opening import open_deployment
+    from sigma_core.lifecycle.round_requests import request_appeal
+
+    with reporting(as_json=as_json):
+        request = request_appeal(open_deployment(load_settings()), round_id, actor=actor, reason=reason)
+    _tell(request.as_json(), f"request {request.id}: appeal of {request.appeal_of}", as_json=as_json)
+
+
+@app.command("replace-seat", epilog="Example: sigma operator replace-seat rnd_…_r1 3 --reason 'its engine hangs'")
+def replace(
+    round_id: Annotated[str, typer.Argument(metavar="ROUND", help="A round with an open phase.", show_default=False)],
+    seat: Annotated[int, typer.Argument(min=1, help="Number of a seat that has not voted.", show_default=False)],
+    reason: Reason,
+    actor: Actor,
+    as_json: Json = False,
+) -> None:
+    """Take the holder off a seat of the phase that goes on; the seat is redrawn."""
+    from sigma_core.lifecycle.opening import open_deployment
+    from sigma_core.lifecycle.seat_replacement import replace_seat
+
+    with reporting(as_json=as_json):
+        removal = replace_seat(open_deployment(load_settings()), round_id, seat, actor=actor, reason=reason)
+    text = f"{removal.round_id}: {removal.validator_id} is off seat {removal.seat} of phase {removal.phase}"
+    _tell(removal.as_json(), text, as_json=as_json)
+
+
 @app.command("rotate-key", epilog="Example: sigma operator rotate-key --reason 'yearly rotation'")
 def rotate_key(reason: Reason, actor: Actor, as_json: Json = False) -> None:
     """Publish a new certificate key that takes over in a minute. What the old one signed stays good."""

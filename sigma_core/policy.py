@@ -81,6 +81,11 @@ class AssemblyRules(_Section):
     unsafe_votes_to_reject: Positive
     third_panel: bool
     third_panel_seats: Positive
+    # Defaults, so that a policy written before them means what it meant to a replay, which has no clock.
+    phase_deadline_seconds: Positive = 1_800
+    reveal_deadline_seconds: Positive = 600
+    waiting_retry_seconds: Positive = 300
+    stalled_resumptions: Count = 3
 
     @model_validator(mode="after")
     def _quorum_fits(self) -> Self:

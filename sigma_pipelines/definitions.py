@@ -11,6 +11,7 @@ from sigma_pipelines.defs.models.assets import LAKE_ASSETS, MODEL_ASSETS, MODEL_
 from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
 from sigma_pipelines.defs.rounds.checks import ROUND_CHECKS
 from sigma_pipelines.defs.rounds.jobs import audit_round
+from sigma_pipelines.defs.rounds.resumption import round_request_sensor, stalled_round_sensor
 from sigma_pipelines.defs.rounds.sensors import beacon_sensor, failed_submission_sensor, intake_sensor
 from sigma_pipelines.defs.simulation.assets import policy_simulation, simulation
 from sigma_pipelines.defs.standing.assets import STANDING_ASSETS
@@ -34,7 +35,14 @@ defs = dg.Definitions(
     ],
     asset_checks=[*ROUND_CHECKS, *TRANSPARENCY_CHECKS, *STANDING_CHECKS, *MODEL_CHECKS, families_cite_planted_files],
     jobs=[audit_round, transparency, standing, simulation, model_ladder, canary_intake],
-    sensors=[intake_sensor, failed_submission_sensor, beacon_sensor, standing_sensor],
+    sensors=[
+        intake_sensor,
+        failed_submission_sensor,
+        beacon_sensor,
+        round_request_sensor,
+        stalled_round_sensor,
+        standing_sensor,
+    ],
     schedules=[hourly_transparency, daily_standing, canary_schedule],
     resources={"sigma": SigmaDeployment()},
     loggers={"console": dg.colored_console_logger, "progress": progress_logger},

@@ -27,6 +27,7 @@ from sigma_pipelines.event_log import store_materialisations
 
 DEFER_EVENTS = {"dagster/defer_asset_events": "true"}
 RESUMES_TAG = "sigma/resumes"
+REQUEST_TAG = "sigma/round_request"
 SOURCE_TAG = "sigma/source"
 COMMAND_LINE = "cli"
 MAX_WAITS = 3
@@ -37,9 +38,14 @@ Metadata = Mapping[str, Any]
 
 def run_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Run:
     """The run for the rounds it opens. It resumes what its root run (a re-execution) or the run in its tag (an interrupted
-    CLI audit, a submission that failed in a batch) left undecided."""
+    CLI audit, a submission that failed in a batch) left undecided; a requested round is its request's, whichever run it is."""
     run = context.run
-    return Run(key=run.run_id, resumes=run.tags.get(RESUMES_TAG) or run.root_run_id or run.run_id)
+    request = run.tags.get(REQUEST_TAG)
+    return Run(
+        key=run.run_id,
+        resumes=run.tags.get(RESUMES_TAG) or run.root_run_id or run.run_id,
+        request=int(request) if request else None,
+    )
 
 
 def each_submission(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:

@@ -13,13 +13,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.round_requests import RE_AUDIT_TOPIC
 from sigma_core.storage.files import create_private
 from sigma_core.storage.protocol import CertificateRow, FlagRow, OutboxRow
 from sigma_core.timestamps import utc_now
 
 RE_AUDIT_REPORTERS = 5
 """Open flags from this many places ask for a re-audit."""
-RE_AUDIT_TOPIC = "re_audit.wanted"
 KEY_BYTES = 32
 
 

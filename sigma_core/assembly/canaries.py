@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sigma_core.assembly.commit_reveal import SeatStatus
 from sigma_core.assembly.consensus import CanaryState, Vote
 from sigma_core.assembly.round import PhaseRecord
 from sigma_core.assembly.selection import Seat
@@ -18,6 +19,10 @@ from sigma_core.audit.canaries.planting import Answer, Plant, answer_of, plant_o
 from sigma_core.audit.model import Verdict
 from sigma_core.canonical import sha256_of
 from sigma_core.policy import CanaryRules
+
+ANSWERED = frozenset({SeatStatus.REVEALED, SeatStatus.ABSTAINED})
+"""The seats whose answer about a planted file is of the record. What a seat sealed and nobody opened, or said before it was taken off
+the seat, stays unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ class PackageCanary:
 
 @dataclass(frozen=True, slots=True)
 class CanaryRecord:
-    """All that canaries were in a round. ``planted`` is sorted by phase and seat; ``bank_sha256`` is the bank that those are of."""
+    """All that canaries were in a round. ``planted`` are those of `ANSWERED` seats, sorted by phase and seat; ``bank_sha256`` is the
+    bank that those are of."""
 
     bank_sha256: str
     package: PackageCanary | None = None

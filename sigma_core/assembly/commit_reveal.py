@@ -5,8 +5,9 @@
 It binds seat and validator, so a copied commitment cannot be opened by the one who copied it; a salt of 32 bytes keeps
 others from guessing the verdict. Nothing is revealed while anybody may still commit:
 
-- *Committing*. The holder of a seat commits, or abstains openly, or lets the deadline pass (no-show). Seats of the last
-  two kinds may be redrawn, and only now: a replacement that came after the first reveal could copy.
+- *Committing*. The holder of a seat commits, or abstains openly, or lets the deadline pass (no-show), or is taken off
+  the seat (removed). Seats of the last three kinds may be redrawn, and only now: a replacement that came after the first
+  reveal could copy.
 - *Revealing*, after `PhaseClosed`. A reveal that matches its commitment counts. One that does not makes the seat a
   no-show for good.
 - *Closed*, after `RevealsClosed`. Who committed and did not reveal is a no-show.
@@ -58,13 +59,14 @@ class Stage(StrEnum):
 
 
 class SeatStatus(StrEnum):
-    """What a seat has done so far. REVEALED, ABSTAINED and NO_SHOW are final."""
+    """What a seat has done so far. REVEALED, ABSTAINED, NO_SHOW and REMOVED are final."""
 
     PENDING = "PENDING"
     COMMITTED = "COMMITTED"
     REVEALED = "REVEALED"
     ABSTAINED = "ABSTAINED"
     NO_SHOW = "NO_SHOW"
+    REMOVED = "REMOVED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,14 @@ class SealedVote:
         """How the seat counts now: only a revealed verdict is more than ABSTAIN or NO_SHOW."""
         if self.verdict is not None:
             return Vote(self.verdict["verdict"])
-        return Vote.ABSTAIN if self.status is SeatStatus.ABSTAINED else Vote.NO_SHOW
+        # Who is taken off a seat did not stay away from it.
+        return Vote.ABSTAIN if self.status in (SeatStatus.ABSTAINED, SeatStatus.REMOVED) else Vote.NO_SHOW
 
     @property
     def vacant(self) -> bool:
-        """Whether the seat was given up before anything was revealed, so that it may be redrawn."""
-        return self.commitment is None and self.status in (SeatStatus.ABSTAINED, SeatStatus.NO_SHOW)
+        """Whether the seat lost its holder before anything was revealed, so that it may be redrawn."""
+        given_up = (SeatStatus.ABSTAINED, SeatStatus.NO_SHOW, SeatStatus.REMOVED)
+        return self.commitment is None and self.status in given_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,14 @@ class Abstained:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """A seat was taken from its holder, who may have committed already: what was sealed is then void."""
+
+    seat: int
+    validator_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """Time is up for the seats that are pending now."""
 
@@ -150,7 +162,7 @@ class RevealsClosed:
     """No reveal is taken any more."""
 
 
-Event = PanelSeated | Committed | Abstained | DeadlinePassed | PhaseClosed | Revealed | RevealsClosed
+Event = PanelSeated | Committed | Abstained | Removed | DeadlinePassed | PhaseClosed | Revealed | RevealsClosed
 
 
 def apply(ballot: Ballot, event: Event) -> Ballot:
@@ -172,6 +184,12 @@ def apply(ballot: Ballot, event: Event) -> Ballot:
             _require(ballot, Stage.COMMITTING, f"seat {event.seat}: nobody abstains after the phase has closed")
             held = _held(ballot, event.seat, event.validator_id, SeatStatus.PENDING)
             return _with(ballot, replace(held, status=SeatStatus.ABSTAINED))
+        case Removed():
+            _require(
+                ballot, Stage.COMMITTING, f"seat {event.seat}: nobody is taken off a seat after the phase has closed"
+            )
+            held = _held(ballot, event.seat, event.validator_id, SeatStatus.PENDING, SeatStatus.COMMITTED)
+            return _with(ballot, replace(held, status=SeatStatus.REMOVED, commitment=None))
         case DeadlinePassed():
             _require(ballot, Stage.COMMITTING, "the phase has closed already")
             return _no_shows(ballot, SeatStatus.PENDING, Stage.COMMITTING)
@@ -209,13 +227,13 @@ def _require(ballot: Ballot, stage: Stage, rule: str) -> None:
         raise BallotError(f"phase {ballot.phase} is {ballot.stage.value}: {rule}", code=f"BALLOT_NOT_{stage.value}")
 
 
-def _held(ballot: Ballot, seat: int, validator_id: str, status: SeatStatus) -> SealedVote:
+def _held(ballot: Ballot, seat: int, validator_id: str, *statuses: SeatStatus) -> SealedVote:
     held = ballot.votes.get(seat)
     if held is None or held.validator_id != validator_id:
         raise BallotError(f"phase {ballot.phase}: seat {seat} is not held by {validator_id}", code="BALLOT_WRONG_SEAT")
-    if held.status is not status:
+    if held.status not in statuses:
         raise BallotError(
-            f"phase {ballot.phase}: seat {seat} is {held.status.value}, not {status.value}: each step is taken once",
+            f"phase {ballot.phase}: seat {seat} is {held.status.value}, not {' or '.join(statuses)}: each step is taken once",
             code="BALLOT_DUPLICATE",
         )
     return held

@@ -16,8 +16,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sigma_core.assembly.appeal import Appeal, appeal_rules
 from sigma_core.assembly.beacon import BeaconChain, BeaconError, BeaconValue, HashChain
-from sigma_core.assembly.canaries import PlantedCanary, missed_by, plant_for
+from sigma_core.assembly.canaries import ANSWERED, PlantedCanary, missed_by, plant_for
 from sigma_core.assembly.commit_reveal import Ballot, SealedVote, SeatStatus, Stage, opens
 from sigma_core.assembly.consensus import CanaryState, Outcome
 from sigma_core.assembly.drand import DrandChain
@@ -29,7 +30,17 @@ from sigma_core.assembly.replay_document import (
     ReplayDocument,
     independence_json,
 )
-from sigma_core.assembly.round import THIRD_PANEL, PhaseRecord, Round, SealedSubmission, conclude, seat_panel
+from sigma_core.assembly.round import (
+    THIRD_PANEL,
+    ClosedBy,
+    OpenPhase,
+    PhaseRecord,
+    Round,
+    SealedSubmission,
+    conclude,
+    open_phase,
+    redraw_vacancies,
+)
 from sigma_core.assembly.selection import Panel, Pool, PoolTooSmallError, Seat, selection_seed
 from sigma_core.assembly.weights import WeightRow, WeightsError, WeightsSnapshot
 from sigma_core.audit.canaries.bank import bank_sha256, package_tree_hash
@@ -153,6 +164,8 @@ class _Replay:
         records = [self.phase(stated, index) for index in range(len(stated.phases))]
         if snapshot is not None:
             self.panels(stated, rules, snapshot, records)
+        if stated.appeal is not None:
+            rules = appeal_rules(rules, stated.appeal.seats_per_phase)
         if facts is not None:
             self.outcome(stated, rules, facts, records, standing)
 
@@ -269,7 +282,18 @@ class _Replay:
             )
             for seat in part.seats
         ]
-        return PhaseRecord(Panel(part.phase, tuple(seats)), ballot)
+        return PhaseRecord(Panel(part.phase, tuple(seats)), ballot, part.redraws, part.closed_by)
+
+    def appeal(self, stated: ReplayDocument) -> Appeal | None:
+        """The appeal, whose former operators are in conflict."""
+        part = stated.appeal
+        if part is None:
+            return None
+        if not set(part.former_operators) <= set(stated.submission.conflicts):
+            rule = "who sat in the appealed round is in conflict"
+            self.differs("$.appeal.formerOperators", rule, "$.submission.conflicts")
+        self.unchecked.append(f"$.appeal: who sat in {part.round_id} is in the document of that round")
+        return Appeal.of(part.round_id, part.seats_per_phase, part.former_operators)
 
     def panels(
         self,
@@ -279,35 +303,73 @@ class _Replay:
         records: Sequence[PhaseRecord],
     ) -> None:
         """Draw every panel again, with the redraws that the stated vacancies call for."""
-        held = Round(
-            stated.round_id,
-            SealedSubmission(**stated.submission.model_dump(exclude={"schema_"})),
-            rules,
-            snapshot,
-            Pool.of(snapshot, rules),
-            BeaconValue(stated.submission.beacon_chain, stated.beacon.round, stated.beacon.value, stated.beacon.proof),
-            stated.seed,
+        beacon = BeaconValue(
+            stated.submission.beacon_chain, stated.submission.beacon_round, stated.beacon.value, stated.beacon.proof
         )
-        inputs = ("$.seed", "$.weights.rows", "$.submission.conflicts", "$.policy.assembly")
+        held = replace(
+            Round.opened(
+                stated.round_id,
+                SealedSubmission(**stated.submission.model_dump(exclude={"schema_"})),
+                rules,
+                snapshot=snapshot,
+                pool=Pool.of(snapshot, rules),
+                beacon=beacon,
+                appeal=self.appeal(stated),
+            ),
+            seed=stated.seed,
+        )
+        inputs = ("$.seed", "$.weights.rows", "$.submission.conflicts", "$.policy.assembly", "$.appeal")
         earlier: list[Panel] = []
         if len(records) > THIRD_PANEL:
             self.differs("$.phases", "a round has two phases and at most one third panel")
         for index, record in enumerate(records[:THIRD_PANEL]):
-            path, votes = f"$.phases[{index}]", record.ballot.votes
-
-            def vacancies(panel: Panel, votes: Mapping[int, SealedVote] = votes) -> list[int]:
-                return [s.number for s in panel.standing if s.number in votes and votes[s.number].vacant]
-
+            path = f"$.phases[{index}]"
             try:
-                panel = seat_panel(held, index + 1, earlier, vacancies)
+                panel = self.panel(path, held, index + 1, earlier, record)
             except PoolTooSmallError as error:
                 self.differs(f"{path}.seats", error.message, *inputs)
                 return
             self.same(f"{path}.phase", record.panel.phase, index + 1, "phases are numbered from 1")
             drawn = [seat.as_json() for seat in panel.seats]
             published = [seat.as_json() for seat in record.panel.seats]
-            self.same(f"{path}.seats", published, drawn, "the seats that the lottery draws", *inputs)
+            rule = "the seats that the lottery draws"
+            self.same(f"{path}.seats", published, drawn, rule, *inputs, f"{path}.redraws")
             earlier.append(panel)
+
+    def panel(self, path: str, held: Round, number: int, earlier: Sequence[Panel], record: PhaseRecord) -> Panel:
+        """The panel of one phase, drawn and redrawn as stated. Raises PoolTooSmallError."""
+
+        def seated(panel: Panel) -> OpenPhase:
+            """The panel with the stated end of each of its seats; one that was never drawn here counts as filled."""
+            votes = {
+                seat.number: record.ballot.votes.get(
+                    seat.number, SealedVote(seat.number, seat.validator_id, SeatStatus.COMMITTED)
+                )
+                for seat in panel.seats
+            }
+            return OpenPhase(panel, Ballot(held.id, number, votes=votes))
+
+        phase = seated(open_phase(held, number, earlier).panel)
+        rule = "each redraw is of standing seats that lost their holders, in order, and fills one at least"
+        for at, vacant in enumerate(record.redraws or ()):
+            redrawn = phase
+            if list(vacant) == sorted(set(vacant)) and set(vacant) <= set(phase.vacant):
+                redrawn = redraw_vacancies(held, phase, earlier, vacant)
+            if redrawn is phase:
+                self.differs(f"{path}.redraws[{at}]", rule, f"{path}.seats", stated=list(vacant))
+                return phase.panel
+            phase = seated(redrawn.panel)
+        if record.redraws is not None and record.closed_by is ClosedBy.DEADLINE:
+            if not any(record.ballot.votes[seat.number].vacant for seat in record.panel.standing):
+                self.differs(f"{path}.closedBy", "a deadline closes a phase that waits for somebody", f"{path}.seats")
+            self.unchecked.append(f"{path}.closedBy: only a clock tells whether the deadline had passed")
+            return phase.panel
+        while (redrawn := redraw_vacancies(held, phase, earlier)) is not phase:
+            if record.redraws is not None:
+                self.differs(f"{path}.redraws", "a vacant seat is redrawn while the pool has somebody", f"{path}.seats")
+                return phase.panel
+            phase = seated(redrawn.panel)
+        return phase.panel
 
     def canaries(self, stated: ReplayDocument, facts: FactsDocument, records: Sequence[PhaseRecord]) -> CanaryState:
         """Choose the planted files again, read who missed one, and hold a canary package's label against the bank."""
@@ -376,7 +438,7 @@ class _Replay:
         for record in records:
             for seat in sorted(record.panel.seats, key=lambda seat: seat.number):
                 plant = plant_for(stated.seed, stated.canary.bank_sha256 or "", seat, rules)
-                if plant is None:
+                if plant is None or record.ballot.votes[seat.number].status not in ANSWERED:
                     continue
                 entry = {"phase": seat.phase, "seat": seat.number, "item": plant.item}
                 if same_bank:
@@ -392,7 +454,9 @@ class _Replay:
         fields = ("phase", "seat", "item", "path", "sha256") if same_bank else ("phase", "seat", "item")
         shown = [{name: value for name, value in each.as_json().items() if name in fields} for each in planted]
         inputs = ("$.seed", "$.phases", "$.policy.canaries", "$.canary.bankSha256")
-        self.same("$.canary.planted", shown, chosen, "the files that the seed plants for the seats", *inputs)
+        self.same(
+            "$.canary.planted", shown, chosen, "the files that the seed plants for the seats that answered", *inputs
+        )
 
     def outcome(
         self,

@@ -13,7 +13,7 @@ from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.commit_reveal import SealedVote, SeatStatus
 from sigma_core.assembly.consensus import Outcome, RoundOutcome
 from sigma_core.assembly.independence import Calibration, FamilyKind, assurance_level, effective_votes_ppm
-from sigma_core.assembly.round import PhaseRecord, Round
+from sigma_core.assembly.round import ClosedBy, PhaseRecord, Round
 from sigma_core.audit.model import Verdict
 from sigma_core.canonical import sha256_of
 from sigma_core.policy import Relaxation
@@ -96,17 +96,27 @@ class SeatPart(_Part):
     ticket_index: Number
     relaxations: tuple[Relaxation, ...]
     replaces: Number | None
-    status: Literal[SeatStatus.REVEALED, SeatStatus.ABSTAINED, SeatStatus.NO_SHOW]
+    status: Literal[SeatStatus.REVEALED, SeatStatus.ABSTAINED, SeatStatus.NO_SHOW, SeatStatus.REMOVED]
     commitment: Digest | None
     salt: Digest | None
     verdict: dict[str, Any] | None
 
 
 class PhasePart(_Part):
-    """One phase: 1, 2, or 3 for a third panel."""
+    """One phase: 1, 2, or 3 for a third panel. ``redraws`` as in `PhaseRecord`; documents from before them have none."""
 
     phase: Number
     seats: tuple[SeatPart, ...]
+    redraws: tuple[tuple[Number, ...], ...] | None = None
+    closed_by: ClosedBy = ClosedBy.COMPLETE
+
+
+class AppealPart(_Part):
+    """`Appeal.as_json`."""
+
+    round_id: str
+    seats_per_phase: Annotated[int, Field(ge=1)]
+    former_operators: tuple[str, ...]
 
 
 class MissedCanaryPart(_Part):
@@ -186,6 +196,7 @@ class ReplayDocument(_Part):
     round_id: str
     submission: SubmissionPart
     submission_hash: Digest
+    appeal: AppealPart | None = None
     policy: dict[str, Any]
     policy_hash: Digest
     weights: WeightsPart
@@ -220,6 +231,7 @@ def replay_document(
         "roundId": held.id,
         "submission": held.submission.as_json(),
         "submissionHash": held.submission.hash,
+        "appeal": held.appeal.as_json() if held.appeal else None,
         "policy": dict(policy),
         "policyHash": sha256_of(dict(policy)),
         "weights": held.snapshot.as_json(),
@@ -236,6 +248,8 @@ def replay_document(
                 "seats": [
                     seat.as_json() | _sealed_json(record.ballot.votes[seat.number]) for seat in record.panel.seats
                 ],
+                "redraws": None if record.redraws is None else [list(vacant) for vacant in record.redraws],
+                "closedBy": record.closed_by.value,
             }
             for record in phases
         ],

@@ -4,11 +4,11 @@
    value yet are fixed under one hash.
 2. **Seed** (`Round.opened`). Once the beacon round has its value, the seed of all draws follows from it, the submission
    hash, the round id and the Merkle root of the weights.
-3. **Phase 1, then phase 2** (`hold_phase`). A panel is drawn by lottery. Its members commit to verdicts without seeing
-   each other's; who abstains or stays away is redrawn while nothing is revealed; then all reveal. Phase 2 has
-   nobody of phase 1 and sees the package without the author's claims.
+3. **Phase 1, then phase 2** (`open_phase`, `redraw_vacancies`, `PhaseRecord`). A panel is drawn by lottery. Its members
+   commit to verdicts without seeing each other's; who abstains, stays away or is taken off the seat is redrawn while
+   nothing is revealed; then all reveal. Phase 2 has nobody of phase 1 and sees the package without the author's claims.
 4. **Outcome** (`conclude`). The votes of the standing seats and the sandbox's facts go into `consensus.decide`. Where
-   the policy allows it, a single dissent may go to a third panel, held like the others.
+   the policy allows it, a single dissent goes to a third panel, held like the others.
 5. **Replay** (`sigma_core.assembly.replay`). Everything is published; whoever has the document gets the same seats and
    the same outcome.
 """
@@ -16,20 +16,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from sigma_core.assembly.appeal import Appeal, appeal_rules
 from sigma_core.assembly.beacon import BeaconError, BeaconValue
 from sigma_core.assembly.commit_reveal import (
     Abstained,
     Ballot,
     Committed,
     DeadlinePassed,
+    Event,
     PanelSeated,
     PhaseClosed,
     Revealed,
     RevealsClosed,
+    SeatStatus,
     apply,
     commitment,
     derived_salt,
@@ -53,8 +57,8 @@ up."""
 class SealedSubmission:
     """What is fixed at submission, while ``beacon_round`` has no value yet.
 
-    ``conflicts`` are operators, sorted: the submitter's own and those declared. A re-run is sealed anew, with a new
-    beacon round: the value of the first one is known by then.
+    ``conflicts`` are operators, sorted: the submitter's own, those declared and, in an appeal, those of the former members.
+    A re-run is sealed anew, with a new beacon round: the value of the first one is known by then.
     """
 
     submission_id: str
@@ -82,7 +86,8 @@ class SealedSubmission:
 
 @dataclass(frozen=True)
 class Round:
-    """Everything that is fixed before the first audit. Make it with `Round.opened`."""
+    """Everything that is fixed before the first audit. Make it with `Round.opened`. In an ``appeal``, ``rules`` are those of
+    its larger panels."""
 
     id: str
     submission: SealedSubmission
@@ -91,6 +96,7 @@ class Round:
     pool: Pool
     beacon: BeaconValue
     seed: str
+    appeal: Appeal | None = None
 
     @classmethod
     def opened(
@@ -102,10 +108,11 @@ class Round:
         snapshot: WeightsSnapshot,
         pool: Pool,
         beacon: BeaconValue,
+        appeal: Appeal | None = None,
     ) -> Round:
         """The round with its seed.
 
-        ``pool`` is `Pool.of(snapshot, rules)`, shared by all rounds on one snapshot;
+        ``rules`` are the policy's; ``pool`` is `Pool.of(snapshot, rules)`, shared by all rounds on one snapshot;
         ``beacon`` is the verified value of the beacon round that the submission names. Raises BeaconError
         for any other.
         """
@@ -115,15 +122,31 @@ class Round:
                 f"not to round {beacon.round} of {beacon.chain_id}"
             )
         seed = selection_seed(round_id, submission.hash, snapshot.merkle_root, beacon.value)
-        return cls(round_id, submission, rules, snapshot, pool, beacon, seed)
+        if appeal is not None:
+            rules = appeal_rules(rules, appeal.seats_per_phase)
+        return cls(round_id, submission, rules, snapshot, pool, beacon, seed, appeal)
+
+
+class ClosedBy(StrEnum):
+    """What ended a phase: nothing was left to wait for, or its deadline."""
+
+    COMPLETE = "COMPLETE"
+    DEADLINE = "DEADLINE"
 
 
 @dataclass(frozen=True)
 class PhaseRecord:
-    """One phase when it is over: who sat, and what they revealed."""
+    """One phase when it is over: who sat, and what they revealed.
+
+    ``redraws`` are the standing seats that were vacant at each redraw, in order: with seats that are taken from their
+    holders at any time, and a deadline, they no longer follow from the vacancies alone. None for a record from before they
+    were kept, whose redraws do.
+    """
 
     panel: Panel
     ballot: Ballot
+    redraws: tuple[tuple[int, ...], ...] | None = None
+    closed_by: ClosedBy = ClosedBy.COMPLETE
 
     @property
     def votes(self) -> list[Vote]:
@@ -150,60 +173,95 @@ def panel_size(rules: AssemblyRules, phase: int) -> int:
     return rules.third_panel_seats if phase == THIRD_PANEL else rules.seats_per_phase
 
 
-def seat_panel(
-    held: Round, phase: int, earlier: Sequence[Panel], vacancies: Callable[[Panel], Collection[int]]
-) -> Panel:
-    """Draw the panel of ``phase``, then redraw what ``vacancies`` says is vacant among its standing seats, until no new
-    seat comes of it. Raises PoolTooSmallError when the first draw cannot fill the panel.
+@dataclass(frozen=True)
+class OpenPhase:
+    """A phase that may still take commitments: its panel so far, its ballot, and its redraws as in `PhaseRecord`."""
 
-    ``vacancies`` is asked when every seat that is new has committed, abstained or missed its deadline.
-    """
+    panel: Panel
+    ballot: Ballot
+    redraws: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def pending(self) -> list[int]:
+        """Numbers of the seats from which nothing has come yet."""
+        return [number for number, vote in self.ballot.votes.items() if vote.status is SeatStatus.PENDING]
+
+    @property
+    def vacant(self) -> tuple[int, ...]:
+        """Numbers of the standing seats that lost their holders."""
+        return tuple(seat.number for seat in self.panel.standing if self.ballot.votes[seat.number].vacant)
+
+    def after(self, event: Event) -> OpenPhase:
+        """The phase after an event of its ballot. Raises BallotError."""
+        return replace(self, ballot=apply(self.ballot, event))
+
+
+def open_phase(held: Round, phase: int, earlier: Sequence[Panel]) -> OpenPhase:
+    """Draw the panel of ``phase``; ``earlier`` are the panels before it. Raises PoolTooSmallError."""
     rules, conflicts = held.rules, held.submission.conflicts
     size = panel_size(rules, phase)
     panel = draw_panel(held.pool, held.seed, phase, size, rules, conflicts=conflicts, earlier=earlier)
-    while True:
-        vacant = vacancies(panel)
-        redrawn = redraw_seats(held.pool, held.seed, panel, vacant, rules, conflicts=conflicts, earlier=earlier)
-        if len(redrawn.seats) == len(panel.seats):
-            return panel
-        panel = redrawn
+    return OpenPhase(panel, apply(Ballot(held.id, phase), PanelSeated(panel)))
+
+
+def redraw_vacancies(
+    held: Round, phase: OpenPhase, earlier: Sequence[Panel], vacant: tuple[int, ...] | None = None
+) -> OpenPhase:
+    """``phase`` with new seats for its vacant ones (or those of ``vacant``, some of them); itself where none can be had, and
+    the quorum will decide.
+
+    To be called when no seat is pending: what is vacant is redrawn together.
+    """
+    vacant = phase.vacant if vacant is None else vacant
+    panel = redraw_seats(
+        held.pool,
+        held.seed,
+        phase.panel,
+        vacant,
+        held.rules,
+        conflicts=held.submission.conflicts,
+        earlier=earlier,
+    )
+    if len(panel.seats) == len(phase.panel.seats):
+        return phase
+    return OpenPhase(panel, apply(phase.ballot, PanelSeated(panel)), (*phase.redraws, vacant))
 
 
 def hold_phase(held: Round, phase: int, earlier: Sequence[Panel], audit: Audit, salt_secret: bytes) -> PhaseRecord:
     """One phase whose engines all answer through ``audit``, which is called once for every wave of seats.
 
-    Engines that answer on their own time drive `commit_reveal.apply` with the same events instead. Raises
+    A deployment goes through the same steps and keeps each of them (`sigma_core.lifecycle.phases`). Raises
     PoolTooSmallError.
     """
-    ballot = Ballot(held.id, phase)
+    held_open = open_phase(held, phase, earlier)
     results: dict[int, AuditResult] = {}
+    while True:
+        answers = audit(held_open.panel, held_open.pending)
+        results.update(answers)
+        for number in held_open.pending:
+            if number in answers:
+                held_open = held_open.after(cast(held_open, number, answers[number], salt_secret))
+        held_open = held_open.after(DeadlinePassed())
+        redrawn = redraw_vacancies(held, held_open, earlier)
+        if redrawn is held_open:
+            break
+        held_open = redrawn
+    closed = held_open.after(PhaseClosed())
+    for number, vote in closed.ballot.votes.items():
+        if vote.status is SeatStatus.COMMITTED:
+            salt = derived_salt(salt_secret, held.id, phase, number, vote.validator_id)
+            closed = closed.after(Revealed(number, vote.validator_id, results[number].as_json(), salt))
+    return PhaseRecord(closed.panel, closed.after(RevealsClosed()).ballot, closed.redraws)
 
-    def commit_wave(panel: Panel) -> list[int]:
-        nonlocal ballot
-        new = [seat for seat in panel.seats if seat.number not in ballot.votes]
-        ballot = apply(ballot, PanelSeated(panel))
-        answers = audit(panel, [seat.number for seat in new])
-        for seat in new:
-            result = answers.get(seat.number)
-            if result is None:
-                continue
-            if result.verdict is Verdict.ABSTAIN:
-                ballot = apply(ballot, Abstained(seat.number, seat.validator_id))
-                continue
-            salt = derived_salt(salt_secret, held.id, phase, seat.number, seat.validator_id)
-            sealed = commitment(held.id, phase, seat.number, seat.validator_id, verdict_hash=result.sha256, salt=salt)
-            ballot = apply(ballot, Committed(seat.number, seat.validator_id, sealed))
-            results[seat.number] = result
-        ballot = apply(ballot, DeadlinePassed())
-        return [seat.number for seat in panel.standing if ballot.votes[seat.number].vacant]
 
-    panel = seat_panel(held, phase, earlier, commit_wave)
-    ballot = apply(ballot, PhaseClosed())
-    for number, result in results.items():
-        validator_id = ballot.votes[number].validator_id
-        salt = derived_salt(salt_secret, held.id, phase, number, validator_id)
-        ballot = apply(ballot, Revealed(number, validator_id, result.as_json(), salt))
-    return PhaseRecord(panel, apply(ballot, RevealsClosed()))
+def cast(phase: OpenPhase, number: int, result: AuditResult, salt_secret: bytes) -> Committed | Abstained:
+    """What the seat hands in for ``result``: its commitment, under a salt derived from the secret, or its abstention."""
+    ballot, holder = phase.ballot, phase.ballot.votes[number].validator_id
+    if result.verdict is Verdict.ABSTAIN:
+        return Abstained(number, holder)
+    salt = derived_salt(salt_secret, ballot.round_id, ballot.phase, number, holder)
+    sealed = commitment(ballot.round_id, ballot.phase, number, holder, verdict_hash=result.sha256, salt=salt)
+    return Committed(number, holder, sealed)
 
 
 def conclude(

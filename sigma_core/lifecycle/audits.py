@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -29,6 +30,14 @@ from sigma_core.submissions.package import Package, PackageFile
 from sigma_core.timestamps import utc_now
 
 EMBEDDED = "embedded"
+
+Turn = Callable[[str, str], AbstractContextManager[None]]
+"""Waits until a seat may ask its provider: (provider, the seat's place, unique among all seats)."""
+
+
+def without_waiting(_provider: str, _place: str) -> AbstractContextManager[None]:
+    """Every seat may ask at once; the limits of the policy hold all the same."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,7 @@ def audit_seats(
     facts: FactsDocument,
     view: View,
     planted: Mapping[int, PlantedView],
+    turn: Turn = without_waiting,
 ) -> dict[int, SeatAudit]:
     """Audit ``package`` (already the view) for every seat, and for the seats in ``planted`` their planted view as well; audits by
     seat number.
@@ -99,15 +109,18 @@ def audit_seats(
 
         place = _place(row, seat)
         voter = engine(place)
-        done = ask(voter, AuditRequest(package, facts, view, own))
         shown = planted.get(seat.number)
-        return replace(
-            done,
-            advice=None if isinstance(voter, str) else advised,
-            planted=ask(engine(replace(place, planted=True)), AuditRequest(shown.package, shown.facts, view, own))
-            if shown is not None
-            else None,
-        )
+        waiting: AbstractContextManager[None] = nullcontext()
+        if advised is not None and not isinstance(voter, str):
+            waiting = turn(models.provider(seat.family, own), f"{row.id}/{seat.phase}/{seat.number}")
+        with waiting:
+            done = ask(voter, AuditRequest(package, facts, view, own))
+            about_planted = (
+                ask(engine(replace(place, planted=True)), AuditRequest(shown.package, shown.facts, view, own))
+                if shown is not None
+                else None
+            )
+        return replace(done, advice=None if isinstance(voter, str) else advised, planted=about_planted)
 
     embedded = [seat for seat in seats if seat not in asking]
     if not asking:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from sigma_core.assembly.commit_reveal import SeatStatus
 from sigma_core.assembly.consensus import RoundOutcome, TruthSource, Vote
 from sigma_core.audit.model import Verdict
 from sigma_core.deployment import Deployment
@@ -146,6 +147,7 @@ def _scored_seats(session: Session, row: RoundRow) -> tuple[ScoredSeat, ...]:
             seat.number,
             seat.validator_id,
             Vote(str(seat.verdict)),
+            late=seat.status == SeatStatus.NO_SHOW and seat.commitment is not None,
             canary_label=Verdict.UNSAFE if (seat.phase, seat.number) in missed else None,
         )
         for seat in seats

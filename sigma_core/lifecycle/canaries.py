@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import exists, select
+from sqlalchemy import and_, exists, select
 from sqlalchemy.orm import Session
 
-from sigma_core.assembly.canaries import CanaryRecord, PackageCanary, PlantedCanary, plant_for
+from sigma_core.assembly.canaries import ANSWERED, CanaryRecord, PackageCanary, PlantedCanary, plant_for
 from sigma_core.assembly.selection import Seat
 from sigma_core.audit.canaries.bank import PACKAGES, Draws, bank_sha256, canary_package, items
 from sigma_core.audit.canaries.labels import package_label
@@ -31,7 +31,7 @@ from sigma_core.policy import PPM
 from sigma_core.sandbox.derive import derive_facts
 from sigma_core.storage.canary_secret import load_or_create_canary_secret
 from sigma_core.storage.engine import one_at_a_time
-from sigma_core.storage.protocol import CanaryPackageRow, PlantedCanaryRow, RoundRow, SubmissionRow
+from sigma_core.storage.protocol import CanaryPackageRow, PlantedCanaryRow, RoundRow, SeatRow, SubmissionRow
 from sigma_core.submissions.member_names import TakenNames
 from sigma_core.submissions.package import Package, SourceType
 from sigma_core.timestamps import utc_now
@@ -94,7 +94,15 @@ def canary_record(deployment: Deployment, row: RoundRow) -> CanaryRecord:
     with deployment.read_sessions() as session:
         planted = session.scalars(
             select(PlantedCanaryRow)
-            .where(PlantedCanaryRow.round_id == row.id)
+            .join(
+                SeatRow,
+                and_(
+                    SeatRow.round_id == PlantedCanaryRow.round_id,
+                    SeatRow.phase == PlantedCanaryRow.phase,
+                    SeatRow.number == PlantedCanaryRow.seat_number,
+                ),
+            )
+            .where(PlantedCanaryRow.round_id == row.id, SeatRow.status.in_(ANSWERED))
             .order_by(PlantedCanaryRow.phase, PlantedCanaryRow.seat_number)
         ).all()
         tree_hash = session.get_one(SubmissionRow, row.submission_id).tree_hash

@@ -28,7 +28,8 @@ from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package
 from sigma_core.lifecycle.operator_decisions import is_withheld
 from sigma_core.lifecycle.outcome import standing_seats
-from sigma_core.lifecycle.panels import RoundNotReady, phase_seats
+from sigma_core.lifecycle.panels import RoundNotReady
+from sigma_core.lifecycle.phases import phase_seats
 from sigma_core.lifecycle.status_lists import ensure_status_lists, list_base
 from sigma_core.lifecycle.transparency import (
     NewEntry,

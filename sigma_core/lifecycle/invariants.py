@@ -14,7 +14,7 @@ from sigma_core.lifecycle.canaries import canary_record
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package
 from sigma_core.lifecycle.operator_decisions import is_withheld
-from sigma_core.lifecycle.panels import load_phases
+from sigma_core.lifecycle.panels import load_phases, load_round
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.report import certificate_of, find_round
 from sigma_core.storage.protocol import FactsRow
@@ -53,7 +53,7 @@ def facts_account_for_every_file(deployment: Deployment, submission_id: str) -> 
 def outcome_has_its_quorum(deployment: Deployment, submission_id: str) -> None:
     """The decided round replays to the same outcome, and none was approved short of a quorum or with a vote against."""
     row = find_round(deployment, submission_id)
-    rules = deployment.policy.assembly
+    rules = load_round(deployment, row).rules
     if row.outcome == RoundOutcome.APPROVED:
         for record in load_phases(deployment, row.id):
             if record.panel.phase in (PHASE_ONE, PHASE_TWO):

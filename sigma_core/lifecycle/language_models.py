@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from sigma_core.audit.language_models.families import FamilyStatus, SeatPlace, endpoints, family_statuses
 from sigma_core.audit.model import AuditModel
 from sigma_core.deployment import Deployment
+from sigma_core.policy import Rung
 
 if TYPE_CHECKING:
     from sigma_core.audit.language_models.caller import Caller
@@ -44,10 +45,18 @@ class Judges:
         status = self.statuses[family]
         if not status.enabled:
             return f"family {family} is disabled here: {status.reason}"
+        rung = self._rung(family, parameters)
+        return Judge(rung, self._policy.language_models, self._policy.audit, self._caller, place, advice)
+
+    def provider(self, family: str, parameters: Mapping[str, int | str]) -> str:
+        """The provider that a validator's model is asked through."""
+        return self._rung(family, parameters).provider
+
+    def _rung(self, family: str, parameters: Mapping[str, int | str]) -> Rung:
         tier = parameters.get("tier", 1)
         rung = self._policy.language_models.rung(family, tier if isinstance(tier, int) else 1)
         assert rung is not None, "a family has a status because the ladder has it"
-        return Judge(rung, self._policy.language_models, self._policy.audit, self._caller, place, advice)
+        return rung
 
     def close(self) -> None:
         """Close connections and the loop behind them."""

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
+from sigma_core.assembly.canaries import CanaryRecord
+from sigma_core.assembly.consensus import Outcome
 from sigma_core.assembly.independence import assurance_level, effective_votes_ppm
-from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO, conclude
+from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO, THIRD_PANEL, PhaseRecord, Round, conclude
+from sigma_core.assembly.selection import PoolTooSmallError
 from sigma_core.deployment import Deployment
+from sigma_core.lifecycle.audits import Turn, without_waiting
 from sigma_core.lifecycle.canaries import canary_record
 from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.language_models import disabled_families
-from sigma_core.lifecycle.panels import RoundNotReady, load_phases, load_round, panel_of
+from sigma_core.lifecycle.panels import PanelRecord, RoundNotReady, load_phases, load_round, run_phase
+from sigma_core.lifecycle.phases import kept_phases, panel_of
+from sigma_core.lifecycle.policies import policy_of
 from sigma_core.lifecycle.replay import replay_bytes
+from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.storage.protocol import RoundRow, SeatRow, SubmissionRow
 from sigma_core.timestamps import utc_now
 
@@ -23,25 +32,45 @@ def standing_seats(rows: tuple[SeatRow, ...], phase: int) -> tuple[SeatRow, ...]
     return tuple(row for row in rows if row.number in numbers)
 
 
-def decide_round(deployment: Deployment, round_identifier: str) -> RoundRow:
-    """Decide the round, once; a decided round is returned as it is. Raises RoundNotReady before both panels have voted."""
+def convene_third_panel(
+    deployment: Deployment, round_identifier: str, *, turn: Turn = without_waiting
+) -> PanelRecord | str:
+    """Hold the third panel, or say why none is convened: the policy has none, the votes do not call for one, or the pool has
+    nobody left for it. Raises RoundNotReady before both panels have voted, or RoundWaits."""
+    with deployment.read_sessions() as session:
+        row = session.get_one(RoundRow, round_identifier)
+        held_already = THIRD_PANEL in kept_phases(session, round_identifier)
+    if not held_already:
+        if not policy_of(deployment, row.policy_hash).assembly.third_panel:
+            return "the policy has no third panel"
+        _, _, _, outcome = _concluded(deployment, row, load_phases(deployment, round_identifier))
+        if not outcome.third_panel_eligible:
+            return "no single dissent to resolve"
+    try:
+        return run_phase(deployment, round_identifier, THIRD_PANEL, turn=turn)
+    except PoolTooSmallError as error:
+        return error.message
+
+
+def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool = False) -> RoundRow:
+    """Decide the round, once; a decided round is returned as it is. Raises RoundNotReady before both panels have voted, unless
+    the round is ``stalled``: then a phase that was not held has no votes, so that its quorum is missed."""
     with deployment.read_sessions() as session:
         row = session.get_one(RoundRow, round_identifier)
     if row.state == "DECIDED":
         return row
     phases = load_phases(deployment, round_identifier)
-    if [record.panel.phase for record in phases][:2] != [PHASE_ONE, PHASE_TWO]:
+    if not stalled and [record.panel.phase for record in phases][:2] != [PHASE_ONE, PHASE_TWO]:
         raise RoundNotReady(
             f"{round_identifier}: both panels vote before the outcome", hint="materialise the phases first"
         )
-    held = load_round(deployment, row)
-    facts = load_facts(deployment, row.facts_sha256)
-    canary = canary_record(deployment, row)
-    outcome = conclude(deployment.policy.assembly, phases, facts, canary.state(phases))
+    held, facts, canary, outcome = _concluded(deployment, row, phases)
     families = [family for record in phases for family in record.families_cast]
-    policy = deployment.policy
+    policy = policy_of(deployment, row.policy_hash)
     measured = calibration_with(families, policy.language_models, policy.independence, newest_correlation(deployment))
-    replay_sha256 = deployment.blobs.put(replay_bytes(deployment, held, phases, facts, canary, outcome, measured))
+    replay_sha256 = deployment.blobs.put(
+        replay_bytes(deployment, held, row.policy_hash, phases, facts, canary, outcome, measured)
+    )
     with deployment.sessions.begin() as session:
         row = session.scalars(select(RoundRow).where(RoundRow.id == round_identifier).with_for_update()).one()
         if row.state == "DECIDED":
@@ -62,3 +91,12 @@ def decide_round(deployment: Deployment, round_identifier: str) -> RoundRow:
         row.state = "DECIDED"
         session.get_one(SubmissionRow, row.submission_id).state = row.outcome
     return row
+
+
+def _concluded(
+    deployment: Deployment, row: RoundRow, phases: Sequence[PhaseRecord]
+) -> tuple[Round, FactsDocument, CanaryRecord, Outcome]:
+    """What consensus says of the phases held so far, under the round's own rules."""
+    held, facts = load_round(deployment, row), load_facts(deployment, row.facts_sha256)
+    canary = canary_record(deployment, row)
+    return held, facts, canary, conclude(held.rules, phases, facts, canary.state(phases))

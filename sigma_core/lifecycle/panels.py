@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import json
-import secrets
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
+from sigma_core.assembly.appeal import Appeal
 from sigma_core.assembly.beacon import BeaconValue
-from sigma_core.assembly.commit_reveal import Ballot, SealedVote, SeatStatus, Stage
-from sigma_core.assembly.round import Audit, PhaseRecord, Round, SealedSubmission, hold_phase
+from sigma_core.assembly.round import PhaseRecord, Round, SealedSubmission
 from sigma_core.assembly.round import view_of as view_of_phase
-from sigma_core.assembly.selection import Panel, Pool, Seat, selection_seed
+from sigma_core.assembly.selection import Pool, Seat, selection_seed
 from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
-from sigma_core.audit.model import AuditResult
 from sigma_core.audit.views import view_of
-from sigma_core.canonical import canonical_json
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.identifiers import round_id
-from sigma_core.lifecycle.audits import SeatAudit, audit_seats, keep_usage
+from sigma_core.lifecycle.audits import SeatAudit, Turn, audit_seats, keep_usage, without_waiting
 from sigma_core.lifecycle.beacon import beacon_value, kept_value
 from sigma_core.lifecycle.bindings import Binding, bind_next_rounds, last_due
 from sigma_core.lifecycle.canaries import Planting
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package, load_submission
-from sigma_core.lifecycle.plugins import usage_log
+from sigma_core.lifecycle.phases import (
+    begin_phase,
+    kept_phases,
+    open_phase_of,
+    overdue,
+    panel_of,
+    phase_record,
+    settle_wave,
+)
+from sigma_core.lifecycle.policies import policy_of
+from sigma_core.lifecycle.round_requests import appeal_of_request, appeal_of_round
+from sigma_core.policy import AssemblyRules
 from sigma_core.storage.protocol import (
     CertificateRow,
     FactsRow,
+    RoundRequestRow,
     RoundRow,
     SeatRow,
     SubmissionRow,
@@ -56,10 +65,12 @@ class RoundNotReady(SigmaError):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Which run asks. ``resumes`` is the earlier run whose unfinished round it goes on with; a finished one is left as it is."""
+    """Which run asks. ``resumes`` is the earlier run whose unfinished round it goes on with; a finished one is left as it is.
+    ``request`` is the request (`sigma_core.lifecycle.round_requests`) whose one round it opens, or goes on with."""
 
     key: str
     resumes: str
+    request: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +132,19 @@ def round_of_run(deployment: Deployment, submission_id: str, run: Run) -> str:
 
 
 def _round_of(session: Session, submission_id: str, run: Run) -> str | None:
+    if run.request is not None:
+        return _request(session, submission_id, run.request).round_id
     of_submission = select(RoundRow.id).where(RoundRow.submission_id == submission_id)
     return session.scalar(of_submission.where(RoundRow.run_key == run.key)) or session.scalar(
         of_submission.where(RoundRow.run_key == run.resumes, unfinished())
     )
+
+
+def _request(session: Session, submission_id: str, request_id: int, *, lock: bool = False) -> RoundRequestRow:
+    row = session.get(RoundRequestRow, request_id, with_for_update=lock)
+    if row is None or row.submission_id != submission_id:
+        raise RoundNotReady(f"nobody asked for a round of {submission_id} by request {request_id}")
+    return row
 
 
 def bind_rounds(deployment: Deployment, submission_ids: Sequence[str], run: Run) -> datetime | None:
@@ -139,7 +159,8 @@ def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
     """Open the submission's next round for this run, or go on with the one that it, or the run that it resumes, left unfinished.
 
     It is drawn from the beacon round that it was bound to: by its submission, or for a re-run by a published log entry
-    (`sigma_core.lifecycle.bindings`). Raises RoundNotReady when there are no facts yet, BeaconNotDue, Unavailable.
+    (`sigma_core.lifecycle.bindings`). A requested round is opened once. Raises
+    RoundNotReady when there are no facts yet, BeaconNotDue, Unavailable.
     """
     while True:
         with deployment.read_sessions() as session:
@@ -150,8 +171,11 @@ def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
         [binding] = bind_next_rounds(deployment, [submission_id])
         beacon = beacon_value(deployment, binding.beacon_chain, binding.beacon_round)
         with deployment.sessions.begin() as session:
+            request = _request(session, submission_id, run.request, lock=True) if run.request is not None else None
+            if request is not None and request.round_id is not None:
+                return request.round_id
             if not _is_open(session, binding):
-                return _open(deployment, session, run, binding, beacon, facts_sha256)
+                return _open(deployment, session, run, binding, beacon, facts_sha256, request)
         # Another run has opened the round of this binding: this one binds the next.
 
 
@@ -177,7 +201,13 @@ def _is_open(session: Session, binding: Binding) -> bool:
 
 
 def _open(
-    deployment: Deployment, session: Session, run: Run, binding: Binding, beacon: BeaconValue, facts_sha256: str
+    deployment: Deployment,
+    session: Session,
+    run: Run,
+    binding: Binding,
+    beacon: BeaconValue,
+    facts_sha256: str,
+    request: RoundRequestRow | None,
 ) -> str:
     identifier = round_id(binding.submission_id, binding.number)
     submission = session.get_one(SubmissionRow, binding.submission_id)
@@ -187,15 +217,18 @@ def _open(
         if binding.weights_epoch is None
         else session.get_one(WeightEpochRow, binding.weights_epoch)
     )
-    sealed = sealed_submission(submission, binding.beacon_chain, binding.beacon_round)
+    appeal = appeal_of_request(deployment, session, request) if request else None
+    sealed = sealed_submission(submission, binding.beacon_chain, binding.beacon_round, appeal)
+    default = ("INITIAL_AUDIT", "SUBMISSION") if binding.number == 1 else ("RE_AUDIT", "OPERATOR")
+    round_type, trigger = (request.round_type, request.trigger_source) if request else default
     session.add(
         RoundRow(
             id=identifier,
             submission_id=submission.id,
             number=binding.number,
             run_key=run.key,
-            round_type="INITIAL_AUDIT" if binding.number == 1 else "RE_AUDIT",
-            trigger_source="SUBMISSION" if binding.number == 1 else "OPERATOR",
+            round_type=round_type,
+            trigger_source=trigger,
             state="OPEN",
             facts_sha256=facts_sha256,
             policy_hash=deployment.policy.hash,
@@ -208,171 +241,116 @@ def _open(
             opened_at=utc_now(),
         )
     )
+    if request is not None:
+        session.flush()
+        request.round_id = identifier
     return identifier
 
 
-def run_phase(deployment: Deployment, round_identifier: str, phase: int) -> PanelRecord:
-    """Draw the phase's panel and keep its votes, or return what is kept already.
+def run_phase(
+    deployment: Deployment, round_identifier: str, phase: int, *, turn: Turn = without_waiting
+) -> PanelRecord:
+    """Hold the phase, going on where it stands, or return what it is when it is over.
 
-    The seats commit, then the phase closes, then they reveal; a seat that abstains is redrawn before anything is revealed. Raises
-    RoundNotReady or PoolTooSmallError.
+    The seats commit, then the phase closes, then they reveal; a seat that abstains or loses its holder is redrawn before
+    anything is revealed. ``turn`` is taken around each question to a language model, with the provider's name. Raises
+    RoundNotReady, RoundWaits or PoolTooSmallError.
     """
     with deployment.read_sessions() as session:
         row = session.get_one(RoundRow, round_identifier)
-        seats = phase_seats(session, round_identifier)
-    if seats.get(phase):
-        return PanelRecord(row, phase, seats[phase], 0)
-    if phase == 2 and not seats.get(1):
-        raise RoundNotReady(f"{round_identifier}: phase 2 follows phase 1", hint="materialise phase_one_verdicts first")
+        kept = kept_phases(session, round_identifier)
+    if phase in kept and kept[phase].closed:
+        return PanelRecord(row, phase, kept[phase].seats, 0)
+    if phase > 1 and (phase - 1 not in kept or not kept[phase - 1].closed):
+        raise RoundNotReady(
+            f"{round_identifier}: phase {phase} follows phase {phase - 1}",
+            hint="materialise phase_one_verdicts first" if phase == 2 else "materialise phase_two_verdicts first",
+        )
     if row.policy_hash != deployment.policy.hash:
         raise RoundNotReady(
             f"{round_identifier} was opened under policy {row.policy_hash[:12]}…, which is not today's",
             hint="materialise phase_one_verdicts in a new run to open the next round",
         )
-    audits: dict[int, SeatAudit] = {}
+    held = load_round(deployment, row)
+    earlier = [panel_of(kept[number].seats, number) for number in range(1, phase)]
+    now = kept.get(phase) or begin_phase(deployment, held, phase, earlier)
     planting = Planting(deployment, row, load_package(deployment, row.submission_id), view_of_phase(phase))
-    earlier = [panel_of(seats[held], held) for held in seats]
-    record = hold_phase(
-        load_round(deployment, row),
-        phase,
-        earlier,
-        _engines_of(deployment, row, planting, audits),
-        secrets.token_bytes(32),
-    )
-    rows = [_seat_row(deployment, row, seat, record.ballot, audits[seat.number].result) for seat in record.panel.seats]
-    # The attempts were made whether or not their votes get kept: usage first. A repetition finds its rows there.
-    keep_usage(deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values()))
-    with deployment.sessions.begin() as session:
-        current = session.get_one(RoundRow, round_identifier)
-        session.add_all(rows)
-        session.flush()
-        session.add_all(planting.rows(record.panel.seats, audits))
-        for seat in rows:
-            if (advice := audits[seat.number].advice) is not None:
-                session.add_all(usage_log(seat, row.submission_id, advice))
-        current.state = f"PHASE_{phase}"
-    return PanelRecord(current, phase, tuple(rows), sum(audit.latency_us for audit in audits.values()))
-
-
-def phase_seats(session: Session, round_identifier: str) -> dict[int, tuple[SeatRow, ...]]:
-    """Seats by phase, in drawing order."""
-    rows = session.scalars(
-        select(SeatRow).where(SeatRow.round_id == round_identifier).order_by(SeatRow.phase, SeatRow.number)
-    ).all()
-    return {phase: tuple(row for row in rows if row.phase == phase) for phase in sorted({row.phase for row in rows})}
-
-
-def panel_of(rows: tuple[SeatRow, ...], phase: int) -> Panel:
-    """The panel as `draw_panel` gave it, from its kept seats."""
-    return Panel(
-        phase=phase,
-        seats=tuple(
-            Seat(
-                phase=phase,
-                number=row.number,
-                validator_id=row.validator_id,
-                operator=row.operator,
-                family=row.family,
-                ticket_index=row.ticket_index,
-                relaxations=tuple(row.relaxations),
-                replaces=row.replaces,
-            )
-            for row in rows
-        ),
-        next_ticket=rows[-1].ticket_index + 1 if rows else 0,
-        relaxations=tuple(rows[-1].relaxations) if rows else (),
-    )
+    ask = _engines_of(deployment, row, planting, turn)
+    audit_us = 0
+    while not now.closed:
+        pending = () if overdue(now) else open_phase_of(now).pending
+        audits = ask([seat for seat in panel_of(now.seats, phase).seats if seat.number in pending])
+        audit_us += sum(audit.latency_us for audit in audits.values())
+        # The attempts were made whether or not their votes get kept: usage first. A repetition finds its rows there.
+        keep_usage(
+            deployment, round_id=row.id, submission_id=row.submission_id, phase=phase, audits=list(audits.values())
+        )
+        now = settle_wave(deployment, held, phase, earlier, audits, planting)
+    return PanelRecord(row, phase, now.seats, audit_us)
 
 
 def load_round(deployment: Deployment, row: RoundRow) -> Round:
     """What was fixed before the round's first audit, from its record."""
-    snapshot, pool = _lottery(deployment, row.weights_epoch)
+    rules = policy_of(deployment, row.policy_hash).assembly
+    snapshot, pool = _lottery(deployment, row, rules)
     submission = load_submission(deployment, row.submission_id)
     kept = kept_value(deployment, row.beacon_chain, row.beacon_round)
+    with deployment.read_sessions() as session:
+        appeal = appeal_of_round(deployment, session, row.id)
     return Round.opened(
         row.id,
-        sealed_submission(submission, row.beacon_chain, row.beacon_round),
-        deployment.policy.assembly,
+        sealed_submission(submission, row.beacon_chain, row.beacon_round, appeal),
+        rules,
         snapshot=snapshot,
         pool=pool,
         beacon=BeaconValue(row.beacon_chain, row.beacon_round, row.beacon_value, kept.proof if kept else ""),
+        appeal=appeal,
     )
 
 
-def sealed_submission(submission: SubmissionRow, beacon_chain: str, beacon_round: int) -> SealedSubmission:
-    """What the seed of a round covers. In conflict is whoever submitted the package."""
-    return SealedSubmission(submission.id, submission.tree_hash, (submission.submitter,), beacon_chain, beacon_round)
+def sealed_submission(
+    submission: SubmissionRow, beacon_chain: str, beacon_round: int, appeal: Appeal | None = None
+) -> SealedSubmission:
+    """What the seed of a round covers. In conflict is whoever submitted the package and, in an appeal, who sat before."""
+    conflicts = {submission.submitter, *(appeal.former_operators if appeal else ())}
+    return SealedSubmission(submission.id, submission.tree_hash, tuple(sorted(conflicts)), beacon_chain, beacon_round)
 
 
-def _engines_of(deployment: Deployment, row: RoundRow, planting: Planting, audits: dict[int, SeatAudit]) -> Audit:
-    """The engines behind a panel's seats; each audit is also put into ``audits`` by its seat number."""
+def _engines_of(
+    deployment: Deployment, row: RoundRow, planting: Planting, turn: Turn
+) -> Callable[[Sequence[Seat]], Mapping[int, SeatAudit]]:
+    """The engines behind a panel's seats: audits by seat number."""
     view = planting.view
     package = view_of(planting.package, view)
     facts = load_facts(deployment, row.facts_sha256)
 
-    def audit(panel: Panel, numbers: Collection[int]) -> Mapping[int, AuditResult]:
-        seats = [seat for seat in panel.seats if seat.number in numbers]
+    def audit(seats: Sequence[Seat]) -> Mapping[int, SeatAudit]:
         parameters = _parameters(deployment, [seat.validator_id for seat in seats])
-        audits.update(
-            audit_seats(
-                deployment,
-                row,
-                seats,
-                parameters=parameters,
-                package=package,
-                facts=facts,
-                view=view,
-                planted=planting.views(seats),
-            )
+        return audit_seats(
+            deployment,
+            row,
+            seats,
+            parameters=parameters,
+            package=package,
+            facts=facts,
+            view=view,
+            planted=planting.views(seats),
+            turn=turn,
         )
-        return {seat.number: audits[seat.number].result for seat in seats}
 
     return audit
 
 
 def load_phases(deployment: Deployment, round_identifier: str) -> list[PhaseRecord]:
-    """The kept phases of a round, as `hold_phase` returned them."""
+    """The phases of a round that are over. Raises RoundNotReady while one goes on."""
     with deployment.read_sessions() as session:
-        seats = phase_seats(session, round_identifier)
-    return [_phase_record(deployment, round_identifier, phase, rows) for phase, rows in seats.items()]
-
-
-def _phase_record(deployment: Deployment, round_identifier: str, phase: int, rows: tuple[SeatRow, ...]) -> PhaseRecord:
-    votes = {
-        row.number: SealedVote(
-            seat=row.number,
-            validator_id=row.validator_id,
-            status=SeatStatus(row.status),
-            commitment=row.commitment,
-            salt=row.salt,
-            verdict=json.loads(deployment.blobs.get(str(row.result_sha256))) if row.status == "REVEALED" else None,
-        )
-        for row in rows
-    }
-    return PhaseRecord(panel_of(rows, phase), Ballot(round_identifier, phase, Stage.CLOSED, votes))
-
-
-def _seat_row(deployment: Deployment, row: RoundRow, seat: Seat, ballot: Ballot, result: AuditResult) -> SeatRow:
-    vote = ballot.votes[seat.number]
-    return SeatRow(
-        round_id=row.id,
-        phase=seat.phase,
-        number=seat.number,
-        validator_id=seat.validator_id,
-        operator=seat.operator,
-        family=seat.family,
-        ticket_index=seat.ticket_index,
-        replaces=seat.replaces,
-        relaxations=list(seat.relaxations),
-        status=vote.status.value,
-        verdict=vote.vote.value,
-        commitment=vote.commitment,
-        salt=vote.salt,
-        result_sha256=deployment.blobs.put(canonical_json(result.as_json())),
-        score_ppm=result.score_ppm,
-        finding_count=len(result.findings),
-        revealed_at=utc_now() if vote.verdict is not None else None,
-    )
+        kept = kept_phases(session, round_identifier)
+    for number, phase in kept.items():
+        if not phase.closed:
+            raise RoundNotReady(
+                f"{round_identifier}: phase {number} goes on", hint="materialise its verdicts again to go on with it"
+            )
+    return [phase_record(deployment, round_identifier, phase) for phase in kept.values()]
 
 
 def _parameters(deployment: Deployment, validator_ids: list[str]) -> Mapping[str, Mapping[str, int | str]]:
@@ -409,13 +387,13 @@ def load_snapshot(deployment: Deployment, epoch: int) -> WeightsSnapshot:
     return snapshot
 
 
-def _lottery(deployment: Deployment, epoch: int) -> tuple[WeightsSnapshot, Pool]:
+def _lottery(deployment: Deployment, row: RoundRow, rules: AssemblyRules) -> tuple[WeightsSnapshot, Pool]:
     """The weights of an epoch and the lottery laid out over them, once per process: thousands of rounds draw from the same one."""
-    key = (deployment.settings.protocol_url, epoch, deployment.policy.hash)
+    key = (deployment.settings.protocol_url, row.weights_epoch, row.policy_hash)
     with _lotteries_lock:
         if key not in _lotteries:
             if len(_lotteries) >= MAX_LOTTERIES:
                 _lotteries.pop(next(iter(_lotteries)))
-            snapshot = load_snapshot(deployment, epoch)
-            _lotteries[key] = (snapshot, Pool.of(snapshot, deployment.policy.assembly))
+            snapshot = load_snapshot(deployment, row.weights_epoch)
+            _lotteries[key] = (snapshot, Pool.of(snapshot, rules))
         return _lotteries[key]

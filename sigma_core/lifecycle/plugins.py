@@ -72,7 +72,7 @@ def advice_for(deployment: Deployment, validator_ids: Collection[str], product: 
     }
 
 
-def usage_log(seat: SeatRow, submission_id: str, advice: Advice) -> list[ProtocolBase]:
+def usage_log(seat: SeatRow, submission_id: str, advice: Advice, verdict: str) -> list[ProtocolBase]:
     """The rows that say what was in a seat's prompt: one for each plugin, and in another table one for each older skill."""
     now = utc_now()
     place = {"round_id": seat.round_id, "phase": seat.phase, "seat_number": seat.number, "used_at": now}
@@ -86,7 +86,7 @@ def usage_log(seat: SeatRow, submission_id: str, advice: Advice) -> list[Protoco
             product_type=advice.product.value,
             slot=plugin.slot,
             body_sha256=plugin.body_sha256,
-            verdict=seat.verdict or "ABSTAIN",
+            verdict=verdict,
         )
         for plugin in advice.plugins.used
     ]

@@ -25,6 +25,7 @@ from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.beacon import public_chain
 from sigma_core.lifecycle.booking import lines_of_round
 from sigma_core.lifecycle.operator_decisions import overrides_of
+from sigma_core.lifecycle.policies import policy_document
 from sigma_core.lifecycle.report import find_round
 from sigma_core.lifecycle.truths import budget_key, kind_of, rates_of_epoch, truths_of
 from sigma_core.policy import Policy
@@ -44,6 +45,7 @@ from sigma_core.storage.protocol import RoundRow, WeightEpochRow
 def replay_bytes(
     deployment: Deployment,
     held: Round,
+    policy_hash: str,
     phases: Sequence[PhaseRecord],
     facts: FactsDocument,
     canary: CanaryRecord,
@@ -55,7 +57,7 @@ def replay_bytes(
         replay_document(
             held,
             phases,
-            policy=json.loads(deployment.policy.canonical_bytes),
+            policy=policy_document(deployment, policy_hash),
             chain=public_chain(deployment, held.beacon.chain_id),
             facts=facts,
             canary=canary,

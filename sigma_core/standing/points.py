@@ -39,7 +39,7 @@ class RoundKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScoredSeat:
-    """One seat of a resolved round. ``late`` marks a NO_SHOW that revealed after the phase had closed, ``low_quality`` a
+    """One seat of a resolved round. ``late`` marks a NO_SHOW whose commitment was not opened in time, ``low_quality`` a
     review that failed its quality checks. ``canary_label`` is the truth for this seat alone when a canary file was planted in
     its view."""
 

@@ -249,6 +249,7 @@ def _seats(document: Mapping[str, Any]) -> tuple[ScoredSeat, ...]:
             seat["number"],
             seat["validatorId"],
             _vote(seat),
+            late=seat["status"] == SeatStatus.NO_SHOW and seat["commitment"] is not None,
             canary_label=Verdict.UNSAFE if (phase["phase"], seat["number"]) in missed else None,
         )
         for phase in document["phases"]
@@ -258,8 +259,10 @@ def _seats(document: Mapping[str, Any]) -> tuple[ScoredSeat, ...]:
 
 def _vote(seat: Mapping[str, Any]) -> Vote:
     """The vote of a seat that a replay has opened already."""
+    if seat["status"] == SeatStatus.NO_SHOW:
+        return Vote.NO_SHOW
     if seat["status"] != SeatStatus.REVEALED:
-        return Vote(str(seat["status"]).replace("ABSTAINED", "ABSTAIN"))
+        return Vote.ABSTAIN
     try:
         return Vote(str((seat["verdict"] or {}).get("verdict")))
     except ValueError:

@@ -183,7 +183,7 @@ class RoundRow(ProtocolBase):
     run_key: Mapped[str] = mapped_column(Identifier)  # the Dagster root run: its retry resumes, another is a new round
     round_type: Mapped[str] = mapped_column(String(20))
     trigger_source: Mapped[str] = mapped_column(String(16))
-    state: Mapped[str] = mapped_column(String(16))  # OPEN PHASE_1 PHASE_2 DECIDED
+    state: Mapped[str] = mapped_column(String(16))  # OPEN PHASE_1 PHASE_2 PHASE_3 DECIDED
     facts_sha256: Mapped[str] = mapped_column(Digest)
     policy_hash: Mapped[str] = mapped_column(Digest)
     weights_epoch: Mapped[int] = mapped_column(ForeignKey("weight_epochs.epoch"))
@@ -209,6 +209,40 @@ class RoundRow(ProtocolBase):
     decided_at: Mapped[datetime | None]
 
     __table_args__ = (UniqueConstraint("submission_id", "number"), UniqueConstraint("submission_id", "run_key"))
+
+
+class RoundRequestRow(ProtocolBase):
+    """A round that somebody asked for, and the round that came of it: one at most. Only what asked for it is told here."""
+
+    __tablename__ = "round_requests"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    request_key: Mapped[str] = mapped_column(String(160), unique=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"))
+    round_type: Mapped[str] = mapped_column(String(20))
+    trigger_source: Mapped[str] = mapped_column(String(16))
+    appeal_of: Mapped[str | None] = mapped_column(ForeignKey("rounds.id"))
+    reason: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(String(120))
+    requested_at: Mapped[datetime]
+    round_id: Mapped[str | None] = mapped_column(ForeignKey("rounds.id"), unique=True)
+
+    __table_args__ = (Index(None, "submission_id"),)
+
+
+class PhaseRow(ProtocolBase):
+    """A phase of a round from the draw of its panel to its closing. Rounds from before there were deadlines have none."""
+
+    __tablename__ = "phases"
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    phase: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    next_ticket: Mapped[int]  # where a redraw goes on
+    relaxations: Mapped[list[Any]]
+    redraws: Mapped[list[Any]]  # the vacant seats of each redraw
+    opened_at: Mapped[datetime]
+    deadline_at: Mapped[datetime]
+    retry_at: Mapped[datetime | None]  # no engine could be asked: when to try again
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(String(16))  # COMPLETE DEADLINE
 
 
 class RoundBindingRow(ProtocolBase):
@@ -266,7 +300,7 @@ class SeatRow(ProtocolBase):
     ticket_index: Mapped[int]
     replaces: Mapped[int | None]
     relaxations: Mapped[list[Any]]
-    status: Mapped[str] = mapped_column(String(16))  # REVEALED ABSTAINED NO_SHOW
+    status: Mapped[str] = mapped_column(String(16))  # PENDING COMMITTED REVEALED ABSTAINED NO_SHOW REMOVED
     verdict: Mapped[str | None] = mapped_column(String(16))
     commitment: Mapped[str | None] = mapped_column(Digest)
     salt: Mapped[str | None] = mapped_column(Digest)

@@ -21,6 +21,7 @@ ROUND_STAGES = (
     "sandbox_facts",
     "phase_one_verdicts",
     "phase_two_verdicts",
+    "third_panel_verdicts",
     "round_outcome",
     "certificate",
 )

@@ -1,4 +1,4 @@
-"""The job ``audit_round`` on one submission: six materialisations, three checks, a new round each time, a resumed one on retry."""
+"""The job ``audit_round`` on one submission: seven materialisations, three checks, a new round each time, a resumed one on retry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def audited(world: World) -> tuple[str, Any]:
     return submission_id, world.audit(submission_id)
 
 
-def test_an_honest_package_goes_through_six_assets_and_four_blocking_checks(world: World, audited: Any) -> None:
+def test_an_honest_package_goes_through_seven_assets_and_four_blocking_checks(world: World, audited: Any) -> None:
     submission_id, result = audited
     assert result.success
     assert world.stages_of(submission_id, result.run_id) == list(ROUND_STAGES)
@@ -42,6 +42,7 @@ def test_each_materialisation_tells_an_operator_what_it_did(world: World, audite
         assert told[stage]["round"] == 1
         assert told[stage]["safe"] == 5
         assert told[stage]["seats"].count("\n") == 1 + len(world.rows(SeatRow, phase=phase, round_id=_round(world, 1)))
+    assert told["third_panel_verdicts"] == {"convened": False, "why": "the policy has no third panel"}
     assert told["round_outcome"]["outcome"] == "APPROVED"
     assert "ALL\\_SAFE" in told["round_outcome"]["reasons"]
     assert told["certificate"]["issued"]
@@ -103,10 +104,10 @@ def test_a_run_that_died_between_the_panels_is_resumed_without_a_second_first_pa
     submission_id = world.submit()
     run_phase = panels.run_phase
 
-    def dies_before_phase_two(deployment: Any, round_id: str, phase: int) -> Any:
+    def dies_before_phase_two(deployment: Any, round_id: str, phase: int, **rest: Any) -> Any:
         if phase == 2:
             raise RuntimeError("the power went off")
-        return run_phase(deployment, round_id, phase)
+        return run_phase(deployment, round_id, phase, **rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(panels, "run_phase", dies_before_phase_two)

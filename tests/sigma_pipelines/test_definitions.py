@@ -95,7 +95,14 @@ def test_every_check_has_a_description_and_those_of_a_round_block(defs: dg.Defin
 def test_the_sensors_and_the_schedule_run_from_the_first_start(defs: dg.Definitions) -> None:
     sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or []}  # type: ignore[union-attr]
     assert sensors == dict.fromkeys(
-        ("intake_sensor", "failed_submission_sensor", "beacon_sensor", "standing_sensor"),
+        (
+            "intake_sensor",
+            "failed_submission_sensor",
+            "beacon_sensor",
+            "round_request_sensor",
+            "stalled_round_sensor",
+            "standing_sensor",
+        ),
         dg.DefaultSensorStatus.RUNNING,
     )
     schedules = {schedule.name: schedule.default_status for schedule in defs.schedules or []}  # type: ignore[union-attr]

@@ -26,7 +26,7 @@ UPSTREAM = {
     "accuracy_ledger": ["accuracy_ledger"],
     "reputation_ledger": ["accuracy_ledger"],
     "payout_ledger": ["round_payouts"],
-    "call_attempts": ["phase_one_verdicts", "phase_two_verdicts"],
+    "call_attempts": ["phase_one_verdicts", "phase_two_verdicts", "third_panel_verdicts"],
 }
 
 

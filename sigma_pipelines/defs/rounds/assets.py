@@ -15,6 +15,7 @@ from sigma_core.lifecycle.transparency import publish_log
 from sigma_pipelines.defs.rounds import metadata
 from sigma_pipelines.materialisation import each_submission, run_of, wait_for_beacon
 from sigma_pipelines.partitions import SUBMISSIONS
+from sigma_pipelines.provider_pools import provider_turns
 from sigma_pipelines.resources.deployment import SigmaDeployment
 
 OWNER = "team:protocol"
@@ -69,11 +70,12 @@ def sandbox_facts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> 
 def phase_one_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
     this_run = run_of(context)
+    turn = provider_turns(context)
     wait_for_beacon(context, lambda: panels.bind_rounds(deployment, context.partition_keys, this_run))
 
     def audit(submission_id: str) -> metadata.Metadata:
         round_id = panels.open_round(deployment, submission_id, this_run)
-        return metadata.of_panel(panels.run_phase(deployment, round_id, phase=1))
+        return metadata.of_panel(panels.run_phase(deployment, round_id, phase=1, turn=turn))
 
     each_submission(context, deployment, audit)
 
@@ -90,10 +92,11 @@ def phase_one_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment
 def phase_two_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
     deployment = sigma.open()
     this_run = run_of(context)
+    turn = provider_turns(context)
 
     def audit(submission_id: str) -> metadata.Metadata:
         return metadata.of_panel(
-            panels.run_phase(deployment, panels.round_of_run(deployment, submission_id, this_run), phase=2)
+            panels.run_phase(deployment, panels.round_of_run(deployment, submission_id, this_run), phase=2, turn=turn)
         )
 
     each_submission(context, deployment, audit)
@@ -101,6 +104,29 @@ def phase_two_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment
 
 @dg.asset(
     deps=[phase_two_verdicts],
+    group_name="round",
+    owners=[OWNER],
+    kinds={"python"},
+    partitions_def=SUBMISSIONS,
+    backfill_policy=SINGLE_RUN,
+    description="Where the policy has one and a single vote dissents: a third panel, held like the second, which must be unanimous. "
+    "Otherwise the record that none was convened.",
+)
+def third_panel_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> None:
+    deployment = sigma.open()
+    this_run = run_of(context)
+    turn = provider_turns(context)
+
+    def audit(submission_id: str) -> metadata.Metadata:
+        return metadata.of_third_panel(
+            outcome.convene_third_panel(deployment, panels.round_of_run(deployment, submission_id, this_run), turn=turn)
+        )
+
+    each_submission(context, deployment, audit)
+
+
+@dg.asset(
+    deps=[third_panel_verdicts],
     group_name="round",
     owners=[OWNER],
     kinds={"python"},
@@ -158,6 +184,7 @@ ROUND_ASSETS = [
     sandbox_facts,
     phase_one_verdicts,
     phase_two_verdicts,
+    third_panel_verdicts,
     round_outcome,
     certificate,
 ]

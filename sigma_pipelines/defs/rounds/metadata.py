@@ -100,6 +100,13 @@ def of_panel(panel: PanelRecord) -> Metadata:
     }
 
 
+def of_third_panel(held: PanelRecord | str) -> Metadata:
+    """Whether a third panel was convened: its votes and seats, or why not."""
+    if isinstance(held, str):
+        return {"convened": False, "why": held}
+    return {"convened": True, **of_panel(held)}
+
+
 def of_outcome(row: RoundRow) -> Metadata:
     """The outcome, its reasons, and how independent the votes were."""
     return {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sigma_core.assembly.beacon import BeaconValue, HashChainBeacon
-from sigma_core.assembly.canaries import CanaryRecord, PackageCanary, PlantedCanary, plant_for
+from sigma_core.assembly.canaries import ANSWERED, CanaryRecord, PackageCanary, PlantedCanary, plant_for
 from sigma_core.assembly.commit_reveal import SeatStatus
 from sigma_core.assembly.consensus import Outcome
 from sigma_core.assembly.independence import Calibration, FamilyKind
@@ -123,11 +123,11 @@ def hold_round(
 def planted_in(
     held: Round, phases: list[PhaseRecord], policy: Policy, cites: Callable[[int, int], bool]
 ) -> Iterator[PlantedCanary]:
-    """What was planted for every seat, with the answers that ``cites`` calls for."""
+    """What was planted for every seat that answered, with the answers that ``cites`` calls for."""
     for record in phases:
         for seat in record.panel.seats:
             plant = plant_for(held.seed, bank_sha256(), seat, policy.canaries)
-            if plant is not None:
+            if plant is not None and record.ballot.votes[seat.number].status in ANSWERED:
                 file = plant.file(TakenNames([]))
                 assert file is not None
                 finding = Finding(Severity.HIGH, "exfiltration", file.path, 3, 3, "curl", "sends data out", 900_000)

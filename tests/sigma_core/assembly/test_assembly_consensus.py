@@ -222,6 +222,41 @@ def test_no_other_split_may_and_a_third_panel_that_sat_anyway_changes_nothing(
     assert "THIRD_PANEL_OUT_OF_ORDER" in codes(with_votes)
 
 
+def test_every_state_of_three_panels_has_the_outcome_of_the_table() -> None:
+    """The table with its third panel written a second time: every tally of both panels, against every tally of a third one that
+    sat or none, where the facts allow an approval; against a few where they do not; with and without the policy's leave."""
+    seen = Counter[tuple[RoundOutcome, TruthSource | None]]()
+    few = [(), (S,) * 5, (U,) * 5, (S,) * 4 + (U,)]
+    fact_states = [((), True, [(), *PANELS]), (("TAMPER",), True, few), ((), False, few)]
+    for kinds, complete, thirds in fact_states:
+        signals = [signal(kind) for kind in kinds]
+        for one, two, third, rules in itertools.product(PANELS, PANELS, thirds, (THIRD, RULES)):
+            if rules is RULES and third not in few:
+                continue
+            result = decide(one, two, signals=signals, coverage_complete=complete, rules=rules, third_panel=third)
+            votes = [vote for vote in one + two if vote in (S, U)]
+            quorum = all(panel.count(S) + panel.count(U) >= 4 for panel in (one, two))
+            dissent = quorum and votes.count(U) == 1 and not kinds and complete and rules is THIRD
+            expected: tuple[RoundOutcome, TruthSource | None] = (RoundOutcome.ESCALATED, None)
+            if quorum and set(votes) == {U}:
+                expected = (RoundOutcome.REJECTED, TruthSource.UNANIMOUS)
+            elif quorum and votes.count(U) >= 8:
+                expected = (RoundOutcome.REJECTED, TruthSource.UNSAFE_SUPERMAJORITY)
+            elif quorum and set(votes) == {S} and not kinds and complete and not third:
+                expected = (RoundOutcome.APPROVED, TruthSource.UNANIMOUS)
+            elif dissent and third == (S,) * 5:
+                expected = (RoundOutcome.APPROVED, TruthSource.THIRD_PANEL)
+            elif dissent and third == (U,) * 5:
+                expected = (RoundOutcome.REJECTED, TruthSource.THIRD_PANEL)
+            assert (result.outcome, result.truth_source) == expected, (one, two, third, kinds, complete)
+            assert result.third_panel_eligible == (dissent and not third)
+            assert result.scored == (result.outcome is not RoundOutcome.ESCALATED)
+            seen[expected] += 1
+    # One dissent: in either panel, beside 3 or 4 SAFE of a quorum, and 3 ways to a quorum of the other; twice by a third panel.
+    assert seen[RoundOutcome.APPROVED, TruthSource.THIRD_PANEL] == seen[RoundOutcome.REJECTED, TruthSource.THIRD_PANEL]
+    assert seen[RoundOutcome.APPROVED, TruthSource.THIRD_PANEL] == 2 * 3 * 3
+
+
 @pytest.mark.parametrize("third", PANELS)
 def test_a_third_panel_resolves_only_when_it_is_unanimous_and_complete(third: tuple[Vote, ...]) -> None:
     result = outcome([S] * 5, [S] * 4 + [U], rules=THIRD, third=third)

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from assembly_steps import age
 from sqlalchemy import func, select, update
 
 from sigma_core.assembly.independence import assurance_level, effective_votes_ppm
@@ -21,6 +23,7 @@ from sigma_core.lifecycle.language_models import judges_of
 from sigma_core.lifecycle.model_ladder import LabelledPackage, Verdicts, measure_models, sync_ladder, wilson_lower_ppm
 from sigma_core.lifecycle.outcome import decide_round
 from sigma_core.lifecycle.panels import Run, load_phases, open_round, run_phase
+from sigma_core.lifecycle.phases import RoundWaits
 from sigma_core.lifecycle.population import seat_language_models
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.report import round_report
@@ -194,23 +197,36 @@ def test_one_model_family_among_embedded_engines_is_mixed_assurance(
     assert len(embedded) == sum(family != "gpt" for family in cast)
 
 
-def test_a_worker_without_the_key_abstains_for_the_family_and_never_approves(
+def waited(deployment: Deployment, package: Package) -> RoundRow:
+    """The round of a package on which nobody can be asked: each phase waits up to its deadline, which is then over."""
+    submission = submit(deployment, package, Provenance(SourceType.UPLOAD, "sample", None, "somebody"), scheduled=False)
+    derive_and_keep(deployment, submission)
+    round_id = open_round(deployment, submission, Run("run-1", "run-1"))
+    for phase in (1, 2):
+        with pytest.raises(RoundWaits):
+            run_phase(deployment, round_id, phase)
+        age(deployment, round_id, deployment.policy.assembly.phase_deadline_seconds + 1)
+        run_phase(deployment, round_id, phase)
+    return decide_round(deployment, round_id)
+
+
+def test_a_worker_without_the_key_has_the_round_wait_and_never_approves(
     models: Deployment, make_deployment: Make, monkeypatch: pytest.MonkeyPatch, honest: Package
 ) -> None:
     for name in ("SIGMA_OPENAI_API_KEY", "SIGMA_ANTHROPIC_API_KEY"):
         monkeypatch.delenv(name)
     without = make_deployment()
-    decided = audited(without, honest)
+    decided = waited(without, honest)
     assert decided.outcome == "ESCALATED"
-    assert {seat.status for seat in seats_of(without, decided.id)} == {"ABSTAINED"}
+    assert {seat.status for seat in seats_of(without, decided.id)} == {"NO_SHOW"}
     assert attempts_of(without) == []  # nothing was asked, so there is no attempt
 
 
-def test_when_all_models_are_down_the_round_escalates(
+def test_when_all_models_are_down_the_round_waits_and_then_escalates(
     models: Deployment, server: ScriptedModels, honest: Package
 ) -> None:
     server.play(*[error(400)] * 100)
-    decided = audited(models, honest)
+    decided = waited(models, honest)
     assert decided.outcome == "ESCALATED"
     assert decided.assurance_level == 1
     assert issue_certificate(models, decided.id) is None
@@ -254,6 +270,33 @@ def test_a_killed_phase_goes_on_without_a_second_call(
     assert len(attempts_of(models)) == asked
     run_phase(models, round_id, 2)
     assert decide_round(models, round_id).outcome == "APPROVED"
+
+
+def test_a_language_model_seat_takes_a_turn_of_its_provider_and_an_embedded_one_takes_none(
+    deployment: Deployment, make_deployment: Make, server: ScriptedModels, honest: Package
+) -> None:
+    mixed = make_deployment(**both(server))
+    drawn = ["gpt", "claude", "signatures"]  # two seats of a family at most, so that each panel has all three
+    with mixed.sessions.begin() as session:
+        session.execute(update(ValidatorRow).where(ValidatorRow.family.not_in(drawn)).values(status="SUSPENDED"))
+    publish_weights(mixed)
+    submission = submit(mixed, honest, Provenance(SourceType.UPLOAD, "sample", None, "somebody"), scheduled=False)
+    derive_and_keep(mixed, submission)
+    turns: list[tuple[str, str]] = []
+
+    @contextmanager
+    def turn(provider: str, place: str) -> Iterator[None]:
+        turns.append((provider, place))
+        yield
+
+    run_phase(mixed, round_id := open_round(mixed, submission, Run("run-1", "run-1")), 1, turn=turn)
+    providers = {"gpt": "openai", "claude": "anthropic"}
+    assert sorted(turns) == sorted(
+        (providers[seat.family], f"{round_id}/1/{seat.number}")
+        for seat in seats_of(mixed, round_id)
+        if seat.family in providers
+    )
+    assert 0 < len(turns) < len(seats_of(mixed, round_id))
 
 
 def test_no_seat_sees_another_seats_words(models: Deployment, server: ScriptedModels, honest: Package) -> None:

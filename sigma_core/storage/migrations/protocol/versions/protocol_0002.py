@@ -1,4 +1,4 @@
-"""Beacons by configuration, canaries, resolutions, overrides, sites."""
+"""Beacons by configuration, canaries, resolutions, overrides, sites, phases, requests."""
 
 from __future__ import annotations
 
@@ -88,6 +88,21 @@ def upgrade() -> None:
         sa.UniqueConstraint("drawn_by", name=op.f("uq_canary_packages_drawn_by")),
     )
     op.create_table(
+        "phases",
+        sa.Column("round_id", sa.String(length=64), nullable=False),
+        sa.Column("phase", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("next_ticket", sa.Integer(), nullable=False),
+        sa.Column("relaxations", sa.JSON(), nullable=False),
+        sa.Column("redraws", sa.JSON(), nullable=False),
+        sa.Column("opened_at", UtcDateTime(), nullable=False),
+        sa.Column("deadline_at", UtcDateTime(), nullable=False),
+        sa.Column("retry_at", UtcDateTime(), nullable=True),
+        sa.Column("closed_at", UtcDateTime(), nullable=True),
+        sa.Column("closed_by", sa.String(length=16), nullable=True),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_phases_round_id")),
+        sa.PrimaryKeyConstraint("round_id", "phase", name=op.f("pk_phases")),
+    )
+    op.create_table(
         "planted_canaries",
         sa.Column("round_id", sa.String(length=64), nullable=False),
         sa.Column("phase", sa.Integer(), autoincrement=False, nullable=False),
@@ -118,6 +133,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("round_id", "number", name=op.f("pk_round_overrides")),
     )
     op.create_table(
+        "round_requests",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("request_key", sa.String(length=160), nullable=False),
+        sa.Column("submission_id", sa.String(length=64), nullable=False),
+        sa.Column("round_type", sa.String(length=20), nullable=False),
+        sa.Column("trigger_source", sa.String(length=16), nullable=False),
+        sa.Column("appeal_of", sa.String(length=64), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(length=120), nullable=False),
+        sa.Column("requested_at", UtcDateTime(), nullable=False),
+        sa.Column("round_id", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(["appeal_of"], ["rounds.id"], name=op.f("fk_round_requests_appeal_of")),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_round_requests_round_id")),
+        sa.ForeignKeyConstraint(["submission_id"], ["submissions.id"], name=op.f("fk_round_requests_submission_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_round_requests")),
+        sa.UniqueConstraint("request_key", name=op.f("uq_round_requests_request_key")),
+        sa.UniqueConstraint("round_id", name=op.f("uq_round_requests_round_id")),
+    )
+    with op.batch_alter_table("round_requests", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_round_requests_submission_id"), ["submission_id"], unique=False)
+
+    op.create_table(
         "round_resolutions",
         sa.Column("round_id", sa.String(length=64), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -142,11 +179,16 @@ def downgrade() -> None:
         batch_op.drop_column("calibration_sha256")
 
     op.drop_table("round_resolutions")
+    with op.batch_alter_table("round_requests", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_round_requests_submission_id"))
+
+    op.drop_table("round_requests")
     op.drop_table("round_overrides")
     with op.batch_alter_table("planted_canaries", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_planted_canaries_validator_id"))
 
     op.drop_table("planted_canaries")
+    op.drop_table("phases")
     op.drop_table("canary_packages")
     op.drop_table("site_claims")
     op.drop_table("round_bindings")
