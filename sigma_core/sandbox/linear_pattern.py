@@ -6,7 +6,7 @@ from typing import Any
 
 import re2
 
-MAX_MEMORY = 1_048_576
+MAX_MEMORY = 524_288
 """Bytes that RE2 may keep for one pattern's automaton. Beyond it RE2 goes on with a slower search that is linear too and finds the same."""
 
 

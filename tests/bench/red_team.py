@@ -2,11 +2,11 @@
 
     python -m tests.bench red_team
 
-``red-team.parquet`` has the columns of the shared corpora: two sets of malicious packages after what registries saw, honest ones, and honest ones that look alike.
+``red-team.parquet`` has the columns of the shared corpora: three sets of malicious packages after what registries saw, honest ones, and honest ones that look alike.
 ``red-team-passages.parquet`` holds passages of one to four sentences, as they would stand in a SKILL.md (``family`` is what they ask for). Nothing in either is ever run.
 
-The ``first`` sets and the passages with even numbers were in sight while rules were written. Of the second malicious set
-only counts were looked at; of every honest set the false alarms were, and rules were mended after them.
+The ``first`` and ``second`` sets, the half ``sight`` of the third and the passages with even numbers were in sight while rules were written. Of the half
+``apart`` only counts were looked at.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def measure(title: str, samples: Iterator[tuple[str, str, str, Package]], policy
         count += 1
     print(f"\n== {title}: {count} samples, {(time.process_time() - started) / max(1, count):.4f} CPU s each")
     for (group, label), decisions in sorted(blocked.items()):
-        print(f"  {group:16} {label:10} blocked {wilson(sum(decisions), len(decisions))}")
+        print(f"  {group:18} {label:10} blocked {wilson(sum(decisions), len(decisions))}")
     for (label, family), decisions in sorted(families.items()):
         if label == "malicious":
             print(f"    {family:26} {sum(decisions):3}/{len(decisions)}")

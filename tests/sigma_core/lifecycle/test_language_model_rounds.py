@@ -427,7 +427,7 @@ def test_a_model_is_of_the_tier_that_it_was_measured_to_be_of(
 ) -> None:
     """gpt-5 is on the second step and calls everything SAFE; gpt-4o-mini, on the first, gets all of it right."""
     server.play(
-        *[Step("blind", answer=lambda answer: {**answer, "verdict": "SAFE", "findings": []})] * 36, model="gpt-5"
+        *[Step("blind", answer=lambda answer: {**answer, "verdict": "SAFE", "findings": []})] * 72, model="gpt-5"
     )
     rows = measure_models(models, bank(9))
     assert {(row.model, row.malicious, row.caught, row.benign, row.passed, row.measured_tier) for row in rows} == {
