@@ -57,6 +57,20 @@ class Finding:
             "confidencePpm": self.confidence_ppm,
         }
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Finding:
+        """The finding that `as_json` wrote."""
+        return cls(
+            Severity(document["severity"]),
+            document["category"],
+            document["file"],
+            document["lineStart"],
+            document["lineEnd"],
+            document["quote"],
+            document["rationale"],
+            document["confidencePpm"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AuditRequest:

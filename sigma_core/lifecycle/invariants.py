@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from sqlalchemy import select
 
 from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.consensus import RoundOutcome, TruthSource, Vote
-from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO
+from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO, view_of
+from sigma_core.audit.grounding import is_grounded
+from sigma_core.audit.model import Finding, View
+from sigma_core.audit.views import view_of as seen_in
 from sigma_core.certificates.verify import verify_bundle
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
@@ -65,6 +70,45 @@ def outcome_has_its_quorum(deployment: Deployment, submission_id: str) -> None:
     differences = replay_kept_round(deployment, row.id).differences
     if differences:
         raise InvariantBroken(f"the round does not replay: {differences[0]}")
+
+
+def panels_are_diverse(deployment: Deployment, submission_id: str) -> None:
+    """Nobody sat twice in the latest round, no operator twice and no family above its cap in a panel, but under a relaxation that
+    stands on the seat."""
+    row = find_round(deployment, submission_id)
+    rules = load_round(deployment, row).rules
+    sat: set[str] = set()
+    operators: set[str] = set()
+    for record in load_phases(deployment, row.id):
+        families: Counter[str] = Counter()
+        replaced = {seat.replaces for seat in record.panel.seats}
+        for seat in record.panel.seats:
+            place = f"round {row.id}, seat {seat.phase}.{seat.number}"
+            if seat.validator_id in sat:
+                raise InvariantBroken(f"{place}: {seat.validator_id} had a seat in this round before")
+            if seat.operator in operators and "operator_twice" not in seat.relaxations:
+                raise InvariantBroken(f"{place}: operator {seat.operator} had a seat in this round before")
+            sat.add(seat.validator_id)
+            operators.add(seat.operator)
+            families[seat.family] += seat.number not in replaced
+            if families[seat.family] > rules.max_seats_per_family and "family_cap" not in seat.relaxations:
+                raise InvariantBroken(f"{place}: family {seat.family} has more than {rules.max_seats_per_family} seats")
+
+
+def findings_are_grounded(deployment: Deployment, submission_id: str) -> None:
+    """Every finding of every counted verdict of the latest round quotes what stands at its place in the package that was submitted."""
+    row = find_round(deployment, submission_id)
+    package = load_package(deployment, submission_id)
+    views = {view: seen_in(package, view) for view in View}
+    for record in load_phases(deployment, row.id):
+        for number, vote in record.ballot.votes.items():
+            for document in (vote.verdict or {}).get("findings", ()):
+                finding = Finding.from_json(document)
+                if not is_grounded(finding, views[view_of(record.panel.phase)], deployment.policy.audit):
+                    raise InvariantBroken(
+                        f"round {row.id}, seat {record.panel.phase}.{number}: the quote of a finding does not stand at "
+                        f"{finding.file}:{finding.line_start}"
+                    )
 
 
 def canaries_stay_apart(deployment: Deployment, submission_id: str) -> CanaryRecord:

@@ -65,6 +65,26 @@ def quorum(context: dg.AssetCheckExecutionContext, sigma: SigmaDeployment) -> dg
     asset=round_outcome,
     blocking=True,
     partitions_def=SUBMISSIONS,
+    description="Nobody sat twice, no operator twice and no family above its cap, but under a relaxation that is on record.",
+)
+def diversity(context: dg.AssetCheckExecutionContext, sigma: SigmaDeployment) -> dg.AssetCheckResult:
+    return _check_each(context, sigma.open(), invariants.panels_are_diverse)
+
+
+@dg.asset_check(
+    asset=round_outcome,
+    blocking=True,
+    partitions_def=SUBMISSIONS,
+    description="Every finding that a counted verdict rests on quotes what stands at its place in the submitted package.",
+)
+def grounding(context: dg.AssetCheckExecutionContext, sigma: SigmaDeployment) -> dg.AssetCheckResult:
+    return _check_each(context, sigma.open(), invariants.findings_are_grounded)
+
+
+@dg.asset_check(
+    asset=round_outcome,
+    blocking=True,
+    partitions_def=SUBMISSIONS,
     description="Planted canary files show in no vote and no fact; a package that is a canary was scored by its label and not approved.",
 )
 def canary(context: dg.AssetCheckExecutionContext, sigma: SigmaDeployment) -> dg.AssetCheckResult:
@@ -84,4 +104,4 @@ def certificate_verifies(context: dg.AssetCheckExecutionContext, sigma: SigmaDep
     return _check_each(context, sigma.open(), invariants.certificate_verifies)
 
 
-ROUND_CHECKS = [facts_complete, quorum, canary, certificate_verifies]
+ROUND_CHECKS = [facts_complete, quorum, diversity, grounding, canary, certificate_verifies]

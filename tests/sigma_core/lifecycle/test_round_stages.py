@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ from sqlalchemy import func, select
 from sigma_core.certificates.refusals import VerificationError
 from sigma_core.certificates.verify import verify_bundle
 from sigma_core.deployment import Deployment
+from sigma_core.lifecycle import invariants
 from sigma_core.lifecycle.booking import book_known_truths
 from sigma_core.lifecycle.certify import issue_certificate
 from sigma_core.lifecycle.facts import derive_and_keep, load_facts
 from sigma_core.lifecycle.invariants import (
+    InvariantBroken,
     certificate_verifies,
     facts_account_for_every_file,
+    findings_are_grounded,
     outcome_has_its_quorum,
+    panels_are_diverse,
 )
 from sigma_core.lifecycle.outcome import decide_round
 from sigma_core.lifecycle.panels import RoundNotReady, Run, open_round, open_run_key, round_of_run, run_phase
@@ -34,7 +39,7 @@ from sigma_core.storage.protocol import (
     SubmissionRow,
 )
 from sigma_core.storage.usage import CallAttemptRow
-from sigma_core.submissions.package import Package
+from sigma_core.submissions.package import Package, PackageFile
 from sigma_core.timestamps import utc_now
 
 on_each_database = pytest.mark.parametrize("deployment", ["sqlite", "postgresql"], indirect=True)
@@ -84,8 +89,36 @@ def test_an_honest_skill_gets_a_certificate_that_verifies_against_its_bytes(
     verify_bundle(bundle, deployment.trusted_keys, at=utc_now(), package=honest)
     with pytest.raises(VerificationError):
         verify_bundle(bundle, deployment.trusted_keys, at=utc_now(), package=hostile)
-    for invariant in (facts_account_for_every_file, outcome_has_its_quorum, certificate_verifies):
+    for invariant in (facts_account_for_every_file, outcome_has_its_quorum, panels_are_diverse, certificate_verifies):
         invariant(deployment, submission)
+
+
+def test_a_panel_with_one_operator_twice_is_not_diverse(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    submission = submitted(honest)
+    decided = audit(deployment, submission)
+    panels_are_diverse(deployment, submission)
+    with deployment.sessions.begin() as session:
+        first, other = (session.get_one(SeatRow, (decided.id, phase, 1)) for phase in (1, 2))
+        other.operator, other.relaxations = first.operator, []
+    with pytest.raises(InvariantBroken, match=r"seat 2\.1: operator"):
+        panels_are_diverse(deployment, submission)
+    with deployment.sessions.begin() as session:
+        session.get_one(SeatRow, (decided.id, 2, 1)).relaxations = ["operator_twice"]
+    panels_are_diverse(deployment, submission)
+
+
+def test_a_finding_that_quotes_what_is_not_there_is_not_grounded(
+    deployment: Deployment, hostile: Package, submitted: Submitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = submitted(hostile)
+    audit(deployment, submission)
+    findings_are_grounded(deployment, submission)
+    emptied = replace(hostile, files=tuple(PackageFile.of(file.path, b"nothing") for file in hostile.files))
+    monkeypatch.setattr(invariants, "load_package", lambda *_: emptied)
+    with pytest.raises(InvariantBroken, match=r"does not stand at scripts/setup\.py:"):
+        findings_are_grounded(deployment, submission)
 
 
 def test_a_hostile_skill_gets_none_and_the_reasons_name_the_place(
