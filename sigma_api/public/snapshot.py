@@ -203,9 +203,13 @@ def changes(deployment: Deployment, seen: Seen | None) -> tuple[Seen, set[str] |
                 or_(FlagRow.flagged_at >= seen.flags_from, FlagRow.closed_at >= seen.flags_from)
             )
         ).all()
-        sited = session.scalars(
-            select(CertificateRow.id).where(CertificateRow.submission_id.in_(_with_changed_sites(seen.flags_from)))
-        ).all()
+        sites = session.scalars(_with_changed_sites(seen.flags_from)).all()
+        # Sites change a few times a day: only then are their certificates looked for.
+        sited = (
+            session.scalars(select(CertificateRow.id).where(CertificateRow.submission_id.in_(sites))).all()
+            if sites
+            else ()
+        )
     # What was logged in between is counted by the next: looking at it twice does no harm.
     return Seen(entries, flags_from), {*logged, *flagged, *sited}
 
