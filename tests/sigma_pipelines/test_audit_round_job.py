@@ -21,11 +21,13 @@ def audited(world: World) -> tuple[str, Any]:
     return submission_id, world.audit(submission_id)
 
 
-def test_an_honest_package_goes_through_seven_assets_and_four_blocking_checks(world: World, audited: Any) -> None:
+def test_an_honest_package_goes_through_seven_assets_and_six_blocking_checks(world: World, audited: Any) -> None:
     submission_id, result = audited
     assert result.success
     assert world.stages_of(submission_id, result.run_id) == list(ROUND_STAGES)
-    assert checks_of(result) == {"facts_complete": True, "quorum": True, "canary": True, "certificate_verifies": True}
+    assert checks_of(result) == dict.fromkeys(
+        ("facts_complete", "quorum", "diversity", "grounding", "canary", "certificate_verifies"), True
+    )
     assert all(check.blocking for check in result.get_asset_check_evaluations())
 
 
