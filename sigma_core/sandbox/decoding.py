@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 
+import re2
+
 from sigma_core.sandbox import ciphers, encodings, fragments, spellings, unicode_forms
 from sigma_core.sandbox.kinds import guess_text_kind
 from sigma_core.sandbox.layers import FileKind, Layer
@@ -13,6 +15,8 @@ from sigma_core.sandbox.scan import FileScan, LayerScan
 
 _MAX_REPORTED = 20
 _MAX_HIDDEN_TEXTS = 8
+_GREEK = re2.compile(r"\p{Greek}")
+"""Letters of formulas and of names in the sciences, which stand among Latin ones by right."""
 _SHORTEST = 20
 """Characters below which nothing encoded says anything."""
 _MOVED = ("rot", "atbash", "mirror")
@@ -40,8 +44,10 @@ def undo_unicode(scan: FileScan, layer: Layer) -> Layer:
         at.report("SIGMA-OBF-001", "zero-width", start, end)
     for start, end in forms.direction[:_MAX_REPORTED]:
         at.report("SIGMA-OBF-003", "bidi", start, end)
+    routed = _routing_text_end(layer)
     for start, end, plain in forms.look_alike[:_MAX_REPORTED]:
-        at.report("SIGMA-OBF-004", plain, start, end)
+        imitates = start < routed and not _GREEK.search(layer.text[start:end])
+        at.report("SIGMA-OBF-018" if imitates else "SIGMA-OBF-004", plain, start, end)
     for start, end, plain in forms.compatibility[:_MAX_REPORTED]:
         at.report("SIGMA-OBF-005", plain, start, end)
     for start, end, step, text in forms.hidden_texts[:_MAX_HIDDEN_TEXTS]:
@@ -53,6 +59,13 @@ def undo_unicode(scan: FileScan, layer: Layer) -> Layer:
     if not layer.depth:
         scan.reading.text = forms.plain
     return replace(layer, text=forms.plain, path=f"{layer.path}/unicode".strip("/"))
+
+
+def _routing_text_end(layer: Layer) -> int:
+    """Where a skill's front matter ends: agents choose skills by the words in it."""
+    if layer.depth or not layer.file.endswith("SKILL.md") or not layer.text.startswith("---"):
+        return 0
+    return layer.text.find("\n---", 3)
 
 
 def read_encoded(at: LayerScan) -> None:
