@@ -26,6 +26,15 @@ from sigma_core.audit.families.embedded import (
     revision_of,
     strongest_first,
 )
+from sigma_core.audit.families.signatures.context import (
+    Outline,
+    is_commented,
+    is_injected,
+    is_order,
+    is_searched_for,
+    is_spoken_about,
+    is_string_item,
+)
 from sigma_core.audit.model import Finding, View
 from sigma_core.sandbox.encodings import find_encoded
 from sigma_core.sandbox.facts import FactsDocument, Severity
@@ -35,30 +44,12 @@ from sigma_core.submissions.package import Package, PackageFile
 _RULE_FILES = ("code.yar", "words.yar")
 _MATCHES_PER_PATTERN = 40
 _MAX_LAYERS_PER_FILE = 64
-_CONTEXT_BYTES = 1_500
 _LINKS_OF_OWN_HOST = 3
 _MAX_LINKS_PER_FILE = 2_000
 _DECODED_CONFIDENCE_PPM = 900_000
 _KNOWN_HOST_CONFIDENCE_PPM = 200_000
 _SCRIPT_SUFFIXES = (".py", ".sh", ".bash", ".js", ".mjs", ".cjs", ".ts", ".pth", ".ps1", ".bat")
 
-_MENTION = re2.compile(
-    r"(?i)(?:❌|🚫|🚩|⛔|"
-    r"\b(?:malicious|suspicious|dangerous|threats?|attacks?|attackers?|attempts?|detect(?:s|ed|ion|ing)?"
-    r"|flag(?:s|ged)?|block(?:s|ed)?|patterns?|red flags?|"
-    r"injection|vulnerab\w+|unsafe|harmful|exploits?|anti-?patterns?|e\.g\.|such as|examples? of|for example"
-    r"|look(?:s|ing)? for|checks? for|scan(?:s|ning)? for|"
-    r"watch for|what it checks|beware|warning signs?|reject|refuse|untrusted|instead of|rather than)\b)"
-)
-"""Words that say of a passage that it is spoken about: a list of threats, an example of what not to do."""
-
-_PROHIBITION = re2.compile(r"(?i)\b(?:never|do not|don't|avoid|must not|should not|cannot|won't)\b[^.!?;]*$")
-"""A prohibition that is still open where the match begins."""
-
-_QUOTED_BEFORE = re2.compile(r"[\"'“‘«`]\s*$")
-_SEARCHED_FOR = re2.compile(r"""(?i)\b(?:grep|egrep|rg|re\.\w+|regexp?|pattern)\b.*["'/]""")
-_LIST_ITEM = re2.compile(r"^\s*(?:[-*+]\s|[|>]|[0-9]+[.)])")
-_STRING_ITEM = re2.compile(r"""^\s*[rRbuf]?(?:"[^"]*"|'[^']*'),?\s*$""")
 _HOST = re2.compile(r"(?i)(?:https?|hxxps?|ftp)://([a-z0-9._\[\]-]+)")
 _EXPECTED_HOSTS = frozenset({HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER})
 
@@ -73,6 +64,8 @@ class _Rule:
     host_matters: bool
     mention_matters: bool
     prose_only: bool
+    order_only: bool
+    injected_is_mention: bool
 
 
 @cache
@@ -87,7 +80,7 @@ class Signatures(EmbeddedFamily):
     """Signatures over bytes and decoded layers."""
 
     family = "signatures"
-    revision = revision_of(__package__, "__init__.py", *_RULE_FILES)
+    revision = revision_of(__package__, "__init__.py", "context.py", *_RULE_FILES)
 
     def analyse(self, package: Package, facts: FactsDocument, view: View) -> Analysis:  # noqa: ARG002
         """Score: noisy or over the strongest match of each rule."""
@@ -104,8 +97,9 @@ class Signatures(EmbeddedFamily):
 
 
 def _findings_in(file: PackageFile, hosts: Counter[str]) -> Iterator[tuple[str, Finding]]:
+    outline = Outline.of(b"" if _is_script(file) else file.content, titled=file.path != "SKILL.md")
     for rule, start, end in _matches(file.content):
-        confidence = _confidence(rule, file, start, end, hosts)
+        confidence = _confidence(rule, file, outline, start, end, hosts)
         quoted = quote_at(file.content, start, end) if confidence else None
         if quoted is not None:
             yield rule.identifier, _finding(rule, file, quoted, confidence, rule.title)
@@ -125,17 +119,7 @@ def _matches(content: bytes) -> Iterator[tuple[_Rule, int, int]]:
     scanner = yara_x.Scanner(_rules())
     scanner.max_matches_per_pattern(_MATCHES_PER_PATTERN)
     for matched in scanner.scan(content).matching_rules:
-        values = dict(matched.metadata)
-        rule = _Rule(
-            identifier=matched.identifier,
-            title=values["title"],
-            category=values["category"],
-            severity=Severity(values["severity"]),
-            confidence_ppm=values["confidence"],
-            host_matters=values.get("host") == "matters",
-            mention_matters=values.get("mention") == "matters",
-            prose_only=values.get("scope") == "prose",
-        )
+        rule = _rule_of(matched)
         places = {
             (match.offset, match.offset + match.length)
             for pattern in matched.patterns
@@ -144,6 +128,22 @@ def _matches(content: bytes) -> Iterator[tuple[_Rule, int, int]]:
         }
         for start, end in sorted(places):
             yield rule, start, end
+
+
+def _rule_of(matched: yara_x.Rule) -> _Rule:
+    values = dict(matched.metadata)
+    return _Rule(
+        identifier=matched.identifier,
+        title=values["title"],
+        category=values["category"],
+        severity=Severity(values["severity"]),
+        confidence_ppm=values["confidence"],
+        host_matters=values.get("host") == "matters",
+        mention_matters=values.get("mention") == "matters",
+        prose_only=values.get("scope") == "prose",
+        order_only=values.get("voice") == "order",
+        injected_is_mention=values.get("injected") == "mention",
+    )
 
 
 def _finding(rule: _Rule, file: PackageFile, quoted: tuple[int, int, str], confidence: int, rationale: str) -> Finding:
@@ -160,11 +160,9 @@ def _finding(rule: _Rule, file: PackageFile, quoted: tuple[int, int, str], confi
     )
 
 
-def _confidence(rule: _Rule, file: PackageFile, start: int, end: int, hosts: Counter[str]) -> int:
+def _confidence(rule: _Rule, file: PackageFile, outline: Outline, start: int, end: int, hosts: Counter[str]) -> int:
     """The rule's confidence at one place: zero for a mention, low for a download from an expected host."""
-    if rule.mention_matters and (_is_searched_for if _is_script(file) else _is_spoken_about)(file.content, start):
-        return 0
-    if _is_script(file) and rule.prose_only and _is_string_item(file.content, start):
+    if _is_mention(rule, file, outline, start):
         return 0
     if rule.host_matters:
         found = _HOST.search(file.content[start : end + 200].decode("latin-1"))
@@ -174,42 +172,21 @@ def _confidence(rule: _Rule, file: PackageFile, start: int, end: int, hosts: Cou
     return rule.confidence_ppm
 
 
+def _is_mention(rule: _Rule, file: PackageFile, outline: Outline, start: int) -> bool:
+    """Whether the match speaks about the thing or, for what only counts as an order, orders nothing."""
+    if rule.order_only and not is_order(file.content, start):
+        return True
+    if rule.injected_is_mention and is_injected(file.content, start):
+        return True
+    if _is_script(file):
+        return (rule.mention_matters and is_searched_for(file.content, start)) or (
+            rule.prose_only and (is_string_item(file.content, start) or is_commented(file.content, start))
+        )
+    return rule.mention_matters and (outline.is_about_threats(start) or is_spoken_about(file.content, start))
+
+
 def _is_script(file: PackageFile) -> bool:
     return file.path.lower().endswith(_SCRIPT_SUFFIXES)
-
-
-def _is_spoken_about(content: bytes, start: int) -> bool:
-    """Whether prose or data speaks about the match at ``start`` instead of saying it: after a quotation mark, a
-    prohibition that is still open, or words such as "detects" in its line, in the two lines of text above or in the
-    line that introduces its list."""
-    head = content[max(0, start - _CONTEXT_BYTES) : start].decode("utf-8", "ignore")
-    *above, before = head.split("\n")
-    texts = [line for line in above if line.strip() and not line.lstrip().startswith(("```", "~~~"))]
-    introduction = next((line for line in reversed(texts) if not _LIST_ITEM.search(line)), "")
-    if _QUOTED_BEFORE.search(before) or _PROHIBITION.search(before):
-        return True
-    return any(_MENTION.search(line) for line in (before, *texts[-2:], introduction))
-
-
-def _is_searched_for(content: bytes, start: int) -> bool:
-    """Whether a script has the match as a pattern that it searches for: quoted, after grep or a regular expression, in
-    its line."""
-    return bool(
-        _SEARCHED_FOR.search(
-            content[content.rfind(b"\n", 0, start) + 1 : start][-_CONTEXT_BYTES:].decode("utf-8", "ignore")
-        )
-    )
-
-
-def _is_string_item(content: bytes, start: int) -> bool:
-    """Whether a script's line at ``start`` is nothing but a string: an item of a list of phrases."""
-    left = content.rfind(b"\n", 0, start) + 1
-    right = content.find(b"\n", start)
-    return bool(
-        _STRING_ITEM.search(
-            content[left : len(content) if right < 0 else right][:_CONTEXT_BYTES].decode("utf-8", "ignore")
-        )
-    )
 
 
 def _hosts_in(package: Package) -> Counter[str]:
