@@ -1,8 +1,8 @@
 """Family ``signatures``: YARA-X rules of our own over the raw bytes and over what simple decoding uncovers.
 
 It knows what malice has looked like, wherever it stands: no parsing, no flow, no declared purpose. Its errors are its
-own: it misses what is newly worded, and it must tell use from mention by the words around a match. The rules are
-``code.yar`` and ``words.yar`` beside this file.
+own: it misses what is newly worded, and it must tell use from mention by the words around a match (``context.py``). The
+rules are ``code.yar`` and ``words.yar`` beside this file.
 """
 
 from __future__ import annotations

@@ -34,7 +34,9 @@ _THREAT_HEADING = re2.compile(
 _PROHIBITION = re2.compile(r"(?i)\b(?:never|do not|don't|avoid|must not|should not|cannot|won't)\b[^.!?;]*$")
 """A prohibition that is still open where the match begins."""
 
-_DISCOURAGED = re2.compile(r"(?i)\b(?:do not|don't|never)\s+(?:run|use|paste|execute|copy|do)\s+(?:it|this|that|them|these)\b")
+_DISCOURAGED = re2.compile(
+    r"(?i)\b(?:do not|don't|never)\s+(?:run|use|paste|execute|copy|do)\s+(?:it|this|that|them|these)\b"
+)
 """Advice against the thing that the line has just named."""
 
 _QUOTED_BEFORE = re2.compile(r"[\"'“‘«]\s*$")
@@ -133,11 +135,13 @@ def is_order(content: bytes, start: int) -> bool:
 
 
 def _before(content: bytes, start: int) -> str:
-    """The line of ``start`` up to it."""
-    return content[content.rfind(b"\n", 0, start) + 1 : start][-_CONTEXT_BYTES:].decode("utf-8", "ignore")
+    """The line of ``start`` up to it, at most its last 1,500 bytes."""
+    reach = max(0, start - _CONTEXT_BYTES)
+    return content[max(reach, content.rfind(b"\n", reach, start) + 1) : start].decode("utf-8", "ignore")
 
 
 def _line_at(content: bytes, start: int) -> str:
-    left = content.rfind(b"\n", 0, start) + 1
-    right = content.find(b"\n", start)
-    return content[left : len(content) if right < 0 else right][:_CONTEXT_BYTES].decode("utf-8", "ignore")
+    """The line of ``start``, at most 1,500 bytes to either side."""
+    reach = start + _CONTEXT_BYTES
+    right = content.find(b"\n", start, reach)
+    return _before(content, start) + content[start : reach if right < 0 else right].decode("utf-8", "ignore")

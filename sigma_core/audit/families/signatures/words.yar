@@ -76,7 +76,7 @@ rule orders_to_send_secrets {
 rule orders_to_read_and_send {
   meta: title = "Orders that a secret be read, then sent" category = "exfiltration" severity = "CRITICAL" confidence = 760000 mention = "matters" scope = "prose" voice = "order"
   strings:
-    $a = /\b(read|collect|gather|locate|harvest|copy|grab|extract|package)\b[^\n]{0,160}(\.env\b|\.ssh|\.aws|credentials?\b|id_rsa|\.npmrc|\.git-credentials|api[_ -]?keys?|private key|openclaw\.json|mcp\.json|secrets?\b)[^\n]{0,60}([^\n]\n?){0,240}\b((send|upload|post|transmit|forward|exfiltrate)\s[^\n]{0,80}\b(to|https?:|with)\b|run nslookup|pass (the|its|all|their)|include (it|them|the contents) in)/ nocase
+    $a = /\b(read|collect|gather|locate|harvest|copy|grab|extract|package)\b[^\n]{0,160}(\.env\b|\.ssh|\.aws|credentials?\b|id_rsa|\.npmrc|\.git-credentials|api[_ -]?keys?|private key|openclaw\.json|mcp\.json|secrets?\b)[^\n]{0,60}[^\x00]{0,240}\b((send|upload|post|transmit|forward|exfiltrate)\s[^\n]{0,80}\b(to|https?:|with)\b|run nslookup|pass (the|its|all|their)|include (it|them|the contents) in)/ nocase
   condition: any of them
 }
 rule orders_to_pass_contents_on {
