@@ -8,7 +8,7 @@ rules are ``code.yar`` and ``words.yar`` beside this file.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -26,15 +26,7 @@ from sigma_core.audit.families.embedded import (
     revision_of,
     strongest_first,
 )
-from sigma_core.audit.families.signatures.context import (
-    Outline,
-    is_commented,
-    is_injected,
-    is_order,
-    is_searched_for,
-    is_spoken_about,
-    is_string_item,
-)
+from sigma_core.audit.families.signatures.context import fences_of, is_order, is_searched_for, is_spoken_about
 from sigma_core.audit.model import Finding, View
 from sigma_core.sandbox.encodings import find_encoded
 from sigma_core.sandbox.facts import FactsDocument, Severity
@@ -48,7 +40,7 @@ _LINKS_OF_OWN_HOST = 3
 _MAX_LINKS_PER_FILE = 2_000
 _DECODED_CONFIDENCE_PPM = 900_000
 _KNOWN_HOST_CONFIDENCE_PPM = 200_000
-_SCRIPT_SUFFIXES = (".py", ".sh", ".bash", ".js", ".mjs", ".cjs", ".ts", ".pth", ".ps1", ".bat")
+_PROSE_SUFFIXES = (".md", ".mdx", ".markdown", ".rst", ".txt")
 
 _HOST = re2.compile(r"(?i)(?:https?|hxxps?|ftp)://([a-z0-9._\[\]-]+)")
 _EXPECTED_HOSTS = frozenset({HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER})
@@ -63,9 +55,7 @@ class _Rule:
     confidence_ppm: int
     host_matters: bool
     mention_matters: bool
-    prose_only: bool
     order_only: bool
-    injected_is_mention: bool
 
 
 @cache
@@ -97,9 +87,9 @@ class Signatures(EmbeddedFamily):
 
 
 def _findings_in(file: PackageFile, hosts: Counter[str]) -> Iterator[tuple[str, Finding]]:
-    outline = Outline.of(b"" if _is_script(file) else file.content, titled=file.path != "SKILL.md")
+    fences = fences_of(file.content)
     for rule, start, end in _matches(file.content):
-        confidence = _confidence(rule, file, outline, start, end, hosts)
+        confidence = _confidence(rule, file, fences, start, end, hosts)
         quoted = quote_at(file.content, start, end) if confidence else None
         if quoted is not None:
             yield rule.identifier, _finding(rule, file, quoted, confidence, rule.title)
@@ -140,9 +130,7 @@ def _rule_of(matched: yara_x.Rule) -> _Rule:
         confidence_ppm=values["confidence"],
         host_matters=values.get("host") == "matters",
         mention_matters=values.get("mention") == "matters",
-        prose_only=values.get("scope") == "prose",
         order_only=values.get("voice") == "order",
-        injected_is_mention=values.get("injected") == "mention",
     )
 
 
@@ -160,9 +148,11 @@ def _finding(rule: _Rule, file: PackageFile, quoted: tuple[int, int, str], confi
     )
 
 
-def _confidence(rule: _Rule, file: PackageFile, outline: Outline, start: int, end: int, hosts: Counter[str]) -> int:
+def _confidence(
+    rule: _Rule, file: PackageFile, fences: Sequence[int], start: int, end: int, hosts: Counter[str]
+) -> int:
     """The rule's confidence at one place: zero for a mention, low for a download from an expected host."""
-    if _is_mention(rule, file, outline, start):
+    if _is_mention(rule, file, fences, start, end):
         return 0
     if rule.host_matters:
         found = _HOST.search(file.content[start : end + 200].decode("latin-1"))
@@ -172,21 +162,15 @@ def _confidence(rule: _Rule, file: PackageFile, outline: Outline, start: int, en
     return rule.confidence_ppm
 
 
-def _is_mention(rule: _Rule, file: PackageFile, outline: Outline, start: int) -> bool:
+def _is_mention(rule: _Rule, file: PackageFile, fences: Sequence[int], start: int, end: int) -> bool:
     """Whether the match speaks about the thing or, for what only counts as an order, orders nothing."""
     if rule.order_only and not is_order(file.content, start):
         return True
-    if rule.injected_is_mention and is_injected(file.content, start):
-        return True
-    if _is_script(file):
-        return (rule.mention_matters and is_searched_for(file.content, start)) or (
-            rule.prose_only and (is_string_item(file.content, start) or is_commented(file.content, start))
-        )
-    return rule.mention_matters and (outline.is_about_threats(start) or is_spoken_about(file.content, start))
-
-
-def _is_script(file: PackageFile) -> bool:
-    return file.path.lower().endswith(_SCRIPT_SUFFIXES)
+    if not rule.mention_matters:
+        return False
+    if file.path.lower().endswith(_PROSE_SUFFIXES):
+        return is_spoken_about(file.content, start, end, fences)
+    return is_searched_for(file.content, start)
 
 
 def _hosts_in(package: Package) -> Counter[str]:

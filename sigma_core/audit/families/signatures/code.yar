@@ -219,7 +219,7 @@ rule loosens_settings {
   condition: any of them
 }
 rule wipes_data {
-  meta: title = "Destroys data" category = "destruction" severity = "CRITICAL" confidence = 700000 mention = "matters" injected = "mention"
+  meta: title = "Destroys data" category = "destruction" severity = "CRITICAL" confidence = 700000 mention = "matters"
   strings:
     $a = /\brm[ \t]+-[a-z]*r[a-z]*f?[a-z]*[ \t]+(--no-preserve-root[ \t]+)?["']?(\/|\/\*|~|~\/|\$HOME|\$\{HOME\}|\/etc|\/usr|\/home|\/var)["']?\/?\*?(\s|$|["';&|)])/
     $b = /\bmkfs(\.\w+)?\s+[^\n]{0,20}\/dev\//

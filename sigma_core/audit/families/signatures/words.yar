@@ -1,7 +1,7 @@
 /* Things that text says to an agent, a user or a reviewer, and text that is not what it looks like. */
 
 rule orders_to_forget_instructions {
-  meta: title = "Orders the agent to drop its instructions" category = "prompt_injection" severity = "CRITICAL" confidence = 800000 mention = "matters" scope = "prose"
+  meta: title = "Orders the agent to drop its instructions" category = "prompt_injection" severity = "CRITICAL" confidence = 800000 mention = "matters"
   strings:
     $a = /\b(ignore|disregard|forget)\s+(all\s+|any\s+|the\s+|your\s+|of\s+|every\s+|its\s+){0,3}(previous|prior|above|earlier|preceding|existing|original|other|safety|system|content)\s+(\w+\s+){0,2}(instructions?|rules?|prompts?|guidelines?|context|polic(y|ies)|directives?|configuration|constraints?)/ nocase
     $b = /\b(ignore|disregard|forget)\s+(all\s+|any\s+|the\s+|your\s+|everything\s+){1,3}(instructions?|rules?|guidelines?|safety|above|polic(y|ies))/ nocase
@@ -11,7 +11,7 @@ rule orders_to_forget_instructions {
   condition: any of them
 }
 rule takes_over_the_role {
-  meta: title = "Gives the agent a new role or forges a system message" category = "prompt_injection" severity = "HIGH" confidence = 700000 mention = "matters" scope = "prose"
+  meta: title = "Gives the agent a new role or forges a system message" category = "prompt_injection" severity = "HIGH" confidence = 700000 mention = "matters"
   strings:
     $a = /\byou are now\s+(in\s+)?(an?\s+)?(the\s+)?(unrestricted|unfiltered|jailbroken|developer mode|dan\b|god mode|admin|root|debug mode|maintenance mode)/ nocase
     $b = /\[ ?system ?(:|override\b|message\b|prompt\b)[^\]\n(]{0,200}\]([^\n(]|\n)/ nocase
@@ -28,7 +28,7 @@ rule note_to_the_agent_in_a_comment {
   condition: $a
 }
 rule keeps_it_from_the_user {
-  meta: title = "Tells the agent to hide something from the user" category = "concealment" severity = "HIGH" confidence = 640000 mention = "matters" scope = "prose"
+  meta: title = "Tells the agent to hide something from the user" category = "concealment" severity = "HIGH" confidence = 640000 mention = "matters"
   strings:
     $a = /\b(do not|don'?t|never|must not|should not|avoid)\s+(ever\s+)?((tell|inform|notify|alert)(ing)?\s+(\w+\s+){0,2}users?(\s+(about|of)\b|[^\w\s'])|let\s+(\w+\s+){0,2}users?\s+(see|know|notice|find out|realise|realize)\b|(show|reveal|report)\s+(this|these|it)\s+to\s+(\w+\s+){0,2}users?\b)/ nocase
     $c = /\b(hide|conceal|keep)\s+(this|these|it|the|any|diagnostic)\s+(\w+\s+){0,5}(from|hidden from)\s+(the\s+)?users?\b/ nocase
@@ -44,14 +44,14 @@ rule keeps_it_from_the_user {
   condition: any of them
 }
 rule acts_in_secret {
-  meta: title = "Tells the agent to act in secret" category = "concealment" severity = "HIGH" confidence = 640000 mention = "matters" scope = "prose" voice = "order"
+  meta: title = "Tells the agent to act in secret" category = "concealment" severity = "HIGH" confidence = 640000 mention = "matters" voice = "order"
   strings:
     $a = /\b(silently|secretly|quietly|covertly)\s+(send|upload|run|execute|read|collect|gather|copy|post|install|exfiltrate|forward|complete|record|store|add|delete)\s+(the|all|any|every|each|your|its|their|this|that|these|those|it|them|a|an|user)\b/ nocase
     $b = /\b(send|upload|copy|install|post|forward|fetch|download|do (this|it|so))\s+([\w`'.\/-]+\s+){0,4}(silently|secretly|covertly)\b/ nocase
   condition: any of them
 }
 rule acts_without_consent {
-  meta: title = "Tells the agent to act without asking" category = "concealment" severity = "HIGH" confidence = 580000 mention = "matters" scope = "prose"
+  meta: title = "Tells the agent to act without asking" category = "concealment" severity = "HIGH" confidence = 580000 mention = "matters"
   strings:
     $a = /\b(run|execute|push|delete|install|send|approve|apply|transfer|sign|upload|perform)\b[^\n.]{0,120}\bwithout\s+(asking|prompting|confirming with|confirmation from|consulting|approval from|permission from)\s+(the\s+|for\s+)?(user|human|owner|confirm|permission)/ nocase
     $b = /\b(do not|don'?t|never)\s+ask\s+(the\s+)?user\s+(for\s+)?(permission|confirm|before|approval)/ nocase
@@ -63,7 +63,7 @@ rule acts_without_consent {
   condition: any of them
 }
 rule orders_to_send_secrets {
-  meta: title = "Orders that secrets be sent somewhere" category = "exfiltration" severity = "CRITICAL" confidence = 760000 mention = "matters" scope = "prose"
+  meta: title = "Orders that secrets be sent somewhere" category = "exfiltration" severity = "CRITICAL" confidence = 760000 mention = "matters"
   strings:
     $a = /\b(send|upload|post|transmit|forward|exfiltrate|mirror|export|leak|submit|archive|transfer|email)s?\b[^\n.]{0,120}(\bcredentials?\b|\bsecrets?\b|\bapi[_ -]?keys?|\bpasswords?\b|\bssh\b|\bprivate[ _-]keys?|\benv(ironment)? var|\.env\b|chat history|conversation (history|summar)|system prompt|customer records|access tokens?)[^\n]{0,120}(https?:\/\/|\bsmtp:|\bendpoint\b|\bwebhook\b|\bremote (server|host|endpoint|url|backup)|\bcollector\b|\bour server\b|s3:\/\/)/ nocase
     $d = /\becho\s+the\s+value\s+of\s+the\s+\w+\s+header/ nocase
@@ -74,20 +74,20 @@ rule orders_to_send_secrets {
   condition: any of them
 }
 rule orders_to_read_and_send {
-  meta: title = "Orders that a secret be read, then sent" category = "exfiltration" severity = "CRITICAL" confidence = 760000 mention = "matters" scope = "prose" voice = "order"
+  meta: title = "Orders that a secret be read, then sent" category = "exfiltration" severity = "CRITICAL" confidence = 760000 mention = "matters" voice = "order"
   strings:
     $a = /\b(read|collect|gather|locate|harvest|copy|grab|extract|package)\b[^\n]{0,160}(\.env\b|\.ssh|\.aws|credentials?\b|id_rsa|\.npmrc|\.git-credentials|api[_ -]?keys?|private key|openclaw\.json|mcp\.json|secrets?\b)[^\n]{0,60}[^\x00]{0,240}\b((send|upload|post|transmit|forward|exfiltrate)\s[^\n]{0,80}\b(to|https?:|with)\b|run nslookup|pass (the|its|all|their)|include (it|them|the contents) in)/ nocase
   condition: any of them
 }
 rule orders_to_pass_contents_on {
-  meta: title = "Orders that the contents of a secret file be passed on" category = "exfiltration" severity = "CRITICAL" confidence = 760000 mention = "matters" scope = "prose" voice = "order"
+  meta: title = "Orders that the contents of a secret file be passed on" category = "exfiltration" severity = "CRITICAL" confidence = 760000 mention = "matters" voice = "order"
   strings:
     $a = /\b(pass|include|put|append|forward)\s+(all\s+|its\s+|the\s+|their\s+){0,2}(\w+\s+)?contents?\s+(\w+\s+){0,4}(as|in|to)\s+(an?\s+|the\s+)?(json|["'`]|context|parameter|https?:)/ nocase
     $near_secret = /(\.env\b|\.ssh|\.aws|credentials?\b|id_rsa|\.npmrc|\.git-credentials|api[_ -]?keys?|private key|openclaw\.json|mcp\.json|\bsecrets?\b|passwords?\b|tokens?\b|\/etc\/)/ nocase
   condition: for any i in (1..#a) : ( $near_secret in (@a[i] - 600 .. @a[i] + 300) )
 }
 rule obeys_a_remote_text {
-  meta: title = "Fetches its instructions from elsewhere" category = "remote_instructions" severity = "HIGH" confidence = 620000 host = "matters" mention = "matters" scope = "prose"
+  meta: title = "Fetches its instructions from elsewhere" category = "remote_instructions" severity = "HIGH" confidence = 620000 host = "matters" mention = "matters"
   strings:
     $a = /\b(fetch|download|retrieve|load|read|get|visit|pull|curl)\b[^\x00]{0,160}https?:\/\/[^\s]{3,200}([^\n]\n?){0,400}\b(follow|obey|execute|apply|act on|adopt|treat)\s+(the\s+|its\s+|any\s+|all\s+|these\s+|those\s+|them\b|it\s+as)(\w+\s+){0,3}(instructions?|directives?|system prompt|rules|commands|steps|exactly|it (contains|returns|defines))/ nocase
     $b = /\b(fetch|load|download|retrieve|get)\s+(your|its|the|additional|further|operating|latest)\s+(\w+\s+){0,2}(instructions|rules|directives|system prompt|orders|behaviou?r)\s+(\w+\s+){0,4}(from|at|below)\b[^\x00]{0,60}https?:/ nocase
@@ -112,7 +112,7 @@ rule rewrites_agent_memory {
   condition: any of them
 }
 rule asks_user_for_secrets {
-  meta: title = "Has the user hand over secrets" category = "social_engineering" severity = "HIGH" confidence = 640000 mention = "matters" scope = "prose"
+  meta: title = "Has the user hand over secrets" category = "social_engineering" severity = "HIGH" confidence = 640000 mention = "matters"
   strings:
     $a = /\b(ask|instruct|prompt|tell|have|require|request)\b[^\n.]{0,40}\buser\b[^\n.]{0,60}\b(enter|paste|provide|type|share|reveal|supply)\b[^\n.]{0,60}\b(password|private key|seed phrase|mnemonic|recovery phrase|2fa|otp|credit card|ssn|social security)/ nocase
     $c = /\bask the user to (provide|enter|paste) their (api token|password|private key|seed)/ nocase
@@ -120,14 +120,14 @@ rule asks_user_for_secrets {
   condition: any of them
 }
 rule talks_user_out_of_doubt {
-  meta: title = "Talks the user out of doubts about a secret or a command" category = "social_engineering" severity = "HIGH" confidence = 640000 mention = "matters" scope = "prose"
+  meta: title = "Talks the user out of doubts about a secret or a command" category = "social_engineering" severity = "HIGH" confidence = 640000 mention = "matters"
   strings:
     $a = /\b(reassure|convince|pressure|persuade)\s+(them|the user)\b/ nocase
     $near_stake = /\b(passwords?|(seed|recovery|mnemonic) ?phrases?|the phrase|private keys?|tokens?|bank log-?in|one-?time codes?|2fa|otp|terminal|command line|certificate|signing in|signature|permissions?|credit card|ssn)\b/ nocase
   condition: for any i in (1..#a) : ( $near_stake in (@a[i] - 300 .. @a[i] + 200) )
 }
 rule talks_to_the_reviewer {
-  meta: title = "Addresses the reviewer or asks not to be flagged" category = "reviewer_manipulation" severity = "CRITICAL" confidence = 760000 mention = "matters" scope = "prose"
+  meta: title = "Addresses the reviewer or asks not to be flagged" category = "reviewer_manipulation" severity = "CRITICAL" confidence = 760000 mention = "matters"
   strings:
     $a = /\b(mark|classify|label|rate|report|consider|treat|score)\s+(this|the|it)\s+(skill\s+|package\s+|file\s+|code\s+|plugin\s+|tool\s+)?(as\s+)(safe|benign|clean|trusted|approved|non-?malicious|low[- ]risk|harmless)/ nocase
     $b = /\b(do not|don'?t|never)\s+((flag|reject|escalate|block)\s+(this|the|it|these|any)\b[^\n.]{0,60}\b(skill|package|code|file|finding|pattern|section|as\s+(malicious|unsafe|suspicious))|report\s+(this|it|these|any)\b[^\n.]{0,60}\b(skill|package|finding|pattern|section|as\s+(malicious|unsafe|suspicious)))/ nocase
@@ -139,7 +139,7 @@ rule talks_to_the_reviewer {
   condition: any of them
 }
 rule paste_into_terminal {
-  meta: title = "Has a person paste a command" category = "social_engineering" severity = "HIGH" confidence = 600000 mention = "matters" scope = "prose"
+  meta: title = "Has a person paste a command" category = "social_engineering" severity = "HIGH" confidence = 600000 mention = "matters"
   strings:
     $a = /\bpress\s+\W{0,3}Win\s*\+\s*R|\bfrom\s+\W{0,3}Win\s*\+\s*R|\bvia\s+\W{0,3}Win\s*\+\s*R/ nocase
     $b = /\bpaste\b[^\n]{0,80}\b(terminal|powershell|command prompt|run dialog)\b[^\x00]{0,160}(\|\s*(ba|z)?sh|\biex\b|base64|mshta|osascript)/ nocase
@@ -149,21 +149,21 @@ rule paste_into_terminal {
   condition: any of them
 }
 rule security_off_in_words {
-  meta: title = "Tells to switch protection off" category = "defense_evasion" severity = "HIGH" confidence = 640000 mention = "matters" scope = "prose"
+  meta: title = "Tells to switch protection off" category = "defense_evasion" severity = "HIGH" confidence = 640000 mention = "matters"
   strings:
     $a = /\b(disable|turn off|switch off|deactivate|stop)\s+(\w+\s+){0,3}(antivirus|defender|firewall|gatekeeper|selinux|endpoint protection|security (controls?|software|tools?|checks?)|av\b|edr\b|security\s+before|security and)/ nocase
     $c = /\b(clear|delete|wipe|erase)\s+([\w\x27]+\s+){0,4}(shell history|bash history|audit (log|trail)s?|trajectory log|command history|logs)\b[^\n.]{0,80}\b(session|trace|record|evidence|clean)/ nocase
   condition: any of them
 }
 rule runs_wild {
-  meta: title = "Keeps the agent going without bound" category = "resource_abuse" severity = "MEDIUM" confidence = 560000 mention = "matters" scope = "prose"
+  meta: title = "Keeps the agent going without bound" category = "resource_abuse" severity = "MEDIUM" confidence = 560000 mention = "matters"
   strings:
     $b = /continue_after_error["']?\s*[:=]\s*true/ nocase
     $c = /^\s*while\s+True\s*:\s*\n\s*(pass|\w+\s*\+=\s*1|\w+\.append\([^\n]{1,60}\))\s*(\n|$)/
   condition: any of them
 }
 rule never_stops {
-  meta: title = "Orders that the agent go on without end" category = "resource_abuse" severity = "MEDIUM" confidence = 560000 mention = "matters" scope = "prose" voice = "order"
+  meta: title = "Orders that the agent go on without end" category = "resource_abuse" severity = "MEDIUM" confidence = 560000 mention = "matters" voice = "order"
   strings: $a = /\b(retry|repeat|loop|continue|keep\s+\w+ing)\b[^\n.|]{0,60}\b(indefinitely|forever|infinitely|endlessly)\b/ nocase
   condition: $a
 }
