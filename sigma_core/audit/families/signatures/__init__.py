@@ -7,9 +7,8 @@ rules are ``code.yar`` and ``words.yar`` beside this file.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from itertools import islice
@@ -30,20 +29,18 @@ from sigma_core.audit.families.signatures.context import fences_of, is_order, is
 from sigma_core.audit.model import Finding, View
 from sigma_core.sandbox.encodings import find_encoded
 from sigma_core.sandbox.facts import FactsDocument, Severity
-from sigma_core.sandbox.vocabulary import HostClass, classify_host, registrable
+from sigma_core.sandbox.vocabulary import HostClass, classify_host
 from sigma_core.submissions.package import Package, PackageFile
 
 _RULE_FILES = ("code.yar", "words.yar")
-_MATCHES_PER_PATTERN = 40
+_MATCHES_PER_PATTERN = 100
 _MAX_LAYERS_PER_FILE = 64
-_LINKS_OF_OWN_HOST = 3
-_MAX_LINKS_PER_FILE = 2_000
 _DECODED_CONFIDENCE_PPM = 900_000
 _KNOWN_HOST_CONFIDENCE_PPM = 200_000
 _PROSE_SUFFIXES = (".md", ".mdx", ".markdown", ".rst", ".txt")
 
-_HOST = re2.compile(r"(?i)(?:https?|hxxps?|ftp)://([a-z0-9._\[\]-]+)")
-_EXPECTED_HOSTS = frozenset({HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER})
+_HOST = re2.compile(r"""(?i)(?:https?|hxxps?|ftp)://(?:[^/\s@"'`]{0,200}@)?([a-z0-9._\[\]-]+)""")
+_KNOWN_HOSTS = frozenset({HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +71,7 @@ class Signatures(EmbeddedFamily):
 
     def analyse(self, package: Package, facts: FactsDocument, view: View) -> Analysis:  # noqa: ARG002
         """Score: noisy or over the strongest match of each rule."""
-        hosts = _hosts_in(package)
-        findings = [finding for file in package.files for finding in _findings_in(file, hosts)]
+        findings = [finding for file in package.files for finding in _findings_in(file)]
         strongest: dict[str, int] = {}
         for rule, finding in findings:
             strongest[rule] = max(strongest.get(rule, 0), finding.confidence_ppm)
@@ -86,10 +82,10 @@ class Signatures(EmbeddedFamily):
         )
 
 
-def _findings_in(file: PackageFile, hosts: Counter[str]) -> Iterator[tuple[str, Finding]]:
+def _findings_in(file: PackageFile) -> Iterator[tuple[str, Finding]]:
     fences = fences_of(file.content)
     for rule, start, end in _matches(file.content):
-        confidence = _confidence(rule, file, fences, start, end, hosts)
+        confidence = _confidence(rule, file, fences, start, end)
         quoted = quote_at(file.content, start, end) if confidence else None
         if quoted is not None:
             yield rule.identifier, _finding(rule, file, quoted, confidence, rule.title)
@@ -105,18 +101,18 @@ def _findings_in(file: PackageFile, hosts: Counter[str]) -> Iterator[tuple[str, 
 
 
 def _matches(content: bytes) -> Iterator[tuple[_Rule, int, int]]:
-    """``(rule, start, end)`` of every match that is evidence, in the order of the rule files, then of place."""
+    """``(rule, start, end)`` of every match that is evidence, in the order of the rule files, then of place.
+
+    A pattern that fills its limit may hide a match behind the others, so no place excuses any match of its rule.
+    """
     scanner = yara_x.Scanner(_rules())
     scanner.max_matches_per_pattern(_MATCHES_PER_PATTERN)
     for matched in scanner.scan(content).matching_rules:
         rule = _rule_of(matched)
-        places = {
-            (match.offset, match.offset + match.length)
-            for pattern in matched.patterns
-            if not pattern.identifier.startswith("$near")
-            for match in pattern.matches
-        }
-        for start, end in sorted(places):
+        found = [list(each.matches) for each in matched.patterns if not each.identifier.startswith("$near")]
+        if any(len(matches) == _MATCHES_PER_PATTERN for matches in found):
+            rule = replace(rule, host_matters=False, mention_matters=False, order_only=False)
+        for start, end in sorted({(each.offset, each.offset + each.length) for matches in found for each in matches}):
             yield rule, start, end
 
 
@@ -148,17 +144,12 @@ def _finding(rule: _Rule, file: PackageFile, quoted: tuple[int, int, str], confi
     )
 
 
-def _confidence(
-    rule: _Rule, file: PackageFile, fences: Sequence[int], start: int, end: int, hosts: Counter[str]
-) -> int:
-    """The rule's confidence at one place: zero for a mention, low for a download from an expected host."""
+def _confidence(rule: _Rule, file: PackageFile, fences: Sequence[int], start: int, end: int) -> int:
+    """The rule's confidence at one place: zero for a mention, low for a download from a known host."""
     if _is_mention(rule, file, fences, start, end):
         return 0
-    if rule.host_matters:
-        found = _HOST.search(file.content[start : end + 200].decode("latin-1"))
-        host = found.group(1).lower() if found else ""
-        if host and _is_expected(host, hosts):
-            return min(rule.confidence_ppm, _KNOWN_HOST_CONFIDENCE_PPM)
+    if rule.host_matters and _is_from_known_hosts(file.content, start, end):
+        return min(rule.confidence_ppm, _KNOWN_HOST_CONFIDENCE_PPM)
     return rule.confidence_ppm
 
 
@@ -173,19 +164,10 @@ def _is_mention(rule: _Rule, file: PackageFile, fences: Sequence[int], start: in
     return is_searched_for(file.content, start)
 
 
-def _hosts_in(package: Package) -> Counter[str]:
-    hosts: Counter[str] = Counter()
-    for file in package.files:
-        links = islice(_HOST.finditer(file.content.decode("latin-1")), _MAX_LINKS_PER_FILE)
-        hosts.update(match.group(1).lower() for match in links)
-    return hosts
+def _is_from_known_hosts(content: bytes, start: int, end: int) -> bool:
+    """Whether the match names URLs and every one is at a source that everybody installs from.
 
-
-def _is_expected(host: str, hosts: Counter[str]) -> bool:
-    """Whether honest packages install from ``host``: a well-known source, or a named host that the package links at
-    least three times."""
-    kind = classify_host(host)
-    if kind in _EXPECTED_HOSTS:
-        return True
-    links = sum(count for other, count in hosts.items() if registrable(other) == registrable(host))
-    return kind is HostClass.UNKNOWN and links >= _LINKS_OF_OWN_HOST
+    How often a package links a host says nothing: its author chooses that.
+    """
+    named = _HOST.findall(content[start:end].decode("latin-1"))
+    return bool(named) and all(classify_host(host.lower()) in _KNOWN_HOSTS for host in named)

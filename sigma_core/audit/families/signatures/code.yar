@@ -1,6 +1,5 @@
-/* Things that code and commands do. A match of a pattern is evidence, but for `$near…`: those only have to be close by. `confidence` is ppm; `host` = "matters" lowers the confidence for hosts that the package
-   itself is about or that everybody installs from; `mention` = "matters" drops matches that are spoken about, not said; `scope` = "prose" drops comments and listed strings of scripts; `voice` = "order" drops
-   what is not an order to the reader; `injected` = "mention" drops what a string value carries behind a semicolon. context.py decides each. */
+/* Things that code and commands do. A match of a pattern is evidence, but for `$near…`: those only have to be close by. `confidence` is ppm; `host` = "matters" lowers the confidence for hosts that everybody
+   installs from; `mention` = "matters" drops matches that are spoken about, not said; `voice` = "order" drops what is not an order to the reader. context.py decides the last two. */
 
 rule fetch_piped_into_shell {
   meta: title = "Downloads and pipes into an interpreter" category = "remote_code" severity = "HIGH" confidence = 700000 host = "matters" mention = "matters"

@@ -26,14 +26,14 @@ _THREAT = re2.compile(
 _ORDERED = re2.compile(
     r"(?i)\b(?:run|running|execute|paste|install|set ?up|start|begin|first|then|now|always|must|need to|have to"
     r"|required?|follow|obey|comply|apply|step|call|launch|perform|do (?:this|it|so|what|as)|you should|please|proceed"
-    r"|continue)\b"
+    r"|continue|use|enter|type|above)\b"
 )
 """Words that order what stands beside them."""
 
 _QUOTED = re2.compile(r"""^(?:[^"“”«»`]|"[^"]*"|“[^”]*”|«[^»]*»|`[^`]*`)*(?:"[^"]*|“[^”]*|«[^»]*|`[^`]*)$""")
 """A quotation mark or backtick of the line is still open at its end."""
 
-_FENCE = re2.compile(rb"(?m)^[ \t]*(?:```|~~~)")
+_FENCE = re2.compile(rb"(?m)^[ \t]*(`{3,}|~{3,})[ \t]*(\S?)")
 
 _PROHIBITED = re2.compile(
     r"(?i)\b(?:never|do not|don't|avoid|must not|should not)\s+"
@@ -66,8 +66,19 @@ _ORDER_BEFORE = re2.compile(
 
 
 def fences_of(content: bytes) -> tuple[int, ...]:
-    """The byte offsets of the lines that open or close fenced code in a Markdown text, in order."""
-    return tuple(match.start() for match in _FENCE.finditer(content))
+    """The byte offsets of the lines that open and close fenced code in a Markdown text, in turn: a fence ends with a
+    line of at least as many of the same mark and nothing else (CommonMark 0.31, 4.5)."""
+    turns, opened = list[int](), b""
+    for line in _FENCE.finditer(content):
+        mark, info = line.groups()
+        if not opened:
+            opened = mark
+        elif mark.startswith(opened) and not info:
+            opened = b""
+        else:
+            continue
+        turns.append(line.start())
+    return tuple(turns)
 
 
 def is_spoken_about(content: bytes, start: int, end: int, fences: Sequence[int]) -> bool:
@@ -109,15 +120,18 @@ def _is_about_a_threat(content: bytes, start: int, end: int) -> bool:
     tail = content[end : end + _CONTEXT_BYTES].decode("utf-8", "ignore")
     *above, before = head.split("\n")
     texts = [line for line in above if line.strip() and not _LIST_ITEM.search(line)]
-    rest, *below = tail.split("\n")
+    rest, *lines = tail.split("\n")
+    below = [line for line in lines if line.strip()]
     said = "\n".join((*texts[-2:], *above[-1:], before, rest))
     return bool(_THREAT.search(said)) and not _ORDERED.search("\n".join((said, *below[:2])))
 
 
 def _line_around(content: bytes, start: int, end: int) -> tuple[str, str]:
-    """What the lines of a match hold before and after it, at most 1,500 bytes to either side."""
+    """What the lines of a match hold before it, or nothing where that is longer than 1,500 bytes, and at most as much
+    after it."""
     reach = max(0, start - _CONTEXT_BYTES)
-    left = max(reach, content.rfind(b"\n", reach, start) + 1)
+    left = content.rfind(b"\n", reach, start) + 1
+    before = content[left:start] if left or not reach else b""
     right = content.find(b"\n", end, end + _CONTEXT_BYTES)
     after = content[end : end + _CONTEXT_BYTES if right < 0 else right]
-    return content[left:start].decode("utf-8", "ignore"), after.decode("utf-8", "ignore")
+    return before.decode("utf-8", "ignore"), after.decode("utf-8", "ignore")

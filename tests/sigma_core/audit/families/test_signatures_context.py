@@ -56,6 +56,12 @@ def test_prose_says_what_it_does_not_quote_or_what_it_orders(text: str) -> None:
     assert not spoken_about(text)
 
 
+def test_a_fence_ends_with_as_many_marks_and_nothing_else() -> None:
+    lines = ["````sh", "```", "~~~~", "````x", "````", "a", "~~~", "```", "~~~"]
+    text = "\n".join(lines).encode()
+    assert [text[:each].count(b"\n") for each in fences_of(text)] == [0, 4, 6, 8]
+
+
 @pytest.mark.parametrize(
     "text",
     [
