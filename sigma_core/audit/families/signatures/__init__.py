@@ -1,15 +1,14 @@
 """Family ``signatures``: YARA-X rules of our own over the raw bytes and over what simple decoding uncovers.
 
 It knows what malice has looked like, wherever it stands: no parsing, no flow, no declared purpose. Its errors are its
-own: it misses what is newly worded, and it must tell use from mention by the words around a match. The rules are
-``code.yar`` and ``words.yar`` beside this file.
+own: it misses what is newly worded, and it must tell use from mention by the words around a match (``context.py``). The
+rules are ``code.yar`` and ``words.yar`` beside this file.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from itertools import islice
@@ -26,41 +25,22 @@ from sigma_core.audit.families.embedded import (
     revision_of,
     strongest_first,
 )
+from sigma_core.audit.families.signatures.context import fences_of, is_order, is_searched_for, is_spoken_about
 from sigma_core.audit.model import Finding, View
 from sigma_core.sandbox.encodings import find_encoded
 from sigma_core.sandbox.facts import FactsDocument, Severity
-from sigma_core.sandbox.vocabulary import HostClass, classify_host, registrable
+from sigma_core.sandbox.vocabulary import HostClass, classify_host
 from sigma_core.submissions.package import Package, PackageFile
 
 _RULE_FILES = ("code.yar", "words.yar")
-_MATCHES_PER_PATTERN = 40
+_MATCHES_PER_PATTERN = 100
 _MAX_LAYERS_PER_FILE = 64
-_CONTEXT_BYTES = 1_500
-_LINKS_OF_OWN_HOST = 3
-_MAX_LINKS_PER_FILE = 2_000
 _DECODED_CONFIDENCE_PPM = 900_000
 _KNOWN_HOST_CONFIDENCE_PPM = 200_000
-_SCRIPT_SUFFIXES = (".py", ".sh", ".bash", ".js", ".mjs", ".cjs", ".ts", ".pth", ".ps1", ".bat")
+_PROSE_SUFFIXES = (".md", ".mdx", ".markdown", ".rst", ".txt")
 
-_MENTION = re2.compile(
-    r"(?i)(?:❌|🚫|🚩|⛔|"
-    r"\b(?:malicious|suspicious|dangerous|threats?|attacks?|attackers?|attempts?|detect(?:s|ed|ion|ing)?"
-    r"|flag(?:s|ged)?|block(?:s|ed)?|patterns?|red flags?|"
-    r"injection|vulnerab\w+|unsafe|harmful|exploits?|anti-?patterns?|e\.g\.|such as|examples? of|for example"
-    r"|look(?:s|ing)? for|checks? for|scan(?:s|ning)? for|"
-    r"watch for|what it checks|beware|warning signs?|reject|refuse|untrusted|instead of|rather than)\b)"
-)
-"""Words that say of a passage that it is spoken about: a list of threats, an example of what not to do."""
-
-_PROHIBITION = re2.compile(r"(?i)\b(?:never|do not|don't|avoid|must not|should not|cannot|won't)\b[^.!?;]*$")
-"""A prohibition that is still open where the match begins."""
-
-_QUOTED_BEFORE = re2.compile(r"[\"'“‘«`]\s*$")
-_SEARCHED_FOR = re2.compile(r"""(?i)\b(?:grep|egrep|rg|re\.\w+|regexp?|pattern)\b.*["'/]""")
-_LIST_ITEM = re2.compile(r"^\s*(?:[-*+]\s|[|>]|[0-9]+[.)])")
-_STRING_ITEM = re2.compile(r"""^\s*[rRbuf]?(?:"[^"]*"|'[^']*'),?\s*$""")
-_HOST = re2.compile(r"(?i)(?:https?|hxxps?|ftp)://([a-z0-9._\[\]-]+)")
-_EXPECTED_HOSTS = frozenset({HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER})
+_HOST = re2.compile(r"""(?i)(?:https?|hxxps?|ftp)://(?:[^/\s@"'`]{0,200}@)?([a-z0-9._\[\]-]+)""")
+_KNOWN_HOSTS = frozenset({HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +52,7 @@ class _Rule:
     confidence_ppm: int
     host_matters: bool
     mention_matters: bool
-    prose_only: bool
+    order_only: bool
 
 
 @cache
@@ -87,12 +67,11 @@ class Signatures(EmbeddedFamily):
     """Signatures over bytes and decoded layers."""
 
     family = "signatures"
-    revision = revision_of(__package__, "__init__.py", *_RULE_FILES)
+    revision = revision_of(__package__, "__init__.py", "context.py", *_RULE_FILES)
 
     def analyse(self, package: Package, facts: FactsDocument, view: View) -> Analysis:  # noqa: ARG002
         """Score: noisy or over the strongest match of each rule."""
-        hosts = _hosts_in(package)
-        findings = [finding for file in package.files for finding in _findings_in(file, hosts)]
+        findings = [finding for file in package.files for finding in _findings_in(file)]
         strongest: dict[str, int] = {}
         for rule, finding in findings:
             strongest[rule] = max(strongest.get(rule, 0), finding.confidence_ppm)
@@ -103,9 +82,10 @@ class Signatures(EmbeddedFamily):
         )
 
 
-def _findings_in(file: PackageFile, hosts: Counter[str]) -> Iterator[tuple[str, Finding]]:
+def _findings_in(file: PackageFile) -> Iterator[tuple[str, Finding]]:
+    fences = fences_of(file.content)
     for rule, start, end in _matches(file.content):
-        confidence = _confidence(rule, file, start, end, hosts)
+        confidence = _confidence(rule, file, fences, start, end)
         quoted = quote_at(file.content, start, end) if confidence else None
         if quoted is not None:
             yield rule.identifier, _finding(rule, file, quoted, confidence, rule.title)
@@ -121,29 +101,33 @@ def _findings_in(file: PackageFile, hosts: Counter[str]) -> Iterator[tuple[str, 
 
 
 def _matches(content: bytes) -> Iterator[tuple[_Rule, int, int]]:
-    """``(rule, start, end)`` of every match that is evidence, in the order of the rule files, then of place."""
+    """``(rule, start, end)`` of every match that is evidence, in the order of the rule files, then of place.
+
+    A pattern that fills its limit may hide a match behind the others, so no place excuses any match of its rule.
+    """
     scanner = yara_x.Scanner(_rules())
     scanner.max_matches_per_pattern(_MATCHES_PER_PATTERN)
     for matched in scanner.scan(content).matching_rules:
-        values = dict(matched.metadata)
-        rule = _Rule(
-            identifier=matched.identifier,
-            title=values["title"],
-            category=values["category"],
-            severity=Severity(values["severity"]),
-            confidence_ppm=values["confidence"],
-            host_matters=values.get("host") == "matters",
-            mention_matters=values.get("mention") == "matters",
-            prose_only=values.get("scope") == "prose",
-        )
-        places = {
-            (match.offset, match.offset + match.length)
-            for pattern in matched.patterns
-            if not pattern.identifier.startswith("$near")
-            for match in pattern.matches
-        }
-        for start, end in sorted(places):
+        rule = _rule_of(matched)
+        found = [list(each.matches) for each in matched.patterns if not each.identifier.startswith("$near")]
+        if any(len(matches) == _MATCHES_PER_PATTERN for matches in found):
+            rule = replace(rule, host_matters=False, mention_matters=False, order_only=False)
+        for start, end in sorted({(each.offset, each.offset + each.length) for matches in found for each in matches}):
             yield rule, start, end
+
+
+def _rule_of(matched: yara_x.Rule) -> _Rule:
+    values = dict(matched.metadata)
+    return _Rule(
+        identifier=matched.identifier,
+        title=values["title"],
+        category=values["category"],
+        severity=Severity(values["severity"]),
+        confidence_ppm=values["confidence"],
+        host_matters=values.get("host") == "matters",
+        mention_matters=values.get("mention") == "matters",
+        order_only=values.get("voice") == "order",
+    )
 
 
 def _finding(rule: _Rule, file: PackageFile, quoted: tuple[int, int, str], confidence: int, rationale: str) -> Finding:
@@ -160,71 +144,30 @@ def _finding(rule: _Rule, file: PackageFile, quoted: tuple[int, int, str], confi
     )
 
 
-def _confidence(rule: _Rule, file: PackageFile, start: int, end: int, hosts: Counter[str]) -> int:
-    """The rule's confidence at one place: zero for a mention, low for a download from an expected host."""
-    if rule.mention_matters and (_is_searched_for if _is_script(file) else _is_spoken_about)(file.content, start):
+def _confidence(rule: _Rule, file: PackageFile, fences: Sequence[int], start: int, end: int) -> int:
+    """The rule's confidence at one place: zero for a mention, low for a download from a known host."""
+    if _is_mention(rule, file, fences, start, end):
         return 0
-    if _is_script(file) and rule.prose_only and _is_string_item(file.content, start):
-        return 0
-    if rule.host_matters:
-        found = _HOST.search(file.content[start : end + 200].decode("latin-1"))
-        host = found.group(1).lower() if found else ""
-        if host and _is_expected(host, hosts):
-            return min(rule.confidence_ppm, _KNOWN_HOST_CONFIDENCE_PPM)
+    if rule.host_matters and _is_from_known_hosts(file.content, start, end):
+        return min(rule.confidence_ppm, _KNOWN_HOST_CONFIDENCE_PPM)
     return rule.confidence_ppm
 
 
-def _is_script(file: PackageFile) -> bool:
-    return file.path.lower().endswith(_SCRIPT_SUFFIXES)
-
-
-def _is_spoken_about(content: bytes, start: int) -> bool:
-    """Whether prose or data speaks about the match at ``start`` instead of saying it: after a quotation mark, a
-    prohibition that is still open, or words such as "detects" in its line, in the two lines of text above or in the
-    line that introduces its list."""
-    head = content[max(0, start - _CONTEXT_BYTES) : start].decode("utf-8", "ignore")
-    *above, before = head.split("\n")
-    texts = [line for line in above if line.strip() and not line.lstrip().startswith(("```", "~~~"))]
-    introduction = next((line for line in reversed(texts) if not _LIST_ITEM.search(line)), "")
-    if _QUOTED_BEFORE.search(before) or _PROHIBITION.search(before):
+def _is_mention(rule: _Rule, file: PackageFile, fences: Sequence[int], start: int, end: int) -> bool:
+    """Whether the match speaks about the thing or, for what only counts as an order, orders nothing."""
+    if rule.order_only and not is_order(file.content, start):
         return True
-    return any(_MENTION.search(line) for line in (before, *texts[-2:], introduction))
+    if not rule.mention_matters:
+        return False
+    if file.path.lower().endswith(_PROSE_SUFFIXES):
+        return is_spoken_about(file.content, start, end, fences)
+    return is_searched_for(file.content, start)
 
 
-def _is_searched_for(content: bytes, start: int) -> bool:
-    """Whether a script has the match as a pattern that it searches for: quoted, after grep or a regular expression, in
-    its line."""
-    return bool(
-        _SEARCHED_FOR.search(
-            content[content.rfind(b"\n", 0, start) + 1 : start][-_CONTEXT_BYTES:].decode("utf-8", "ignore")
-        )
-    )
+def _is_from_known_hosts(content: bytes, start: int, end: int) -> bool:
+    """Whether the match names URLs and every one is at a source that everybody installs from.
 
-
-def _is_string_item(content: bytes, start: int) -> bool:
-    """Whether a script's line at ``start`` is nothing but a string: an item of a list of phrases."""
-    left = content.rfind(b"\n", 0, start) + 1
-    right = content.find(b"\n", start)
-    return bool(
-        _STRING_ITEM.search(
-            content[left : len(content) if right < 0 else right][:_CONTEXT_BYTES].decode("utf-8", "ignore")
-        )
-    )
-
-
-def _hosts_in(package: Package) -> Counter[str]:
-    hosts: Counter[str] = Counter()
-    for file in package.files:
-        links = islice(_HOST.finditer(file.content.decode("latin-1")), _MAX_LINKS_PER_FILE)
-        hosts.update(match.group(1).lower() for match in links)
-    return hosts
-
-
-def _is_expected(host: str, hosts: Counter[str]) -> bool:
-    """Whether honest packages install from ``host``: a well-known source, or a named host that the package links at
-    least three times."""
-    kind = classify_host(host)
-    if kind in _EXPECTED_HOSTS:
-        return True
-    links = sum(count for other, count in hosts.items() if registrable(other) == registrable(host))
-    return kind is HostClass.UNKNOWN and links >= _LINKS_OF_OWN_HOST
+    How often a package links a host says nothing: its author chooses that.
+    """
+    named = _HOST.findall(content[start:end].decode("latin-1"))
+    return bool(named) and all(classify_host(host.lower()) in _KNOWN_HOSTS for host in named)

@@ -1,5 +1,5 @@
-/* Things that code and commands do. A match of a pattern is evidence, but for `$near…`: those only have to be close by. `confidence` is ppm; `host` = "matters" lowers the confidence for hosts that the package
-   itself is about or that everybody installs from; `mention` = "matters" drops matches that are spoken about, not said. */
+/* Things that code and commands do. A match of a pattern is evidence, but for `$near…`: those only have to be close by. `confidence` is ppm; `host` = "matters" lowers the confidence for hosts that everybody
+   installs from; `mention` = "matters" drops matches that are spoken about, not said; `voice` = "order" drops what is not an order to the reader. context.py decides the last two. */
 
 rule fetch_piped_into_shell {
   meta: title = "Downloads and pipes into an interpreter" category = "remote_code" severity = "HIGH" confidence = 700000 host = "matters" mention = "matters"
@@ -65,7 +65,7 @@ rule tunnel_into_machine {
     $d = /\bchisel\s+client\b/ nocase
     $e = /echo[^\n]{1,500}>>\s*["']?(~|\$HOME|\$\{HOME\}|\/root)?\/?[^\s]{0,40}\.ssh\/authorized_keys/ nocase
     $f = /authorized_keys["')\s,\/.\w]{0,60}["']a["']/ nocase
-    $g = "nopasswd" nocase
+    $g = /\b(echo|printf|add|write|writes|append)\b[^\n]{0,160}\bNOPASSWD\b|\bNOPASSWD\b[^\n]{0,160}(>>?|tee\b)[^\n]{0,40}sudoers/ nocase
   condition: any of them
 }
 rule executes_fetched_code {
@@ -110,7 +110,7 @@ rule hides_what_it_calls {
 rule secret_file_sent {
   meta: title = "Secret files beside a send" category = "exfiltration" severity = "CRITICAL" confidence = 820000 mention = "matters"
   strings:
-    $secret = /(\.ssh\/(config|\*)|\bid_(rsa|ed25519|ecdsa|dsa)([^.\w]|$)|\.aws\/(credentials|config)|\.netrc|\.git-credentials|\.npmrc|\.pypirc|\.kube\/config|\.docker\/config\.json|gh\/hosts\.yml|\.config\/gcloud|wallet\.dat|Login Data|cookies\.sqlite|\.gnupg|\.bash_history|\.zsh_history|\/etc\/shadow|serviceaccount\/token|\.(claude|cursor|codex)\/mcp\.json|user-secrets-envs|keychain-db|agent-identity\.json)/ nocase
+    $secret = /(\.ssh\/\*|\bid_(rsa|ed25519|ecdsa|dsa)([^.\w]|$)|\.aws\/(credentials|config)|\.netrc|\.git-credentials|\.npmrc|\.pypirc|\.kube\/config|\.docker\/config\.json|gh\/hosts\.yml|\.config\/gcloud|wallet\.dat|Login Data|cookies\.sqlite|\.gnupg|\.bash_history|\.zsh_history|\/etc\/shadow|serviceaccount\/token|\.(claude|cursor|codex)\/mcp\.json|user-secrets-envs|keychain-db|agent-identity\.json)/ nocase
     $near_send = /(requests\.(post|put|request)|httpx\.(post|put)|urlopen\(|urllib\.request\.Request|aiohttp\.ClientSession|fetch\(\s*["'`]https?:|axios\.(post|put)|https?\.request\(|http\.client|sendall\(|smtplib|nslookup\s|curl\s[^\n]{0,120}(-d|-F|-T|--data|--upload|-X\s*(POST|PUT))|wget\s[^\n]{0,80}--post|\bscp\s|\brsync\s[^\n]{0,80}@|\bnc\s+[\w.]+\s+[0-9]+|aws\s+s3\s+cp)/ nocase
   condition: for any i in (1..#secret) : ( $near_send in (@secret[i] - 700 .. @secret[i] + 900) )
 }
@@ -124,21 +124,21 @@ rule command_line_exfiltration {
     $m = /b64encode\(\s*os\.(environ|getenv)[^\n]{1,80}[^\x00]{0,500}(requests\.(post|get)|urlopen|popen|system)\(/
     $n = /(popen|system|run|check_output|gethostbyname)\(\s*f?["'][^\n"']{0,20}(dig|nslookup|host|ping)?\s*\{[^\n}]{1,40}\}\.[a-z0-9-]{1,40}\./
     $b = /\b(env|printenv|export\s+-p)\s*\|\s*(base64\s*[^\n|]{0,20}\|\s*)?(curl|nc|wget)\b/ nocase
-    $c = /@["']?(~|\$HOME|\$\{HOME\}|\/root|\/etc|\/home\/[^\s\/]{1,40})\/?\.?(ssh|aws|netrc|npmrc|env|claude|openclaw|cursor|codex|config|kube|gnupg|git-credentials|passwd|shadow|bash_history|docker)/ nocase
+    $c = /(=|<|-[dFT]\s?|--data\S{0,12}\s|--upload-file\s)["']?\w{0,20}@["']?(~|\$HOME|\$\{HOME\}|\/root|\/etc|\/home\/[^\s\/]{1,40})\/?\.?(ssh|aws|netrc|npmrc|env|claude|openclaw|cursor|codex|config|kube|gnupg|git-credentials|passwd|shadow|bash_history|docker)/ nocase
     $d = /\b(cat|tar|zip|gzip|base64)\b[^\n|]{0,120}(~|\$HOME|\/etc|\/root)\/?\.?(ssh|aws|netrc|npmrc|env\b|claude|openclaw|cursor|config|kube|gnupg|passwd|shadow)[^\n|]{0,120}\|[^\n]{0,160}\b(curl|nc|wget|openssl|ssh)\b/ nocase
-    $e = /\bcurl\b[^\n]{0,300}\$\{?(AWS_SECRET|AWS_ACCESS|GITHUB_TOKEN|ANTHROPIC_API|OPENAI_API|SSH_|NPM_TOKEN)\w{0,30}[^\n]{0,40}["'&?]/ nocase
+    $e = /\bcurl\b[^\n]{0,300}([?&]\w{1,20}=|\s-d\s|--data\S{0,12}\s)[^\n]{0,120}\$\{?(AWS_SECRET|AWS_ACCESS|GITHUB_TOKEN|ANTHROPIC_API|OPENAI_API|SSH_|NPM_TOKEN)\w{0,30}/ nocase
     $f = /[?&=](data|d|q|x|token|t|key|exfil|payload|env)=\$\{?(GITHUB_TOKEN|[A-Z_]*(SECRET|TOKEN|PASSWORD|API_KEY))/
     $g = /\baws\s+s3\s+(cp|sync)\s[^\n]{0,60}(credential|secret|\.ssh|\.aws|\.env)/ nocase
     $h = /\b(scp|rsync)\s[^\n]{0,80}(id_rsa|id_ed25519|\.ssh|\.aws|\.env\b|credentials)[^\n]{0,100}@/ nocase
-    $i = /\b(nslookup|dig|host)\s[^\n]{0,40}(\$\(|\$\{?\w*(token|secret|data|key)|token\.|secret\.)[^\n]{1,80}\./ nocase
+    $i = /(^|[^\w-])(nslookup|dig|host)[ \t]+[^\n=]{0,40}(\$\(|\$\{?\w*(token|secret|data|key)|token\.|secret\.)[^\n]{1,80}\./ nocase
   condition: any of them
 }
 rule environment_sent {
   meta: title = "The whole environment beside a send" category = "exfiltration" severity = "CRITICAL" confidence = 840000 mention = "matters"
   strings:
-    $env = /(JSON\.stringify\(\s*(\{[^}]{0,80}\.\.\.)?process\.env\b\s*[,)}]|dict\(\s*os\.environ\s*\)|os\.environ\.(copy|items)\(\)|json\.dumps\([^\n]{0,30}os\.environ|Object\.(entries|keys)\(\s*process\.env\s*\)|str\(\s*os\.environ\s*\)|=\s*process\.env\s*;|for\s+\w+\s*,\s*\w+\s+in\s+os\.environ)/
+    $env = /(JSON\.stringify\(\s*(\{[^}]{0,80}\.\.\.)?process\.env\b\s*[,)}]|dict\(\s*os\.environ\s*\)|os\.environ\.(copy|items)\(\)|json\.dumps\([^\n]{0,30}os\.environ|Object\.(entries|keys)\(\s*process\.env\s*\)|str\(\s*os\.environ\s*\)|for\s+\w+\s*,\s*\w+\s+in\s+os\.environ)/
     $near_send = /(requests\.(post|put|get)|httpx\.|urlopen\(|urllib\.request|aiohttp|fetch\(|axios|https?\.request\(|http\.client|sendall\(|smtplib|\bcurl\b|webhook|XMLHttpRequest|sendBeacon|net\.connect)/ nocase
-  condition: for any i in (1..#env) : ( $near_send in (@env[i] - 600 .. @env[i] + 1500) )
+  condition: for any i in (1..#env) : ( $near_send in (@env[i] - 600 .. @env[i] + 1200) )
 }
 rule drop_site_sent {
   meta: title = "Sends to a throw-away collection site" category = "exfiltration" severity = "HIGH" confidence = 700000 mention = "matters"
@@ -159,12 +159,12 @@ rule cloud_metadata_credentials {
 rule credential_store_read {
   meta: title = "Reads a credential store of the user" category = "credential_access" severity = "HIGH" confidence = 660000 mention = "matters"
   strings:
-    $a = /\bsecurity\s+(dump-keychain|find-(generic|internet)-password)[^\n]{0,80}-[gw]/ nocase
+    $a = /\bsecurity\s+(dump-keychain\b|find-internet-password\b[^\n]{0,80}-[gw]|find-generic-password\b[^\n]{0,80}(Chrome|Brave|Edge|Safari|Firefox|Opera|Slack|Safe Storage))/ nocase
     $b = /(Chrome|Chromium|Brave|Edge)[^\n]{0,60}(Login Data|Cookies)["'\/\s]/
     $c = /\bdscl\b[^\n]{1,40}-?authonly/ nocase
     $d = /(open|read_text|readFileSync|read_bytes|cat|grep)\b[^\n]{0,100}\.(aws\/credentials|ssh\/id_(rsa|ed25519|dsa|ecdsa)([^.\w]|$)|netrc|git-credentials|claude\/mcp\.json|cursor\/mcp\.json|openclaw\/device\.json)/ nocase
     $e = /(\/proc\/[0-9*$\{a-z]{1,12}\/(environ|mem))\b/
-    $f = /Network\.getResponseBody|CredentialManager|CryptUnprotectData|\bmimikatz\b|\blazagne\b|sekurlsa/
+    $f = /sekurlsa::|lsadump::|\blazagne(\.exe|\.py)?\s+all\b/ nocase
     $g = /cat\s+[^\n]{0,60}\/etc\/shadow/
     $h = /MEDIA:\s*(file:)?\/[^\n]{0,80}(\.ssh|\.env|secret|id_rsa)/
     $i = /(Path\.home\(\)|homedir\(\)|expanduser\()[^\n]{0,40}\.?(claude|cursor|codex|openclaw)\/(mcp|openclaw|config)\.json/
@@ -180,9 +180,9 @@ rule persistence_installed {
     $e = /PYTHONSTARTUP\s*=|LD_PRELOAD\s*=\s*["']?\/|DYLD_INSERT_LIBRARIES\s*=/
     $f = /^import\s+os\s*;\s*os\.(system|popen)/
     $g = /schtasks(\.exe)?\s+\/create[^\n]{0,200}/ nocase
-    $h = /CurrentVersion\\{1,2}Run\b/ nocase
+    $h = /(reg(\.exe)?\s+add|(New|Set)-ItemProperty|SetValueEx|CreateKey|KEY_SET_VALUE|\$\w+\s*=)[^\n]{0,120}CurrentVersion\\{1,2}Run\b|CurrentVersion\\{1,2}Run\b[^\x00]{0,300}(New-ItemProperty|Set-ItemProperty|SetValueEx|CreateKey|KEY_SET_VALUE)/ nocase
     $i = /NODE_OPTIONS\s*=\s*["']?--require/
-    $j = /LaunchAgents\/[^\n]{0,80}["'\s)]*(,\s*["']w|<<|>)/
+    $j = />\s*["\x27]?[^\s"\x27<>|]{0,60}LaunchAgents\/|LaunchAgents\/[^\n<>]{0,80}["\x27]\)?\s*,\s*["\x27][wa]|LaunchAgents\/[^\n<>|]{0,80}<<\s*["\x27-]?\w/
     $k = /(open|write_text|writeFileSync|appendFileSync)\b[^\n]{0,80}\.(bashrc|zshrc|bash_profile|zprofile)\b/
     $m = /["']\.(bashrc|zshrc|bash_profile|zprofile)["'][^\x00]{0,200}(open\(\s*["']a|write_text|\.write\(|appendFile)/
     $l = /(\.git\/hooks\/(pre|post)-\w+)[^\n]{0,40}["']w|>\s*\.git\/hooks\/(pre|post)-/
@@ -194,14 +194,18 @@ rule defences_off {
     $a = /\bhistory\s+-c\b|unset\s+HISTFILE|HISTFILE\s*=\s*\/dev\/null|HISTSIZE\s*=\s*0\b/
     $b = /Set-MpPreference\s[^\n]{0,60}-Disable|Add-MpPreference\s[^\n]{0,40}-Exclusion/ nocase
     $c = /\b(setenforce\s+0|ufw\s+disable|spctl\s+--master-disable|csrutil\s+disable|systemctl\s+(stop|disable)\s+(auditd|falco|apparmor|firewalld|crowdstrike|falcon))/ nocase
-    $e = /(rm|shred|truncate|:\s*>|>)\s[^\n]{0,60}(\.bash_history|\.zsh_history|\/var\/log\/|trajectory\.jsonl|audit\.log)/
+    $e = /(rm|shred|truncate|:\s*>|>)\s[^\n]{0,60}(\.bash_history|\.zsh_history|trajectory\.jsonl|audit\.log)|\b(rm|shred|truncate)\s[^\n]{0,60}\/var\/log(\/[\w-]{1,40})?\/(\*|auth|syslog|secure|wtmp|btmp|lastlog|messages|audit)|(:|true|\/dev\/null)\s*>\s*\/var\/log\//
     $f = /vssadmin[^\n]{0,20}delete\s+shadows/ nocase
     $g = /exec\.approvals\.set|["'](permissionMode|approval_policy|approvalMode)["']\s*:\s*["'](approve-all|never|bypass)/ nocase
     $i = /["']?allow["']?\]?\s*[:=]\s*\[\s*["'](Bash\(\*|\*)/
-    $j = /ANTHROPIC_BASE_URL["']?\s*[:=]\s*["']?https?:\/\/[^\s"']{0,80}/
     $k = /iptables\s+[^\n]{0,80}-j\s+(REDIRECT|DNAT)/
     $l = /\bAuKill|TrueSightKiller|CREATE_NO_WINDOW\b[^\n]{0,40}$/
   condition: any of them
+}
+rule model_traffic_redirected {
+  meta: title = "Sends the agent's conversations through another host" category = "defense_evasion" severity = "HIGH" confidence = 720000 host = "matters" mention = "matters"
+  strings: $a = /ANTHROPIC_BASE_URL["\x27]?\s*[:=]\s*["\x27]?https?:\/\/[\w-]{1,60}\.[^\s"\x27]{1,80}/
+  condition: $a
 }
 rule loosens_settings {
   meta: title = "Loosens what the agent or the system asks before" category = "defense_evasion" severity = "MEDIUM" confidence = 250000 mention = "matters"
@@ -216,7 +220,7 @@ rule loosens_settings {
 rule wipes_data {
   meta: title = "Destroys data" category = "destruction" severity = "CRITICAL" confidence = 700000 mention = "matters"
   strings:
-    $a = /\brm\s+-[a-z]*r[a-z]*f?[a-z]*\s+(--no-preserve-root\s+)?["']?(\/|\/\*|~|~\/|\$HOME|\$\{HOME\}|\/etc|\/usr|\/home|\/var)["']?\/?\*?(\s|$|["';&|)])/
+    $a = /\brm[ \t]+-[a-z]*r[a-z]*f?[a-z]*[ \t]+(--no-preserve-root[ \t]+)?["']?(\/|\/\*|~|~\/|\$HOME|\$\{HOME\}|\/etc|\/usr|\/home|\/var)["']?\/?\*?(\s|$|["';&|)])/
     $b = /\bmkfs(\.\w+)?\s+[^\n]{0,20}\/dev\//
     $c = /\bdd\s+if=\/dev\/(zero|u?random)\s+of=\/dev\/[a-z]/
     $d = /:\(\)\s*\{\s*:\s*\|\s*:\s*&\s*\}/
@@ -236,7 +240,7 @@ rule coin_miner {
 rule host_given_to_container {
   meta: title = "Gives a container the host" category = "privilege_escalation" severity = "HIGH" confidence = 640000 mention = "matters"
   strings:
-    $a = /docker\s[^\x00]{0,300}--privileged/ nocase
+    $a = /docker[ \t]+(container[ \t]+)?(run|create)\b([^\n`]|\\\n){0,300}--privileged([^\n`]|\\\n){0,200}((-v|--volume)[ =]["\x27]?(\/|~|\$HOME)|--pid|--net|--device|--cap-add)|docker[ \t]+(container[ \t]+)?(run|create)\b([^\n`]|\\\n){0,300}((-v|--volume)[ =]["\x27]?(\/|~|\$HOME)|--pid|--net|--device|--cap-add)([^\n`]|\\\n){0,200}--privileged/ nocase
     $b = /docker\s[^\x00]{0,300}-v\s+["']?\/var\/run\/docker\.sock/ nocase
     $c = /docker\s[^\x00]{0,300}-v\s+["']?(\/|\/root|\/etc|\/home|\/proc)(:|\/[^\s]{0,40}:)/ nocase
     $d = /chmod\s+(u\+s|4[0-7]{3}|6[0-7]{3})\s/
@@ -250,9 +254,9 @@ rule hooks_that_run_commands {
     $a = /["'](pre|post)?(install|prepare|prepublish|uninstall)["']\s*:\s*["'][^"'\n]{0,200}(curl|wget|base64|node\s+-e|python3?\s+-c|\|\s*(ba)?sh|nc\s|powershell)/ nocase
     $b = /["'](PreToolUse|PostToolUse|SessionStart|UserPromptSubmit|Stop)["'][^\x00]{0,400}["']command["']\s*:\s*["'][^\n]{0,200}(curl|wget|bash\s+-l?c|python3?\s+-c|nc\s|base64|node\s+-e)/
     $c = /["']runOn["']\s*:\s*["']folderOpen["']/
-    $d = /pull_request_target[^\x00]{0,900}github\.event\.(pull_request\.(head\.(ref|sha|repo)|title|body)|issue\.title|comment\.body)/
+    $d = /pull_request_target["\x27]?\s*[:\],\n][^\x00]{0,900}github\.event\.(pull_request\.(head\.(ref|sha|repo)|title|body)|issue\.title|comment\.body)/
     $e = /(echo|payload=|run:|bash\s+-l?c)[^\n]{0,60}\$\{\{\s*github\.event\.(issue|comment|pull_request)\.(title|body|head\.ref)/
-    $f = /pull_request_target[^\x00]{0,600}secrets\.[A-Z_]+/
+    $f = /pull_request_target["\x27]?\s*[:\],\n][^\x00]{0,600}secrets\.[A-Z_]+/
     $g = /cmdclass\s*=\s*\{[^\x00]{0,100}(install|develop)/
     $h = /installMcpServer\/[^\s]{0,40}config=[^\n]{0,120}(bash|curl|sh\b|node)/
     $i = /curl[^\n]{0,100}\|\s*(ba)?sh[^\n]{0,40}["']?\s*,?\s*\n?[^\n]{0,30}(RUN|ENTRYPOINT|postinstall)/
@@ -270,7 +274,7 @@ rule sends_on_keys {
   meta: title = "Takes wallet keys" category = "financial_access" severity = "CRITICAL" confidence = 740000 mention = "matters"
   strings:
     $key = /(seed[_ ]?phrase|mnemonic|private[_ ]?key|keystore|wallet\.dat)/ nocase
-    $near_send = /(requests\.post|fetch\(\s*["'`]https?:|axios\.post|curl\s[^\n]{0,80}(-d|--data|-X\s*POST)|sendMessage|webhook)/
+    $near_send = /(requests\.post|fetch\(\s*["'`]https?:|axios\.post|curl\s[^\n]{0,80}(-d|--data|-X\s*POST)|sendMessage\()/
   condition: for any i in (1..#key) : ( $near_send in (@key[i] - 200 .. @key[i] + 300) )
 }
 rule dynamic_payload_assembly {
@@ -280,7 +284,7 @@ rule dynamic_payload_assembly {
     $b = /["']\.?join\([^\n]{1,160}\)[^\x00]{0,200}(^|[^.$\w])(exec|eval)\s*\(\s*\w+\s*\)/
     $c = /open\(\s*__file__\s*,\s*["'](a|w)/
     $d = /javascriptFunction["']\s*:\s*["'][^\n]{0,80}child_process/
-    $e = /\bsys\.path\.(insert|append)\([^\n]{0,40}["'](\/tmp|plugins|\.)/
+    $e = /\bsys\.path\.(insert|append)\([^\n]{0,40}["'](\/tmp|plugins\b)/
   condition: any of them
 }
 rule runs_what_comes_in {
@@ -295,10 +299,15 @@ rule runs_what_comes_in {
 rule downloads_binary_to_run {
   meta: title = "An install entry downloads over an unsafe way" category = "supply_chain" severity = "HIGH" confidence = 640000 mention = "matters"
   strings:
-    $a = /["']?kind["']?\s*:\s*["']?download["']?[^\x00]{0,200}url["']?\s*:\s*["']?(http:\/\/|ftp:\/\/|https?:\/\/[0-9]{1,3}\.[0-9]{1,3}\.|https?:\/\/[^\/"'\s]{0,80}\.onion)/ nocase
     $b = /(pip3?|npm|npx|uv)\s+(install|i|add)\s[^\n]{0,80}(--extra-index-url|--index-url|--registry)[\s=]+http:\/\// nocase
     $c = /\bcurl\b[^\n]{0,40}\s-[a-zA-Z]*k[a-zA-Z]*\s[^\n]{0,200}\|\s*(sudo\s+)?(ba)?sh\b/
-    $d = /\b(curl|wget)\b[^\n|]{0,80}https?:\/\/[0-9]{1,3}(\.[0-9]{1,3}){3}[^\n|]{0,200}\|\s*(sudo\s+)?(ba)?sh\b/ nocase
+  condition: any of them
+}
+rule downloads_from_bare_address {
+  meta: title = "Installs from a bare address or over plain http" category = "supply_chain" severity = "HIGH" confidence = 640000 host = "matters" mention = "matters"
+  strings:
+    $a = /["']?kind["']?\s*:\s*["']?download["']?[^\x00]{0,200}url["']?\s*:\s*["']?(http:\/\/|ftp:\/\/|https?:\/\/[0-9]{1,3}\.[0-9]{1,3}\.|https?:\/\/[^\/"'\s]{0,80}\.onion)/ nocase
+    $b = /\b(curl|wget)\b[^\n|]{0,80}https?:\/\/[0-9]{1,3}(\.[0-9]{1,3}){3}[^\n|]{0,200}\|\s*(sudo\s+)?(ba)?sh\b/ nocase
   condition: any of them
 }
 rule exec_of_hidden_file {
