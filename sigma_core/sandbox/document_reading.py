@@ -14,7 +14,7 @@ from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import Part, Segment, split_markdown
 from sigma_core.sandbox.pattern_reading import SPACED, read_patterns, read_prose, read_spread_prose
 from sigma_core.sandbox.scan import LayerScan
-from sigma_core.sandbox.sentences import prose_of, sentences_of
+from sigma_core.sandbox.sentences import Sentence, prose_of, sentences_of
 from sigma_core.sandbox.use_or_mention import command_context
 
 _PLAIN_FENCES = frozenset({"text", "txt", "plain", "plaintext", "markdown", "md", "dockerfile", "makefile"})
@@ -49,8 +49,19 @@ def read_document(at: LayerScan) -> None:
                 read_script(at, FileKind.SHELL, segment.text.translate(SPACED), segment.start, context, in_prose=True)
         elif segment.part is Part.FENCE:
             _fence(at, segment)
-    at.ask(prose_of(segments, layer.text))
+    sentences = prose_of(segments, layer.text)
+    at.ask(sentences)
+    _weigh_wording(at, sentences)
     read_hidden_markup(at)
+
+
+def _weigh_wording(at: LayerScan, sentences: list[Sentence]) -> None:
+    model = at.scan.rules.wording
+    at.scan.meter.spend(len(at.layer.text))
+    for window in model.strong_windows(sentences):
+        said = sentences[window.first : window.last + 1]
+        context = "mention" if all(sentence.cautionary for sentence in said) else "use"
+        at.report("SIGMA-WORD-001", ", ".join(model.heaviest(said)), said[0].start, said[-1].end, context)
 
 
 def _continued(at: LayerScan, segment: Segment, following: list[Segment]) -> None:

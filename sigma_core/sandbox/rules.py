@@ -20,6 +20,7 @@ from sigma_core.errors import SigmaError
 from sigma_core.sandbox.facts import FactKind, Severity, SignalKind
 from sigma_core.sandbox.instructions import FrameBook, FrameError
 from sigma_core.sandbox.linear_pattern import linear_pattern
+from sigma_core.sandbox.wording import Model, load_model
 
 RULES_FOLDER = Path(__file__).with_name("rules")
 SURFACES = frozenset({"prose", "comment", "link", "command", "code", "config"})
@@ -86,10 +87,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class RuleBook:
-    """All rules by id, and the hash of everything that shaped them."""
+    """All rules by id, the frames and the model of wording that some of them stand on, and the hash of everything that
+    shaped them."""
 
     rules: Mapping[str, Rule]
     frames: FrameBook
+    wording: Model
     sha256: str
 
     def __getitem__(self, rule_id: str) -> Rule:
@@ -241,6 +244,7 @@ def load_rules() -> RuleBook:
             _ = rule.searches
         terms |= {name: "|".join(alternatives) for name, alternatives in document.get("terms", {}).items()}
     try:
-        return RuleBook(rules, FrameBook(terms, frames), sha256_of(documents))
+        wording = load_model()
+        return RuleBook(rules, FrameBook(terms, frames), wording, sha256_of([*documents, wording.revision]))
     except FrameError as error:
         raise RulePackError(str(error)) from error

@@ -17,15 +17,15 @@ from sigma_core.audit.canaries.bank import FILES, PACKAGES, canary_package, item
 from sigma_core.audit.canaries.labels import defect_of_file, package_label
 from sigma_core.audit.canaries.planting import Answer, answer_of, with_file
 from sigma_core.audit.families import FAMILY_PARAMETERS, embedded_families
-from sigma_core.audit.families.text_statistics.train import wilson_ppm
 from sigma_core.audit.grounding import ground
 from sigma_core.audit.model import Verdict, View
 from sigma_core.audit.views import view_of
 from sigma_core.canonical import sha256_hex
-from sigma_core.policy import PPM, load_policy
+from sigma_core.policy import load_policy
 from sigma_core.sandbox.derive import derive_facts
 from sigma_core.submissions.member_names import TakenNames
 from tests.bench.families import packages
+from tests.bench.labelled import wilson
 
 POLICY = load_policy()
 VARIANTS_OF_A_PACKAGE = 8
@@ -97,14 +97,12 @@ def whole_packages() -> None:
                         parameters = {each.name: getattr(each, bound) for each in FAMILY_PARAMETERS[family.family]}
                         verdict = ground(family.decide(analysis, parameters), shown, POLICY.audit).verdict
                         right[family.family, end, truth] += verdict is truth
-    print("\nWhole packages, votes with the label of votes asked (95 % Wilson interval, ppm)")
+    print("\nWhole packages, votes with the label of votes asked (95 % Wilson interval)")
     for family in FAMILY_PARAMETERS:
         for end in ENDS:
             for truth, name in ((Verdict.UNSAFE, "sensitivity"), (Verdict.SAFE, "specificity")):
                 hits, total = right[family, end, truth], asked[truth]
-                print(
-                    f"{family:<24}{end:<8}{name:<13}{hits:>5} of {total}  {hits * PPM // total:>8} {wilson_ppm(hits, total)}"
-                )
+                print(f"{family:<24}{end:<8}{name:<13}{wilson(hits, total)}")
     print(
         f"packages with a blocking signal: UNSAFE {blocked[Verdict.UNSAFE]} of {asked[Verdict.UNSAFE] // 2}, "
         f"SAFE {blocked[Verdict.SAFE]} of {asked[Verdict.SAFE] // 2}"

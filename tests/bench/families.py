@@ -5,9 +5,9 @@
 Needs ``../shared/corpora``. Rewrites ``sigma_core/audit/families/error_correlation.json``.
 
 What the figures are worth: the rules, weights and ranges of three families were written with all these packages in
-sight, so theirs are regression figures on every corpus, `dev-benign` included. Those of the text model on its held-out
-part are better, though variants were compared on it. The hidden payloads are worded by us, and two signatures were
-added after a first run had missed one of them (209 of 219 found by any family before). Expect less on other packages.
+sight, so theirs are regression figures on every corpus, `dev-benign` included. The text model has learnt from none of
+them. The hidden payloads are worded by us, and two signatures were added after a first run had missed one of them (209
+of 219 found by any family before). Expect less on other packages.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import polars as pl
 
 from sigma_core.assembly.independence import effective_votes_ppm, error_correlation_ppm
 from sigma_core.audit.families import FAMILY_PARAMETERS, calibration, embedded_families
-from sigma_core.audit.families.text_statistics.train import load, wilson_ppm
 from sigma_core.audit.grounding import ground
 from sigma_core.audit.model import Verdict, View
 from sigma_core.audit.views import view_of
@@ -36,6 +35,7 @@ from sigma_core.sandbox.derive import derive_facts
 from sigma_core.submissions.manifest import empty_manifest, read_manifest
 from sigma_core.submissions.package import Package, PackageFile, ProductType, sorted_files
 from tests.bench.hidden_payloads import hidden
+from tests.bench.labelled import wilson
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPORA = ROOT.parent / "shared" / "corpora"
@@ -52,7 +52,6 @@ class Measured:
     source: str
     label: str
     name: str
-    held_out: bool
     flagged: dict[tuple[str, str], bool]
     milliseconds: dict[tuple[str, View], float]
     blocked: bool
@@ -72,25 +71,22 @@ def packages(corpus: str) -> Iterator[tuple[str, str, str, Package]]:
         yield str(name), first["label"], first["source"], Package(members, manifest, ProductType.SKILL, str(name))
 
 
-def measure(corpus: str, held_out: set[str]) -> list[Measured]:
+def measure(corpus: str) -> list[Measured]:
     """All families in both views on every package of a corpus."""
-    return [
-        examined(corpus, name, label, source, package, held_out=name in held_out)
-        for name, label, source, package in packages(corpus)
-    ]
+    return [examined(corpus, name, label, source, package) for name, label, source, package in packages(corpus)]
 
 
 def measure_hidden() -> list[Measured]:
     """Payloads of our own in every third honest skill, one of each language."""
     return [
-        examined("hidden payloads", payload, "malicious", "ours", spoiled, held_out=False)
+        examined("hidden payloads", payload, "malicious", "ours", spoiled)
         for number, (_, _, _, package) in enumerate(packages("dev-benign"))
         if number % 3 == 0
         for payload, spoiled in hidden(package, number // 3)
     ]
 
 
-def examined(corpus: str, name: str, label: str, source: str, package: Package, *, held_out: bool) -> Measured:
+def examined(corpus: str, name: str, label: str, source: str, package: Package) -> Measured:
     """All families in both views on one package."""
     facts = derive_facts(package, POLICY)
     flagged: dict[tuple[str, str], bool] = defaultdict(bool)
@@ -106,7 +102,7 @@ def examined(corpus: str, name: str, label: str, source: str, package: Package, 
                 assert result.verdict is not Verdict.ABSTAIN, (name, family.family, result.reason)
                 flagged[family.family, setting] |= result.verdict is Verdict.UNSAFE
     blocked = bool(facts.blocking_signals) or not facts.complete
-    return Measured(corpus, source, label, name, held_out, dict(flagged), milliseconds, blocked)
+    return Measured(corpus, source, label, name, dict(flagged), milliseconds, blocked)
 
 
 def _parameters(family: str, setting: str) -> dict[str, int | str]:
@@ -134,7 +130,7 @@ def error_correlation(measured: Sequence[Measured]) -> dict[str, Any]:
         )
     return {
         "schema": "sigma-error-correlation-v1",
-        "measuredOn": "dev-benign and dev-fixtures, samples that the text model did not train on; the other families were "
+        "measuredOn": "dev-benign and dev-fixtures; the text model did not learn from them, the other families were "
         "written with them in sight; error = wrong in either view",
         "malicious": sum(sample.label == "malicious" for sample in measured),
         "benign": sum(sample.label == "benign" for sample in measured),
@@ -145,8 +141,7 @@ def error_correlation(measured: Sequence[Measured]) -> dict[str, Any]:
 
 def _rate(flags: Iterable[bool]) -> str:
     seen = list(flags)
-    low, high = wilson_ppm(sum(seen), len(seen))
-    return f"{sum(seen):3d}/{len(seen):<3d} {sum(seen) / max(len(seen), 1):5.3f} [{low / PPM:.3f}, {high / PPM:.3f}]"
+    return wilson(sum(seen), len(seen))
 
 
 def _print_rates(title: str, measured: Sequence[Measured]) -> None:
@@ -171,29 +166,17 @@ def main() -> None:
     """Measure, print, and rewrite the file of error correlations."""
     if not CORPORA.is_dir():
         raise SystemExit(f"{CORPORA} is not there")
-    held_out = {sample.name for sample in load(CORPORA) if sample.held_out}
     everything = [
-        sample
-        for corpus in ("dev-benign", "dev-fixtures", "bench-skillfortify")
-        for sample in measure(corpus, held_out)
+        sample for corpus in ("dev-benign", "dev-fixtures", "bench-skillfortify") for sample in measure(corpus)
     ]
     for corpus in ("dev-benign", "dev-fixtures", "bench-skillfortify"):
         for label in ("benign", "malicious", "dualuse"):
             chosen = [sample for sample in everything if (sample.corpus, sample.label) == (corpus, label)]
             _print_rates(f"{corpus}, {label}", chosen)
-            if corpus != "bench-skillfortify":
-                _print_rates(
-                    f"{corpus}, {label}, held out of the text model only",
-                    [sample for sample in chosen if sample.held_out],
-                )
     _print_rates(
         "our payloads hidden in honest skills (worded by us, signatures amended after a first run)", measure_hidden()
     )
-    scored = [
-        sample
-        for sample in everything
-        if sample.held_out and sample.corpus != "bench-skillfortify" and sample.label != "dualuse"
-    ]
+    scored = [sample for sample in everything if sample.corpus != "bench-skillfortify" and sample.label != "dualuse"]
     document = error_correlation(scored)
     CORRELATION_FILE.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     calibration.cache_clear()

@@ -41,6 +41,9 @@ _BLOCKING_SHARE_PPM = 900_000
 """At least this much of its rule's confidence counts for a fact that raised a blocking signal."""
 
 _LEAST_EVIDENCE_PPM = 150_000
+_WORDING = "wording"
+"""The category of facts that `text_statistics` judges."""
+
 _CATEGORY_OF_KIND = {
     FactKind.THREAT.value: Category.REMOTE_CODE,
     FactKind.INJECTION.value: Category.PROMPT_INJECTION,
@@ -88,7 +91,7 @@ class RulesTaint(EmbeddedFamily):
 def _evidence(package: Package, facts: FactsDocument) -> Iterator[tuple[str, Finding]]:
     blocking = {(signal["ruleId"], signal["file"], signal["line"]) for signal in facts.blocking_signals}
     for fact in facts.facts:
-        if fact["kind"] not in _JUDGED_KINDS or fact["context"] != "use":
+        if fact["kind"] not in _JUDGED_KINDS or fact["context"] != "use" or fact["category"] == _WORDING:
             continue
         severity = Severity(fact["severity"])
         share = _SEVERITY_SHARE_PPM[severity]

@@ -1,0 +1,98 @@
+"""How instructions that harm are worded: an integer linear model over windows of up to three sentences.
+
+It has no rule and knows no threat by name; it has seen how some thousands of instructions that harm are worded, and how
+honest skills are. ``model.json`` holds the weights (`train` makes it and writes into it what it was measured to do).
+Integers only, so every machine gives the same margins.
+
+A margin of 0 is passed by some four in a hundred honest skills that the model never saw, `Model.strong` by one in a
+hundred: the first is an auditor's suspicion (family ``text_statistics``), the second a fact (SIGMA-WORD-001).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+
+from sigma_core.canonical import sha256_hex
+from sigma_core.sandbox.sentences import Sentence
+from sigma_core.sandbox.wording.windows import DIMENSIONS, WINDOW_SENTENCES, Classes, features_of, tokens_of, windows_in
+
+_AT_ONCE = 400
+_HEAVIEST_WORDS = 5
+_SHAPING = ("__init__.py", "windows.py", "model.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window's margin, and its first and last sentence."""
+
+    margin: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Weights by feature, classes of words, the bias that moves the margin's threshold to 0, the margin from which on a
+    window is a fact, and the SHA-256 hex of all that shapes an answer."""
+
+    weights: npt.NDArray[np.int64]
+    classes: Classes
+    bias: int
+    strong: int
+    revision: str
+
+    def windows(self, sentences: Sequence[Sentence]) -> list[Window]:
+        """Every window of ``sentences``, in order of place. Memory is that of `_AT_ONCE` sentences."""
+        found = []
+        for start in range(0, len(sentences), _AT_ONCE):
+            windows = windows_in(sentences[start : start + _AT_ONCE + WINDOW_SENTENCES - 1], self.classes)
+            margins = (windows.margins(self.weights) + self.bias).tolist()
+            found += [
+                Window(margin, start + first, start + last)
+                for margin, (first, last) in zip(margins, windows.places, strict=True)
+                if first < _AT_ONCE
+            ]
+        return found
+
+    def strong_windows(self, sentences: Sequence[Sentence]) -> Iterator[Window]:
+        """The windows that are facts, none of which overlap: the strongest of each run."""
+        taken: set[int] = set()
+        strong = [window for window in self.windows(sentences) if window.margin >= self.strong]
+        for window in sorted(strong, key=lambda window: (-window.margin, window.first, window.last)):
+            span = range(window.first, window.last + 1)
+            if taken.isdisjoint(span):
+                taken.update(span)
+                yield window
+
+    def heaviest(self, sentences: Sequence[Sentence]) -> list[str]:
+        """The words of ``sentences`` that weigh most, heaviest first."""
+        words = {token for sentence in sentences for token in tokens_of(sentence.text)}
+        return sorted(words, key=lambda word: (-self._weight_of(word), word))[:_HEAVIEST_WORDS]
+
+    def _weight_of(self, word: str) -> int:
+        return int(self.weights[features_of([[word]], self.classes)[0]].sum())
+
+
+@cache
+def load_model() -> Model:
+    """The model that ships, read once. Raises ValueError where ``windows.py`` has changed since it was trained."""
+    shaping = [resources.files(__package__).joinpath(name).read_bytes() for name in _SHAPING]
+    document = json.loads(shaping[-1])
+    weights = np.frombuffer(zlib.decompress(base64.b64decode(document["weights"])), np.int8).astype(np.int64)
+    if len(weights) != DIMENSIONS:
+        raise ValueError(f"model.json has {len(weights)} weights, windows.py hashes to {DIMENSIONS}; train again")
+    words = zlib.decompress(base64.b64decode(document["classes"]["words"])).decode().split("\n")
+    clusterings = [
+        np.frombuffer(zlib.decompress(base64.b64decode(ids)), np.int16).tolist() for ids in document["classes"]["of"]
+    ]
+    classes = dict(zip(words, zip(*clusterings, strict=True), strict=True))
+    return Model(weights, classes, document["bias"], document["strong"], sha256_hex(b"".join(shaping)))
