@@ -4,6 +4,9 @@ A *term* is a class of words (``send``, ``secret``, ``covert``); a *frame* of a 
 other, in any order. So a rule names the thing that is asked for, not one of the many ways to word it. Lines of a frame read
 ``send & secret & remote`` or ``(send|paste) & private & covert``; ``span`` is how many sentences it may reach over.
 
+A term can have *exceptions*: an occurrence that one of them describes, from what stands before it and after it, is not meant ("tell the user" is no transfer). No one word
+meets a verb and another term of a frame. A rule's *unless* terms keep its frames from being met in a sentence that holds one of them.
+
 Every term is one RE2 search over the document's prose; everything after that works on bit sets, so the cost is linear in the text.
 """
 
@@ -41,10 +44,16 @@ ACTIONS = frozenset(
     }
 )
 """Terms that are verbs. A frame is an instruction only where one of its verbs stands where an order stands."""
+OTHER_VERBS = frozenset({"override", "obey", "paste"})
+"""Terms that are verbs but not what a frame asks for first."""
 MANNERS = frozenset({"covert", "unasked", "unaware", "disguised", "lasting", "beyond"})
 """Terms that say how a thing is to be done. They carry their own negations, so they are never a mention by themselves."""
 SEVERAL = {"secret_files": ("secret_file", "hard_secret")}
 """Terms of sentences that hold two different matches of the terms named."""
+HERE = "▸"
+"""Marks in an exception's pattern where the occurrence begins."""
+_EXCEPTION_REACH = 80
+"""Characters before an occurrence, and from its beginning on, that its exceptions see."""
 UNSEEN = "unseen"
 """The term of sentences in comments and other places that a reader of the page does not see; it has no words of its own."""
 _ORDER_POSITION = re2.compile(
@@ -65,11 +74,12 @@ _TOLD_TO_ACT = re2.compile(r"(?i)^\W{0,2}\s*to\s+\W?[a-z]")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of a rule: each mask must share a bit with what the sentences hold."""
+    """One frame of a rule: each mask must share a bit with what the sentences hold, and ``unless`` none."""
 
     rule_id: str
     masks: tuple[int, ...]
     span: int
+    unless: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +101,40 @@ class FrameError(ValueError):
 class FrameBook:
     """All terms and frames, compiled."""
 
-    def __init__(self, terms: Mapping[str, str], frames: Iterable[tuple[str, str, int]]) -> None:
-        """``terms`` maps names to RE2 patterns; ``frames`` are ``(rule id, line, span)``. Raises FrameError."""
+    def __init__(
+        self,
+        terms: Mapping[str, str],
+        frames: Iterable[tuple[str, str, int]],
+        exceptions: Mapping[str, str] | None = None,
+        unless: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """``terms`` maps names to RE2 patterns; ``frames`` are ``(rule id, line, span)``; ``exceptions`` maps names of terms to patterns in which `HERE` stands where the
+        occurrence begins; ``unless`` maps rule ids to names of terms. Raises FrameError."""
         self.names = tuple(sorted(terms))
         self._bits = {name: 1 << at for at, name in enumerate((*self.names, UNSEEN, *SEVERAL))}
         self._searches = tuple(linear_pattern("(?i)" + terms[name]) for name in self.names)
-        all_frames = tuple(self._frame(*frame) for frame in frames)
+        unknown = sorted(set(exceptions or {}) - set(terms))
+        if unknown:
+            raise FrameError(f"exceptions are given for the unknown term {unknown[0]!r}")
+        self._exceptions = {
+            self._bits[name]: linear_pattern("(?i)" + pattern) for name, pattern in (exceptions or {}).items()
+        }
+        all_frames = tuple(self._frame(*frame, (unless or {}).get(frame[0], ())) for frame in frames)
         longest = max((frame.span for frame in all_frames), default=1)
         self._frames = tuple(tuple(frame for frame in all_frames if frame.span > reach) for reach in range(longest))
         self._manners = _union(self._bits[name] for name in MANNERS & set(terms))
         self._actions = _union(self._bits[name] for name in ACTIONS & set(terms))
+        self._verbs = _union(self._bits[name] for name in (ACTIONS | OTHER_VERBS) & set(terms))
 
-    def _frame(self, rule_id: str, line: str, span: int) -> Frame:
-        masks = []
-        for part in line.split("&"):
-            names = part.strip().strip("()").split("|")
+    def _frame(self, rule_id: str, line: str, span: int, unless: Sequence[str]) -> Frame:
+        def mask(names: Sequence[str]) -> int:
             unknown = [name for name in names if name not in self._bits]
             if unknown:
                 raise FrameError(f"rule {rule_id}: frame {line!r} names the unknown term {unknown[0]!r}")
-            masks.append(sum(self._bits[name] for name in names))
-        return Frame(rule_id, tuple(masks), span)
+            return sum(self._bits[name] for name in names)
+
+        masks = tuple(mask(part.strip().strip("()").split("|")) for part in line.split("&"))
+        return Frame(rule_id, masks, span, mask(unless))
 
     def read(self, sentences: Sequence[Sentence]) -> Iterator[Instruction]:
         """Every frame met in ``sentences``, once per rule and place, in order of place."""
@@ -136,6 +160,8 @@ class FrameBook:
                     continue
                 for frame in frames:
                     if not all(seen & mask for mask in frame.masks) or (frame.rule_id, at) in done:
+                        continue
+                    if seen & frame.unless or self._one_word(frame, at, last, view, places):
                         continue
                     if reach and not self._together(frame, held[at : last + 1]):
                         continue
@@ -166,9 +192,12 @@ class FrameBook:
         subject = view.encode() if view.isascii() else view
         for name, search in zip(self.names, self._searches, strict=True):
             bit = self._bits[name]
+            exception = self._exceptions.get(bit)
             for count, match in enumerate(search.finditer(subject)):
                 if count >= _MAX_OCCURRENCES:
                     break
+                if exception is not None and exception.search(_surroundings(view, match.start())):
+                    continue
                 if bit & self._manners and (
                     _NEGATED_MANNER.search(view[max(0, match.start() - 40) : match.start()])
                     or (
@@ -211,6 +240,27 @@ class FrameBook:
             and not all(inner & mask for mask in frame.masks)
             and not all(head & mask for mask in frame.masks)
         )
+
+    def _one_word(
+        self, frame: Frame, first: int, last: int, view: str, places: Mapping[tuple[int, int], list[tuple[int, int]]]
+    ) -> bool:
+        """Whether one word alone meets two terms of the frame, one of them a verb: "e-mail them" names no e-mail. A manner holds its verb, and compounds of other scripts
+        hold several words."""
+        met = [
+            (
+                bool(mask & self._verbs),
+                {spot for at in range(first, last + 1) for bit in _bits_of(mask) for spot in places.get((at, bit), ())},
+            )
+            for mask in frame.masks
+            if not mask & self._manners
+        ]
+        for number, (verb, one) in enumerate(met):
+            for other_verb, other in met[:number]:
+                begun = {start for start, _ in one | other}
+                if (verb or other_verb) and one and other and len(begun) == 1:
+                    if all(view[start:end].isascii() for start, end in one | other):
+                        return True
+        return False
 
     def _ordered(
         self,
@@ -288,6 +338,13 @@ class FrameBook:
             context,
             remotes,
         )
+
+
+def _surroundings(view: str, start: int) -> str:
+    """What an exception sees: the line before the occurrence, `HERE`, and the line from the occurrence on."""
+    head = view[max(0, start - _EXCEPTION_REACH) : start].rsplit("\n", 1)
+    cut = len(head) > 1 or start <= _EXCEPTION_REACH
+    return ("" if cut else "…") + head[-1] + HERE + view[start : start + _EXCEPTION_REACH].split("\n", 1)[0]
 
 
 def _plain(sentences: Sequence[Sentence]) -> list[Sentence]:
