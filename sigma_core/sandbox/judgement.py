@@ -57,6 +57,7 @@ _CONTACT = re2.compile(
     r"(?i)\b(?:help|support|questions?|contact|feedback to|e\.g\.|for example|your[-\w]*\.|@(?:your|example|company|domain|acme|mail|test)|placeholder|sales)\b"
 )
 """Words around an address that people write to by themselves."""
+_BADGE_HOSTS = frozenset({"github.com", "gitlab.com", "img.shields.io", "codecov.io"})
 _CODE_HOSTS = ("github.com", "githubusercontent.com")
 _PASTE = re2.compile(
     r"(?i)(?:paste|glot\.io|rentry|hastebin|ghostbin|termbin|ix\.io|sprunge|0x0\.st|transfer\.sh|file\.io|gofile|anonfiles|bashupload|catbox|mega\.nz|mediafire|telegra\.ph|gist)"
@@ -64,7 +65,7 @@ _PASTE = re2.compile(
 _SETUP = re2.compile(
     r"(?i)\b(?:install\w*|set-?up|prerequisites?|requirements?|requires?|bootstrap|download|before (?:you|using)|fallback)\b"
 )
-_OWN_BOT = re2.compile(r"(?i)/(?:bot|webhooks/|services/)[<$%{]")
+_OWN_BOT = re2.compile(r"(?i)/(?:bot|webhooks/|services/)[<$%{\[]")
 """A chat service's address whose bot or hook is a variable: whoever sets it gets the messages."""
 _MANY_PLACES = 8
 """A host that is named more often than this belongs to what the package is about."""
@@ -155,7 +156,8 @@ class Judgement:
         """What is known of the destination ``text``. A host that only the same command names is not named by it."""
         urls = vocabulary.urls_in(text)
         host = urls[0][3] if urls else text.split("/", maxsplit=1)[0].split(":", maxsplit=1)[0].lower()
-        url_path = urls[0][2].split(host, 1)[-1] if urls else ""
+        # A placeholder's bracket ends an address, and says that the person fills it in.
+        url_path = (urls[0][2] + text[urls[0][1] : urls[0][1] + 1]).split(host, 1)[-1] if urls else ""
         known = vocabulary.classify_host(host, url_path) if host not in {"", "?"} else HostClass.UNKNOWN
         if known is HostClass.DROP and _OWN_BOT.search(url_path):
             known = HostClass.KNOWN
@@ -269,7 +271,7 @@ class Judgement:
                 target.known is HostClass.LOCAL
                 and target.host not in {"", "?"}
                 and not target.host.startswith(("$", "{"))
-            ):
+            ) or (seen.in_prose and flow.origin and not flow.origin.strip("./…")):
                 return
             vouched = self._vouches(flow.origin, target, in_prose=seen.in_prose) or (
                 seen.in_prose
@@ -292,7 +294,15 @@ class Judgement:
         """A pattern's finding by where it stands: background documents show commands, and installers belong to a host."""
         if finding.rule_id.startswith("SIGMA-OPS-") and _reference(reading.path):
             return replace(finding, rule_id="SIGMA-OPS-010")
+        if finding.rule_id == "SIGMA-INJ-019" and self._badge(finding):
+            return replace(finding, context="mention")
         return self._vouched_installer(reading, finding)
+
+    @staticmethod
+    def _badge(finding: Finding) -> bool:
+        """Whether a picture's address differs by project only, at hosts whose logs nobody but they read."""
+        hosts = [host for _, _, _, host in vocabulary.urls_in(finding.subject)]
+        return bool(hosts) and "?" not in finding.subject and all(host in _BADGE_HOSTS for host in hosts)
 
     def _vouched_installer(self, reading: Reading, finding: Finding) -> Finding:
         """A fetch-and-run line that a text rule found, judged by its host like the ones that syntax found."""

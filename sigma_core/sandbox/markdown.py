@@ -60,6 +60,12 @@ CAUTION = re2.compile(
 """Words that announce that what follows is talked about, not asked for."""
 
 
+DISPOSED = re2.compile(
+    r"(?i)^[^\n|]{0,40}?(?:[:=→–—]|->|\b(?:is|are|was|were|gets?|must be|should be|will be|be)\b)[\s*_`\"']{0,3}(?:(?:now|then|always|also|\w+ly) ){0,2}(?:blocked|denied|refused|rejected|forbidden|prohibited|disallowed|not allowed|"
+    r"intercepted|stopped|flagged|reported as|pointed out)\b"
+)
+"""Words right after a match that say what becomes of it: it is refused, not asked for."""
+
 _SIGNS = str.maketrans("", "", "⚠🚨🔴⛔")
 _DEMAND = re2.compile(
     r"(?i)\b(?:requir\w+|prerequisites?|mandatory|must|needed|important|first|set-?up|install\w*|before)\b|必|требуется|requerid"
@@ -244,7 +250,9 @@ def _inline(segments: list[Segment]) -> None:
                     segment.start + match.end(1),
                     match.group(1),
                     heading=segment.heading,
-                    cautionary=segment.cautionary or _cautionary(before),
+                    cautionary=segment.cautionary
+                    or _cautionary(before)
+                    or DISPOSED.search(segment.text[match.end() : match.end() + 80]) is not None,
                 )
             )
     segments += found

@@ -15,7 +15,7 @@ from sigma_core.sandbox.rules import RuleBook
 REPEATS = 2
 MAX_SCORE = 100
 JOINT_RULE = "SIGMA-RISK-001"
-JOINT_SCORE = 80
+JOINT_SCORE = 100
 """Points of rules that do not block by themselves, each counted once, at which they are a fact together."""
 JOINT_RULES = 3
 """Distinct rules of at least `JOINT_WEIGHT` points that it needs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re2
 
 from sigma_core.sandbox.layers import Layer
-from sigma_core.sandbox.markdown import CAUTION
+from sigma_core.sandbox.markdown import CAUTION, DISPOSED
 
 PLAIN_QUOTES = "\"'“‘«„"
 ALL_QUOTES = PLAIN_QUOTES + "`"
@@ -26,9 +26,19 @@ _NEGATED_AFTER = re2.compile(
     r"^[^,.。，、]{0,16}(?:하지 ?(?:말|마|않)|지 ?(?:마세요|말고)|しないで|てはいけ|ないこと|禁止)"
 )
 """Chinese puts its "do not" before the verb, Korean and Japanese put theirs after it."""
+_HYPOTHETICAL = re2.compile(r"(?i)\b(?:could|might|would)(?: \w+){0,2}\s$")
+"""What could happen is not asked for."""
+_TOLD_OTHERS = re2.compile(
+    r"(?i)(?:\b\w+s[\"'”’]? (?:tell|ask|instruct|urge|lure|trick|get)|\b(?:tells|asks|instructs|urges|lures|tricks)) (?:\w+ ){0,2}(?:visitors?|victims?|people|users?|staff|employees|targets?)\b"
+)
+"""What others have people do is told, not asked for."""
+_DESCRIBED = re2.compile(
+    r"(?i)^[^\n`]{0,40}`\s+(?:overrides|bypasses|skips|ignores|disables|deletes|removes|wipes|destroys|erases|rewrites|exposes|means|lets|allows|would|could)\b"
+)
+"""A command in backticks that is the subject of a statement is described."""
 _TURN = re2.compile(r"(?i)(?:\b(?:but|however|instead|otherwise|then|except|afterwards)\b|;| — )")
 _CODE_MENTION = re2.compile(
-    r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|^\s*(?:#|//|\*|\"\"\"))"
+    r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|\bcase\b[^)\n]*\bin\b[^)\n]*$|^\s*(?:#|//|\*|\"\"\"))"
 )
 
 
@@ -43,6 +53,10 @@ def prose_context(text: str, start: int, end: int, cautionary: bool, *, quotes: 
     head = text[max(0, start - 160) : start]
     sentence = _AFFIRMED.sub(" ", _last_sentence(head))
     if _NEGATION.search(sentence) or _NEGATED_BEFORE.search(head) or _NEGATED_AFTER.search(text[end : end + 24]):
+        return "mention"
+    if _HYPOTHETICAL.search(head) or _TOLD_OTHERS.search(sentence) or DISPOSED.search(text[end : end + 80]):
+        return "mention"
+    if head.endswith("`") and not sentence.strip(" `>*_-") and _DESCRIBED.search(text[end : end + 80]):
         return "mention"
     line_head = text[text.rfind("\n", 0, start) + 1 : start][-400:]
     # In YAML and JSON every value stands in quotes; in prose they set what is quoted apart.

@@ -44,7 +44,8 @@ def ran(state: State, call: Call) -> Value | None:
     _embed(state, call, text, words)
     # In an argument list only the program itself is run; what follows it is data, but for an interpreter's script.
     if not words or in_shell or not words[0]:
-        state.flow(only(command.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, call.name, call.node)
+        run = command.labels if in_shell or not command.items else join(*(item.labels for item in command.items[:2]))
+        state.flow(only(run, Source.REMOTE, Source.DECODED), Sink.EXECUTE, call.name, call.node)
     if program in _CARRIERS or (in_shell and _names_carrier(text)):
         carried = join(command.labels, call.keywords.get("input", UNKNOWN).labels, call.keywords.get("stdin", UNKNOWN).labels)  # fmt: skip
         for word in words[1:] if program in _CARRIERS else ():
