@@ -5,7 +5,7 @@ other, in any order. So a rule names the thing that is asked for, not one of the
 ``send & secret & remote`` or ``(send|paste) & private & covert``; ``span`` is how many sentences it may reach over.
 
 A term can have *exceptions*: an occurrence that one of them describes, from what stands before it and after it, is not meant ("tell the user" is no transfer). No one word
-meets a verb and another term of a frame. A rule's *unless* terms keep its frames from being met in a sentence that holds one of them.
+meets a verb and another term of a frame.
 
 Every term is one RE2 search over the document's prose; everything after that works on bit sets, so the cost is linear in the text.
 """
@@ -15,12 +15,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import re2
 
 from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.sentences import Sentence
-from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, prose_context
+from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, TOLD, prose_context
 
 MAX_SPAN_CHARACTERS = 900
 """Sentences further apart than this are not one instruction."""
@@ -74,17 +75,17 @@ _TOLD_TO_ACT = re2.compile(r"(?i)^\W{0,2}\s*to\s+\W?[a-z]")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of a rule: each mask must share a bit with what the sentences hold, and ``unless`` none."""
+    """One frame of a rule: each mask must share a bit with what the sentences hold."""
 
     rule_id: str
     masks: tuple[int, ...]
     span: int
-    unless: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """A frame that was met: character range in the layer, the words, ``use`` or ``mention``, and the destinations named in it."""
+    """A frame that was met: character range in the layer, the words, ``use``, ``mention`` or ``told``, the destinations named in it, and those that words of it are
+    ``linked`` to."""
 
     rule_id: str
     start: int
@@ -92,6 +93,7 @@ class Instruction:
     text: str
     context: str
     remotes: tuple[str, ...]
+    linked: tuple[str, ...]
 
 
 class FrameError(ValueError):
@@ -106,10 +108,9 @@ class FrameBook:
         terms: Mapping[str, str],
         frames: Iterable[tuple[str, str, int]],
         exceptions: Mapping[str, str] | None = None,
-        unless: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """``terms`` maps names to RE2 patterns; ``frames`` are ``(rule id, line, span)``; ``exceptions`` maps names of terms to patterns in which `HERE` stands where the
-        occurrence begins; ``unless`` maps rule ids to names of terms. Raises FrameError."""
+        occurrence begins. Raises FrameError."""
         self.names = tuple(sorted(terms))
         self._bits = {name: 1 << at for at, name in enumerate((*self.names, UNSEEN, *SEVERAL))}
         self._searches = tuple(linear_pattern("(?i)" + terms[name]) for name in self.names)
@@ -119,22 +120,22 @@ class FrameBook:
         self._exceptions = {
             self._bits[name]: linear_pattern("(?i)" + pattern) for name, pattern in (exceptions or {}).items()
         }
-        all_frames = tuple(self._frame(*frame, (unless or {}).get(frame[0], ())) for frame in frames)
+        all_frames = tuple(self._frame(*frame) for frame in frames)
         longest = max((frame.span for frame in all_frames), default=1)
         self._frames = tuple(tuple(frame for frame in all_frames if frame.span > reach) for reach in range(longest))
         self._manners = _union(self._bits[name] for name in MANNERS & set(terms))
         self._actions = _union(self._bits[name] for name in ACTIONS & set(terms))
         self._verbs = _union(self._bits[name] for name in (ACTIONS | OTHER_VERBS) & set(terms))
 
-    def _frame(self, rule_id: str, line: str, span: int, unless: Sequence[str]) -> Frame:
-        def mask(names: Sequence[str]) -> int:
+    def _frame(self, rule_id: str, line: str, span: int) -> Frame:
+        masks = []
+        for part in line.split("&"):
+            names = part.strip().strip("()").split("|")
             unknown = [name for name in names if name not in self._bits]
             if unknown:
                 raise FrameError(f"rule {rule_id}: frame {line!r} names the unknown term {unknown[0]!r}")
-            return sum(self._bits[name] for name in names)
-
-        masks = tuple(mask(part.strip().strip("()").split("|")) for part in line.split("&"))
-        return Frame(rule_id, masks, span, mask(unless))
+            masks.append(sum(self._bits[name] for name in names))
+        return Frame(rule_id, tuple(masks), span)
 
     def read(self, sentences: Sequence[Sentence]) -> Iterator[Instruction]:
         """Every frame met in ``sentences``, once per rule and place, in order of place."""
@@ -161,7 +162,7 @@ class FrameBook:
                 for frame in frames:
                     if not all(seen & mask for mask in frame.masks) or (frame.rule_id, at) in done:
                         continue
-                    if seen & frame.unless or self._one_word(frame, at, last, view, places):
+                    if self._one_word(frame, at, last, view, places):
                         continue
                     if reach and not self._together(frame, held[at : last + 1]):
                         continue
@@ -196,21 +197,20 @@ class FrameBook:
             for count, match in enumerate(search.finditer(subject)):
                 if count >= _MAX_OCCURRENCES:
                     break
-                if exception is not None and exception.search(_surroundings(view, match.start())):
+                spot = match.span() if exception is None else _meant(search, exception, view, *match.span())
+                if spot is None:
                     continue
+                start, end = spot
                 if bit & self._manners and (
-                    _NEGATED_MANNER.search(view[max(0, match.start() - 40) : match.start()])
-                    or (
-                        "tell" in view[match.start() : match.end()].lower()
-                        and _TOLD_TO_ACT.search(view[match.end() : match.end() + 8])
-                    )
+                    _NEGATED_MANNER.search(view[max(0, start - 40) : start])
+                    or ("tell" in view[start:end].lower() and _TOLD_TO_ACT.search(view[end : end + 8]))
                 ):
                     continue
-                at = bisect_right(starts, match.start()) - 1
+                at = bisect_right(starts, start) - 1
                 held[at] |= bit
                 spots = places.setdefault((at, bit), [])
                 if len(spots) < 4:
-                    spots.append(match.span())
+                    spots.append(spot)
         for several, names in SEVERAL.items():
             for at in range(len(sentences)):
                 spots = sorted({spot for name in names for spot in places.get((at, self._bits.get(name, 0)), ())})
@@ -257,9 +257,9 @@ class FrameBook:
         for number, (verb, one) in enumerate(met):
             for other_verb, other in met[:number]:
                 begun = {start for start, _ in one | other}
-                if (verb or other_verb) and one and other and len(begun) == 1:
-                    if all(view[start:end].isascii() for start, end in one | other):
-                        return True
+                plain = all(view[start:end].isascii() for start, end in one | other)
+                if (verb or other_verb) and one and other and len(begun) == 1 and plain:
+                    return True
         return False
 
     def _ordered(
@@ -308,7 +308,7 @@ class FrameBook:
                 for bit in _bits_of(mask)
                 for spot in places.get((at, bit), ())
             ]
-            if all(
+            contexts = {
                 # A path or address in backticks is meant, not shown; in what nobody sees, nothing is shown.
                 prose_context(
                     view,
@@ -316,19 +316,17 @@ class FrameBook:
                     sentence.cautionary,
                     quotes=PLAIN_QUOTES if quoted and not sentence.unseen else "",
                 )
-                == "mention"
                 for spot, sentence in spots
-            ):
+            }
+            if contexts <= {"mention"}:
                 context = "mention"
                 break
+            if "use" not in contexts:
+                context = TOLD
         remote = self._bits.get("remote", 0)
+        named = [spot for at in range(first, last + 1) for spot in places.get((at, remote), ())]
         # The target of a link is where words are explained, not where something goes.
-        remotes = tuple(
-            view[start:end]
-            for at in range(first, last + 1)
-            for start, end in places.get((at, remote), ())
-            if not view.endswith("](", 0, start)
-        )
+        linked = [(start, end) for start, end in named if view.endswith("](", 0, start)]
         end = starts[last] + len(sentences[last].text)
         return Instruction(
             frame.rule_id,
@@ -336,15 +334,30 @@ class FrameBook:
             sentences[last].end,
             view[starts[first] : end].replace("\n", " "),
             context,
-            remotes,
+            tuple(view[start:end] for start, end in named if (start, end) not in linked),
+            tuple(view[start:end] for start, end in linked),
         )
 
 
+def _meant(search: Any, exception: Any, view: str, start: int, end: int) -> tuple[int, int] | None:
+    """The occurrence ``start:end`` of a term, or the first that begins within its words and that no exception describes: what is excepted covers nothing else."""
+    while exception.search(_surroundings(view, start)):
+        end = min(end, start + _EXCEPTION_REACH)
+        again = search.search(view[start : end + _EXCEPTION_REACH], 1)
+        if again is None or start + again.start() >= end:
+            return None
+        start, end = start + again.start(), start + again.end()
+    return start, end
+
+
 def _surroundings(view: str, start: int) -> str:
-    """What an exception sees: the line before the occurrence, `HERE`, and the line from the occurrence on."""
-    head = view[max(0, start - _EXCEPTION_REACH) : start].rsplit("\n", 1)
-    cut = len(head) > 1 or start <= _EXCEPTION_REACH
-    return ("" if cut else "…") + head[-1] + HERE + view[start : start + _EXCEPTION_REACH].split("\n", 1)[0]
+    """What an exception sees: the sentence before the occurrence, `HERE`, and the sentence from the occurrence on; an ellipsis where there is more of it."""
+    before = view[max(0, start - _EXCEPTION_REACH) : start]
+    after = view[start : start + _EXCEPTION_REACH]
+    head, tail = before.rpartition("\n")[2], after.partition("\n")[0]
+    more_before = head == before and start > _EXCEPTION_REACH
+    more_after = tail == after and start + _EXCEPTION_REACH < len(view)
+    return ("…" if more_before else "") + head + HERE + tail + ("…" if more_after else "")
 
 
 def _plain(sentences: Sequence[Sentence]) -> list[Sentence]:

@@ -14,10 +14,12 @@ import re2
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.facts import Location
+from sigma_core.sandbox.kinds import background
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import CAUTION
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
-from sigma_core.sandbox.readings import Asked, Finding, Reading, Seen
+from sigma_core.sandbox.readings import MAX_SUBJECT, Asked, Finding, Reading, Seen
+from sigma_core.sandbox.use_or_mention import TOLD
 from sigma_core.sandbox.vocabulary import HostClass, name_set
 
 _OWN_SERVICE: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -90,11 +92,6 @@ _ASKED_OF_OWN_SERVICE = {
     "SIGMA-ORDER-029": "",
 }
 """What an instruction amounts to where it names only the package's own service; empty for nothing."""
-
-
-def _reference(path: str) -> bool:
-    """Whether a document is background reading of the package rather than what the agent is told to do."""
-    return path.startswith(("references/", "reference/", "docs/", "resources/", "templates/", "examples/", "assets/"))
 
 
 def _address(remote: str) -> str:
@@ -185,9 +182,12 @@ class Judgement:
                 self.findings.append(finding)
             return
         own = bool(asked.remotes) and all(self._own_service(reading, remote) for remote in asked.remotes)
+        explained = not asked.remotes and bool(asked.linked) and all(self._well_known(link) for link in asked.linked)
         named = finding.rule_id == "SIGMA-ORDER-001" and vocabulary.secret_file(finding.line_text)
-        if not own or (named and not _reference(reading.path)):
+        if not (own or explained) or (named and not background(reading.path)):
             self.findings.append(finding)
+        elif explained:
+            self.findings.append(replace(finding, context=TOLD) if finding.context == "use" else finding)
         elif finding.rule_id in _ASKED_OF_OWN_SERVICE:
             softer = _ASKED_OF_OWN_SERVICE[finding.rule_id]
             if softer:
@@ -233,6 +233,14 @@ class Judgement:
                 places.setdefault(vocabulary.registrable(host), []).append(place)
         return places
 
+    @staticmethod
+    def _well_known(link: str) -> bool:
+        """Whether a link leads to the pages of a well-known service, which explain words and take no data; what anybody can have there is none."""
+        for _, _, url, host in vocabulary.urls_in(link):
+            shared = vocabulary.registrable(host).count(".") > 1
+            return not shared and vocabulary.classify_host(host, url.split(host, 1)[-1]) is HostClass.KNOWN
+        return False
+
     def _own_service(self, reading: Reading, remote: str) -> bool:
         remote = _address(remote)
         text = remote if "://" in remote else f"https://{remote}"
@@ -275,7 +283,7 @@ class Judgement:
                 return
             vouched = self._vouches(flow.origin, target, in_prose=seen.in_prose) or (
                 seen.in_prose
-                and _reference(reading.path)
+                and background(reading.path)
                 and not flow.origin.startswith("http://")
                 and target.known in {HostClass.UNKNOWN, HostClass.KNOWN}
             )
@@ -292,17 +300,26 @@ class Judgement:
 
     def _weighed(self, reading: Reading, finding: Finding) -> Finding:
         """A pattern's finding by where it stands: background documents show commands, and installers belong to a host."""
-        if finding.rule_id.startswith("SIGMA-OPS-") and _reference(reading.path):
+        if finding.rule_id.startswith("SIGMA-OPS-") and background(reading.path):
             return replace(finding, rule_id="SIGMA-OPS-010")
         if finding.rule_id == "SIGMA-INJ-019" and self._badge(finding):
             return replace(finding, context="mention")
+        if finding.rule_id == "SIGMA-INJ-005" and finding.context == "use" and self._own_bot(finding):
+            return replace(finding, context=TOLD)
         return self._vouched_installer(reading, finding)
+
+    @staticmethod
+    def _own_bot(finding: Finding) -> bool:
+        """Whether every address is that of a bot or hook whose key the person fills in."""
+        urls = vocabulary.urls_in(finding.subject)
+        return bool(urls) and all(_OWN_BOT.search(finding.subject[start : end + 1]) for start, end, _, _ in urls)
 
     @staticmethod
     def _badge(finding: Finding) -> bool:
         """Whether a picture's address differs by project only, at hosts whose logs nobody but they read."""
         hosts = [host for _, _, _, host in vocabulary.urls_in(finding.subject)]
-        return bool(hosts) and "?" not in finding.subject and all(host in _BADGE_HOSTS for host in hosts)
+        whole = len(finding.subject) < MAX_SUBJECT
+        return whole and bool(hosts) and "?" not in finding.subject and all(host in _BADGE_HOSTS for host in hosts)
 
     def _vouched_installer(self, reading: Reading, finding: Finding) -> Finding:
         """A fetch-and-run line that a text rule found, judged by its host like the ones that syntax found."""
@@ -310,7 +327,7 @@ class Judgement:
         if finding.rule_id not in {"SIGMA-THREAT-032", "SIGMA-THREAT-045"} or not urls:
             return finding
         targets = [(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls]
-        known = _reference(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)
+        known = background(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)
         vouched = known or all(self._vouches(url, target, in_prose=True) for url, target in targets)
         return replace(finding, rule_id="SIGMA-THREAT-013") if vouched else finding
 

@@ -31,7 +31,7 @@ class Segment:
     """One part: character range in the text, the words as they stand there, and what surrounds it.
 
     ``language`` is a fence's info string; ``target`` a link's or image's address; ``cautionary`` whether headings or the lead-in say that what
-    follows is shown as a danger, not as something to do.
+    follows is shown as a danger, not as something to do; ``disposed`` whether the words after inline code say that it is refused.
     """
 
     part: Part
@@ -42,6 +42,7 @@ class Segment:
     target: str = ""
     heading: str = ""
     cautionary: bool = False
+    disposed: bool = False
 
 
 _FENCE = re2.compile(r"^[ >*+0-9.)-]{0,40}?(`{3,}|~{3,})[ \t]*([^`\n]*)$")
@@ -50,21 +51,23 @@ _LINK = re2.compile(r"(!?)\[([^\]\n]{0,300})\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"\n]
 _REFERENCE = re2.compile(r"(?m)^ {0,3}\[([^\]\n]{1,200})\]:\s*(\S+)")
 _INLINE_CODE = re2.compile(r"`([^`]{2,800})`")
 _LIST_ITEM = re2.compile(r"^[ \t>]*(?:[-*+]|\d+[.)])\s")
+_SENTENCE_HEAD = re2.compile(r"\n[ \t>]*(?:[-*+]|\d+[.)])\s|\n[ \t>]*\||\n[ \t]*\n")
+"""Where a list item, a table's row or a paragraph begins: what stands before it says nothing of what follows."""
 _TABLE_ROW = re2.compile(r"^\s*\|.*\|\s*$")
 
 CAUTION = re2.compile(
     r"(?i)\b(?:(?:do not|don'?t|never|avoid|not to) (?:\w+ ){0,2}(?:run|use|execute|paste|do|follow|install|copy|trust|set|call|pass|type|commit|enable|disable|running|using|executing|obey|act)|what not to do|bad|wrong|unsafe|insecure|dangerous|malicious|harmful|suspicious|"
     r"vulnerab\w*|attacks?|attackers?|anti-?patterns?|red[ -]flags?|warning signs?|threats?|exploits?|jailbreaks?|injections?|detect(?:s|ed|ion|ions|ing)?|blocked|blocklist|denylist|flag(?:s|ged)|forbidden|prohibited|not allowed|"
-    r"reject(?:s|ed)?|refus(?:e|es|ed)|phishing|scams?|iocs?|indicators? of compromise|poisoning|exfiltration|obfuscat\w*|smuggl\w*|hostile|untrusted|adversar\w*|evil|counter-?examples?|known risks?)\b|❌|🚫|⛔|🚨|🔴|⚠"
+    r"reject(?:s|ed)?|refus(?:e|es|ed)|phishing|scams?|iocs?|indicators? of compromise|(?:signs?|traces|symptoms) of (?:an? )?(?:compromise|attack|infection|intrusion|tampering|abuse)|poisoning|exfiltration|obfuscat\w*|smuggl\w*|hostile|untrusted|adversar\w*|evil|counter-?examples?|known risks?)\b|❌|🚫|⛔|🚨|🔴|⚠"
 )
 """Words that announce that what follows is talked about, not asked for."""
 
 
 DISPOSED = re2.compile(
-    r"(?i)^[^\n|]{0,40}?(?:[:=→–—]|->|\b(?:is|are|was|were|gets?|must be|should be|will be|be)\b)[\s*_`\"']{0,3}(?:(?:now|then|always|also|\w+ly) ){0,2}(?:blocked|denied|refused|rejected|forbidden|prohibited|disallowed|not allowed|"
-    r"intercepted|stopped|flagged|reported as|pointed out)\b"
+    r"(?i)^(?:[^\n|`\"”]{0,40}[`\"”])?[\s*_)]{0,3}(?:[:=→–—]|->|\b(?:is|are|gets|(?:must|should|will) (?:now |then |always )?be)\b)[\s*_`\"']{0,3}(?:(?:now|then|always|also|\w+ly) ){0,2}"
+    r"(?:blocked|denied|refused|rejected|forbidden|prohibited|disallowed|not allowed|intercepted|stopped|flagged)\b"
 )
-"""Words right after a match that say what becomes of it: it is refused, not asked for."""
+"""Words right after a quotation or a command that say what becomes of it: it is refused, not asked for."""
 
 _SIGNS = str.maketrans("", "", "⚠🚨🔴⛔")
 _DEMAND = re2.compile(
@@ -241,8 +244,7 @@ def _inline(segments: list[Segment]) -> None:
                 )
             )
         for match in _INLINE_CODE.finditer(segment.text):
-            line_start = segment.text.rfind("\n", 0, match.start()) + 1
-            before = segment.text[max(line_start, match.start() - 160) : match.start()]
+            before = _SENTENCE_HEAD.split(segment.text[max(0, match.start() - 160) : match.start()])[-1]
             found.append(
                 Segment(
                     Part.INLINE_CODE,
@@ -250,9 +252,8 @@ def _inline(segments: list[Segment]) -> None:
                     segment.start + match.end(1),
                     match.group(1),
                     heading=segment.heading,
-                    cautionary=segment.cautionary
-                    or _cautionary(before)
-                    or DISPOSED.search(segment.text[match.end() : match.end() + 80]) is not None,
+                    cautionary=segment.cautionary or _cautionary(before),
+                    disposed=DISPOSED.search(segment.text[match.end() : match.end() + 80]) is not None,
                 )
             )
     segments += found

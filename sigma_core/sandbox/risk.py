@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sigma_core.sandbox.facts import FactKind, RiskLevel, SecurityLevel, Severity, canonical_order
+from sigma_core.sandbox.kinds import background
 from sigma_core.sandbox.rules import RuleBook
 
 REPEATS = 2
 MAX_SCORE = 100
 JOINT_RULE = "SIGMA-RISK-001"
-JOINT_SCORE = 100
+JOINT_SCORE = 80
 """Points of rules that do not block by themselves, each counted once, at which they are a fact together."""
 JOINT_RULES = 3
 """Distinct rules of at least `JOINT_WEIGHT` points that it needs."""
@@ -35,11 +36,13 @@ def _weighs(fact: Mapping[str, Any]) -> bool:
 
 
 def _parts(facts: Sequence[Mapping[str, Any]], rules: RuleBook) -> list[Mapping[str, Any]]:
-    """The first fact of each rule that has a weight and does not block, heaviest first."""
+    """The first fact of each rule that has a weight and does not block, heaviest first. What background reading says is not what the package asks for: a long manual says
+    everything once."""
     first: dict[str, Mapping[str, Any]] = {}
     for fact in facts:
         rule = rules[fact["ruleId"]]
-        if _weighs(fact) and rule.weight and rule.blocks is None:
+        said = fact["kind"] == FactKind.INJECTION and background(fact["file"])
+        if _weighs(fact) and rule.weight and rule.blocks is None and not said:
             first.setdefault(rule.id, fact)
     return sorted(first.values(), key=lambda fact: (-rules[fact["ruleId"]].weight, fact["ruleId"]))
 

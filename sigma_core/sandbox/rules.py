@@ -228,7 +228,6 @@ def load_rules() -> RuleBook:
     terms: dict[str, str] = {}
     frames: list[tuple[str, str, int]] = []
     exceptions: dict[str, str] = {}
-    unless: dict[str, list[str]] = {}
     documents = []
     for path in sorted(RULES_FOLDER.glob("*.toml")):
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -240,11 +239,10 @@ def load_rules() -> RuleBook:
                 raise RulePackError(f"rule {rule.id} stands twice")
             rules[rule.id] = rule
             frames += [(rule.id, line, raw.get("span", 1)) for line in rule.frames]
-            unless[rule.id] = raw.get("unless", [])
             _ = rule.searches
         terms |= {name: "|".join(alternatives) for name, alternatives in document.get("terms", {}).items()}
         exceptions |= {name: "|".join(alternatives) for name, alternatives in document.get("exceptions", {}).items()}
     try:
-        return RuleBook(rules, FrameBook(terms, frames, exceptions, unless), sha256_of(documents))
+        return RuleBook(rules, FrameBook(terms, frames, exceptions), sha256_of(documents))
     except FrameError as error:
         raise RulePackError(str(error)) from error

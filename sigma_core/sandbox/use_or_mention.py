@@ -1,4 +1,8 @@
-"""Whether a matched text asks and does (``use``) or is quoted, warned of, tested for (``mention``), decided from what stands around it."""
+"""Whether a matched text asks and does (``use``) or is quoted, warned of, tested for (``mention``), decided from what stands around it.
+
+Between the two is ``told``: its own sentence tells what others do, what could happen, or what becomes of it. Few words do that, and an attacker has them too: what is told
+blocks nothing, but a warning stays (`derive`).
+"""
 
 from __future__ import annotations
 
@@ -26,16 +30,17 @@ _NEGATED_AFTER = re2.compile(
     r"^[^,.。，、]{0,16}(?:하지 ?(?:말|마|않)|지 ?(?:마세요|말고)|しないで|てはいけ|ないこと|禁止)"
 )
 """Chinese puts its "do not" before the verb, Korean and Japanese put theirs after it."""
-_HYPOTHETICAL = re2.compile(r"(?i)\b(?:could|might|would)(?: \w+){0,2}\s$")
-"""What could happen is not asked for."""
+_HYPOTHETICAL = re2.compile(
+    r"(?i)\b(?:servers?|packages?|plug-?ins?|dependenc(?:y|ies)|extensions?|scripts?|programs?|code|bugs?|mistakes?|errors?|inputs?|someone|somebody|anyone|insiders?|strangers?|intruders?|commands?|hooks?)"
+    r" (?:could|might|would)(?: \w+ly| also| then| even)?\s$"
+)
+"""What a thing or a stranger could do is not asked of the agent."""
 _TOLD_OTHERS = re2.compile(
-    r"(?i)(?:\b\w+s[\"'”’]? (?:tell|ask|instruct|urge|lure|trick|get)|\b(?:tells|asks|instructs|urges|lures|tricks)) (?:\w+ ){0,2}(?:visitors?|victims?|people|users?|staff|employees|targets?)\b"
+    r"(?i)\b(?:scammers|fraudsters|criminals|phishers|impostors|thieves|lures|(?:fake|forged|bogus|fraudulent|spoofed) (?:[\w-]+ )?\w+?s?)[\"'”’]? (?:tell|ask|instruct|urge|trick)s? (?:\w+ ){0,2}"
+    r"(?:visitors?|victims?|people|users?|staff|employees|targets?)\b"
 )
-"""What others have people do is told, not asked for."""
-_DESCRIBED = re2.compile(
-    r"(?i)^[^\n`]{0,40}`\s+(?:overrides|bypasses|skips|ignores|disables|deletes|removes|wipes|destroys|erases|rewrites|exposes|means|lets|allows|would|could)\b"
-)
-"""A command in backticks that is the subject of a statement is described."""
+"""What swindlers have people do is told, not asked for."""
+TOLD = "told"
 _TURN = re2.compile(r"(?i)(?:\b(?:but|however|instead|otherwise|then|except|afterwards)\b|;| — )")
 _CODE_MENTION = re2.compile(
     r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|\bcase\b[^)\n]*\bin\b[^)\n]*$|^\s*(?:#|//|\*|\"\"\"))"
@@ -43,7 +48,7 @@ _CODE_MENTION = re2.compile(
 
 
 def prose_context(text: str, start: int, end: int, cautionary: bool, *, quotes: str = ALL_QUOTES) -> str:
-    """``use`` or ``mention`` of the match ``start:end`` in prose.
+    """``use``, ``mention`` or ``told`` of the match ``start:end`` in prose.
 
     ``cautionary`` says that headings or the lead-in already announce a danger; ``quotes`` are the marks that set apart what follows them; none where quotation
     does not matter.
@@ -53,10 +58,6 @@ def prose_context(text: str, start: int, end: int, cautionary: bool, *, quotes: 
     head = text[max(0, start - 160) : start]
     sentence = _AFFIRMED.sub(" ", _last_sentence(head))
     if _NEGATION.search(sentence) or _NEGATED_BEFORE.search(head) or _NEGATED_AFTER.search(text[end : end + 24]):
-        return "mention"
-    if _HYPOTHETICAL.search(head) or _TOLD_OTHERS.search(sentence) or DISPOSED.search(text[end : end + 80]):
-        return "mention"
-    if head.endswith("`") and not sentence.strip(" `>*_-") and _DESCRIBED.search(text[end : end + 80]):
         return "mention"
     line_head = text[text.rfind("\n", 0, start) + 1 : start][-400:]
     # In YAML and JSON every value stands in quotes; in prose they set what is quoted apart.
@@ -79,7 +80,10 @@ def prose_context(text: str, start: int, end: int, cautionary: bool, *, quotes: 
     if opening and opening in quotes and not head.endswith(" "):
         return "mention"
     line_end = text[end : end + 60].split("\n", 1)[0]
-    return "mention" if CAUTION.search(line_end) and ("|" in line_end or "→" in line_end or "->" in line_end) else "use"
+    if CAUTION.search(line_end) and ("|" in line_end or "→" in line_end or "->" in line_end):
+        return "mention"
+    told = _HYPOTHETICAL.search(head) or _TOLD_OTHERS.search(sentence) or DISPOSED.search(text[end : end + 80])
+    return TOLD if told else "use"
 
 
 def command_context(layer: Layer, offset: int, cautionary: bool) -> str:
