@@ -27,10 +27,10 @@ _AGENT = (
     r"[ \t]{0,3}(?:next |note to |note for |for )?\(?(?:the |any |this )?(?:AI |coding |LLM |language )?(?:agents?|assistants?|claude|copilot|gemini|gpt|LLMs?|AI|助手|智能体|エージェント)"
     r"(?: only| reading this| running this| using this)?\)?[ \t]{0,2}"
 )
-_WORDS = r"(?:\pL\S*[ \t]+[^\s#]|[^\x00-\x7f]{4})"
+_WORDS = r"(?:\pL\S*[ \t]+\S|[^\x00-\x7f]{4})"
 """After the agent's name: more than the one word that a setting has."""
 _ADDRESSED = re2.compile(
-    rf"(?i)(?:#|//|/\*|\*|(?:^|[^-])--|;|[(（]){_AGENT}(?:[:：][ \t]+{_WORDS}|,[ \t]+please\b|must\b|should\b|please\b|请)"
+    rf"(?i)(?:#|//|/\*|\*|--|;|[(（]){_AGENT}(?:[:：][ \t]+{_WORDS}|,[ \t]+please\b|must\b|should\b|please\b|请)"
     rf"|[\"'`]{_AGENT}(?:[:：][ \t]+{_WORDS}|,[ \t]+please\b|请)"
 )
 """A comment or a string of code that begins by addressing an agent."""

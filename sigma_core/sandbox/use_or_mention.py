@@ -43,7 +43,7 @@ _TOLD_OTHERS = re2.compile(
 TOLD = "told"
 _TURN = re2.compile(r"(?i)(?:\b(?:but|however|instead|otherwise|then|except|afterwards)\b|;| — )")
 _CODE_MENTION = re2.compile(
-    r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|\bcase\b[^)\n]*\bin\b[^)\n]*$|^\s*(?:#|//|\*|\"\"\"))"
+    r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|^\s*case\s+\S+\s+in\s[^)\n;&]*$|^\s*(?:#|//|\*|\"\"\"))"
 )
 
 
