@@ -84,8 +84,8 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """A frame that was met: character range in the layer, the words, ``use``, ``mention`` or ``told``, the destinations named in it, and those that words of it are
-    ``linked`` to."""
+    """A frame that was met: character range in the layer, the words, ``use``, ``mention`` or ``told``, the destinations named in it, and, where the frame
+    asks for one, those that words of it are ``linked`` to."""
 
     rule_id: str
     start: int
@@ -325,8 +325,9 @@ class FrameBook:
                 context = TOLD
         remote = self._bits.get("remote", 0)
         named = [spot for at in range(first, last + 1) for spot in places.get((at, remote), ())]
-        # The target of a link is where words are explained, not where something goes.
+        # The target of a link is where words are explained, not where something goes. It matters to a frame that asks for a destination.
         linked = [(start, end) for start, end in named if view.endswith("](", 0, start)]
+        explains = linked if remote in frame.masks else []
         end = starts[last] + len(sentences[last].text)
         return Instruction(
             frame.rule_id,
@@ -335,7 +336,7 @@ class FrameBook:
             view[starts[first] : end].replace("\n", " "),
             context,
             tuple(view[start:end] for start, end in named if (start, end) not in linked),
-            tuple(view[start:end] for start, end in linked),
+            tuple(view[start:end] for start, end in explains),
         )
 
 

@@ -58,7 +58,7 @@ _TABLE_ROW = re2.compile(r"^\s*\|.*\|\s*$")
 CAUTION = re2.compile(
     r"(?i)\b(?:(?:do not|don'?t|never|avoid|not to) (?:\w+ ){0,2}(?:run|use|execute|paste|do|follow|install|copy|trust|set|call|pass|type|commit|enable|disable|running|using|executing|obey|act)|what not to do|bad|wrong|unsafe|insecure|dangerous|malicious|harmful|suspicious|"
     r"vulnerab\w*|attacks?|attackers?|anti-?patterns?|red[ -]flags?|warning signs?|threats?|exploits?|jailbreaks?|injections?|detect(?:s|ed|ion|ions|ing)?|blocked|blocklist|denylist|flag(?:s|ged)|forbidden|prohibited|not allowed|"
-    r"reject(?:s|ed)?|refus(?:e|es|ed)|phishing|scams?|iocs?|indicators? of compromise|(?:signs?|traces|symptoms) of (?:an? )?(?:compromise|attack|infection|intrusion|tampering|abuse)|poisoning|exfiltration|obfuscat\w*|smuggl\w*|hostile|untrusted|adversar\w*|evil|counter-?examples?|known risks?)\b|❌|🚫|⛔|🚨|🔴|⚠"
+    r"reject(?:s|ed)?|refus(?:e|es|ed)|phishing|scams?|iocs?|indicators? of compromise|poisoning|exfiltration|obfuscat\w*|smuggl\w*|hostile|untrusted|adversar\w*|evil|counter-?examples?|known risks?)\b|❌|🚫|⛔|🚨|🔴|⚠"
 )
 """Words that announce that what follows is talked about, not asked for."""
 
