@@ -11,7 +11,7 @@ from sigma_core.sandbox.data_reading import read_addressed_values
 from sigma_core.sandbox.hidden_markup import read_hidden_markup
 from sigma_core.sandbox.kinds import guess_text_kind, kind_of_language
 from sigma_core.sandbox.layers import FileKind
-from sigma_core.sandbox.markdown import DISPOSED, Part, Segment, split_markdown
+from sigma_core.sandbox.markdown import Part, Segment, disposed, split_markdown
 from sigma_core.sandbox.pattern_reading import SPACED, read_patterns, read_prose, read_spread_prose
 from sigma_core.sandbox.scan import LayerScan
 from sigma_core.sandbox.sentences import prose_of, sentences_of
@@ -72,7 +72,8 @@ def _commands_in_prose(at: LayerScan, segment: Segment) -> None:
     for match in COMMAND_LINE.finditer(segment.text):
         start = segment.start + match.start(1)
         context = command_context(at.layer, start, segment.cautionary)
-        if context == "use" and DISPOSED.search(segment.text[match.end() : match.end() + 80]):
+        ticked = segment.text[match.start(1) - 1 : match.start(1)] == "`"
+        if context == "use" and ticked and disposed(segment.text[match.end() : match.end() + 80], within=True):
             context = TOLD
         read_script(at, FileKind.SHELL, match.group(1), start, context, in_prose=True)
     if guess_text_kind(segment.text) is FileKind.PYTHON and not segment.cautionary:

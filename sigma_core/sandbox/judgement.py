@@ -304,15 +304,16 @@ class Judgement:
             return replace(finding, rule_id="SIGMA-OPS-010")
         if finding.rule_id == "SIGMA-INJ-019" and self._badge(finding):
             return replace(finding, context="mention")
-        if finding.rule_id == "SIGMA-INJ-005" and finding.context == "use" and self._own_bot(finding):
+        if finding.rule_id == "SIGMA-INJ-005" and finding.context == "use" and self._own_bot(reading, finding):
             return replace(finding, context=TOLD)
         return self._vouched_installer(reading, finding)
 
     @staticmethod
-    def _own_bot(finding: Finding) -> bool:
-        """Whether every address is that of a bot or hook whose key the person fills in."""
-        urls = vocabulary.urls_in(finding.subject)
-        return bool(urls) and all(_OWN_BOT.search(finding.subject[start : end + 1]) for start, end, _, _ in urls)
+    def _own_bot(reading: Reading, finding: Finding) -> bool:
+        """Whether every address on the finding's lines is that of a bot or hook whose key the person fills in."""
+        lines = reading.text.split("\n")[finding.location.line_start - 1 : finding.location.line_end]
+        spots = [line[start : end + 1] for line in lines for start, end, _, _ in vocabulary.urls_in(line)]
+        return bool(spots) and all(_OWN_BOT.search(spot) for spot in spots)
 
     @staticmethod
     def _badge(finding: Finding) -> bool:

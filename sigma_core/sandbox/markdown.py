@@ -63,11 +63,19 @@ CAUTION = re2.compile(
 """Words that announce that what follows is talked about, not asked for."""
 
 
-DISPOSED = re2.compile(
-    r"(?i)^(?:[^\n|`\"”]{0,40}[`\"”])?[\s*_)]{0,3}(?:[:=→–—]|->|\b(?:is|are|gets|(?:must|should|will) (?:now |then |always )?be)\b)[\s*_`\"']{0,3}(?:(?:now|then|always|also|\w+ly) ){0,2}"
+_DISPOSED = re2.compile(
+    r"(?i)^[\s*_)\"”]{0,3}(?:[:=→–—]|->|\b(?:is|are|gets|(?:must|should|will) (?:now |then |always )?be)\b)[\s*_`\"']{0,3}(?:(?:now|then|always|also|\w+ly) ){0,2}"
     r"(?:blocked|denied|refused|rejected|forbidden|prohibited|disallowed|not allowed|intercepted|stopped|flagged)\b"
 )
-"""Words right after a quotation or a command that say what becomes of it: it is refused, not asked for."""
+_REST_OF_CODE = 60
+
+
+def disposed(after: str, *, within: bool = False) -> bool:
+    """Whether the words right after inline code say what becomes of it: it is refused, not asked for. ``within``: its closing mark is still to come."""
+    if within:
+        after = after[:_REST_OF_CODE].partition("`")[2]
+    return _DISPOSED.search(after[:_REST_OF_CODE]) is not None
+
 
 _SIGNS = str.maketrans("", "", "⚠🚨🔴⛔")
 _DEMAND = re2.compile(
@@ -253,7 +261,7 @@ def _inline(segments: list[Segment]) -> None:
                     match.group(1),
                     heading=segment.heading,
                     cautionary=segment.cautionary or _cautionary(before),
-                    disposed=DISPOSED.search(segment.text[match.end() : match.end() + 80]) is not None,
+                    disposed=disposed(segment.text[match.end() : match.end() + _REST_OF_CODE]),
                 )
             )
     segments += found

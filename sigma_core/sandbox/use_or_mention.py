@@ -1,6 +1,6 @@
 """Whether a matched text asks and does (``use``) or is quoted, warned of, tested for (``mention``), decided from what stands around it.
 
-Between the two is ``told``: its own sentence tells what others do, what could happen, or what becomes of it. Few words do that, and an attacker has them too: what is told
+Between the two is ``told``: its own sentence tells what could happen, or what becomes of it. Few words do that, and an attacker has them too: what is told
 blocks nothing, but a warning stays (`derive`).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re2
 
 from sigma_core.sandbox.layers import Layer
-from sigma_core.sandbox.markdown import CAUTION, DISPOSED
+from sigma_core.sandbox.markdown import CAUTION, disposed
 
 PLAIN_QUOTES = "\"'“‘«„"
 ALL_QUOTES = PLAIN_QUOTES + "`"
@@ -35,11 +35,6 @@ _HYPOTHETICAL = re2.compile(
     r" (?:could|might|would)(?: \w+ly| also| then| even)?\s$"
 )
 """What a thing or a stranger could do is not asked of the agent."""
-_TOLD_OTHERS = re2.compile(
-    r"(?i)\b(?:scammers|fraudsters|criminals|phishers|impostors|thieves|lures|(?:fake|forged|bogus|fraudulent|spoofed) (?:[\w-]+ )?\w+?s?)[\"'”’]? (?:tell|ask|instruct|urge|trick)s? (?:\w+ ){0,2}"
-    r"(?:visitors?|victims?|people|users?|staff|employees|targets?)\b"
-)
-"""What swindlers have people do is told, not asked for."""
 TOLD = "told"
 _TURN = re2.compile(r"(?i)(?:\b(?:but|however|instead|otherwise|then|except|afterwards)\b|;| — )")
 _CODE_MENTION = re2.compile(
@@ -82,8 +77,8 @@ def prose_context(text: str, start: int, end: int, cautionary: bool, *, quotes: 
     line_end = text[end : end + 60].split("\n", 1)[0]
     if CAUTION.search(line_end) and ("|" in line_end or "→" in line_end or "->" in line_end):
         return "mention"
-    told = _HYPOTHETICAL.search(head) or _TOLD_OTHERS.search(sentence) or DISPOSED.search(text[end : end + 80])
-    return TOLD if told else "use"
+    refused = line_head.count("`") % 2 == 1 and disposed(text[end : end + 80], within=True)
+    return TOLD if refused or _HYPOTHETICAL.search(head) else "use"
 
 
 def command_context(layer: Layer, offset: int, cautionary: bool) -> str:
