@@ -14,7 +14,6 @@ import re2
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.facts import Location
-from sigma_core.sandbox.kinds import background
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import CAUTION
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
@@ -92,6 +91,11 @@ _ASKED_OF_OWN_SERVICE = {
     "SIGMA-ORDER-029": "",
 }
 """What an instruction amounts to where it names only the package's own service; empty for nothing."""
+
+
+def _reference(path: str) -> bool:
+    """Whether a document is background reading of the package rather than what the agent is told to do."""
+    return path.startswith(("references/", "reference/", "docs/", "resources/", "templates/", "examples/", "assets/"))
 
 
 def _address(remote: str) -> str:
@@ -184,7 +188,7 @@ class Judgement:
         own = bool(asked.remotes) and all(self._own_service(reading, remote) for remote in asked.remotes)
         explained = not asked.remotes and bool(asked.linked) and all(self._well_known(link) for link in asked.linked)
         named = finding.rule_id == "SIGMA-ORDER-001" and vocabulary.secret_file(finding.line_text)
-        if not (own or explained) or (named and not background(reading.path)):
+        if not (own or explained) or (named and not _reference(reading.path)):
             self.findings.append(finding)
         elif explained:
             self.findings.append(replace(finding, context=TOLD) if finding.context == "use" else finding)
@@ -283,7 +287,7 @@ class Judgement:
                 return
             vouched = self._vouches(flow.origin, target, in_prose=seen.in_prose) or (
                 seen.in_prose
-                and background(reading.path)
+                and _reference(reading.path)
                 and not flow.origin.startswith("http://")
                 and target.known in {HostClass.UNKNOWN, HostClass.KNOWN}
             )
@@ -300,7 +304,7 @@ class Judgement:
 
     def _weighed(self, reading: Reading, finding: Finding) -> Finding:
         """A pattern's finding by where it stands: background documents show commands, and installers belong to a host."""
-        if finding.rule_id.startswith("SIGMA-OPS-") and background(reading.path):
+        if finding.rule_id.startswith("SIGMA-OPS-") and _reference(reading.path):
             return replace(finding, rule_id="SIGMA-OPS-010")
         if finding.rule_id == "SIGMA-INJ-019" and self._badge(finding):
             return replace(finding, context="mention")
@@ -328,7 +332,7 @@ class Judgement:
         if finding.rule_id not in {"SIGMA-THREAT-032", "SIGMA-THREAT-045"} or not urls:
             return finding
         targets = [(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls]
-        known = background(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)
+        known = _reference(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)
         vouched = known or all(self._vouches(url, target, in_prose=True) for url, target in targets)
         return replace(finding, rule_id="SIGMA-THREAT-013") if vouched else finding
 

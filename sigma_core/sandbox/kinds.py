@@ -172,8 +172,3 @@ def kind_of_text_file(path: str, text: str) -> FileKind:
     if shebang:
         return _SHEBANG_KINDS.get(shebang.group(1), FileKind.SHELL)
     return FileKind.SHELL if path.rsplit("/", 1)[-1] == ".envrc" or is_git_hook(path) else FileKind.TEXT
-
-
-def background(path: str) -> bool:
-    """Whether a document is background reading of the package rather than what the agent is told to do."""
-    return path.startswith(("references/", "reference/", "docs/", "resources/", "templates/", "examples/", "assets/"))

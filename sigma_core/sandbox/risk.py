@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sigma_core.sandbox.facts import FactKind, RiskLevel, SecurityLevel, Severity, canonical_order
-from sigma_core.sandbox.kinds import background
 from sigma_core.sandbox.rules import RuleBook
 
 REPEATS = 2
@@ -36,13 +35,11 @@ def _weighs(fact: Mapping[str, Any]) -> bool:
 
 
 def _parts(facts: Sequence[Mapping[str, Any]], rules: RuleBook) -> list[Mapping[str, Any]]:
-    """The first fact of each rule that has a weight and does not block, heaviest first. What background reading says is not what the package asks for: a long manual says
-    everything once."""
+    """The first fact of each rule that has a weight and does not block, heaviest first."""
     first: dict[str, Mapping[str, Any]] = {}
     for fact in facts:
         rule = rules[fact["ruleId"]]
-        said = fact["kind"] == FactKind.INJECTION and background(fact["file"])
-        if _weighs(fact) and rule.weight and rule.blocks is None and not said:
+        if _weighs(fact) and rule.weight and rule.blocks is None:
             first.setdefault(rule.id, fact)
     return sorted(first.values(), key=lambda fact: (-rules[fact["ruleId"]].weight, fact["ruleId"]))
 
