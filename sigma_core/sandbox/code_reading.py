@@ -79,7 +79,7 @@ def read_script(at: LayerScan, kind: FileKind, text: str, offset: int, context: 
         for match in COMMAND_LINE.finditer(text):
             at.scan.meter.spend(len(match.group(1)))
             _observed(at, read_shell(match.group(1)), offset + match.start(1), context, in_prose)
-        read_patterns(at, "command", offset, text, context == "mention")
+        read_patterns(at, "command", offset, text, context != "use")
         observed = Observations()
     for bound in observed.bounds:
         at.scan.bound(f"{kind.value}: {bound}", at.layer.locate(offset, offset + len(text)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from sigma_core.policy import Policy, SandboxBudgets
@@ -22,6 +23,7 @@ from sigma_core.sandbox.risk import assess, with_joint_fact
 from sigma_core.sandbox.rules import RuleBook, load_rules
 from sigma_core.sandbox.secrets import Redactor
 from sigma_core.sandbox.supply_chain import supply_chain
+from sigma_core.sandbox.use_or_mention import TOLD
 from sigma_core.submissions.package import Package, PackageFile
 
 SANDBOX_VERSION = "3"
@@ -214,8 +216,19 @@ def _facts(
         finding = unique[key]
         counts[(finding.rule_id, finding.location.file)] += 1
         if counts[(finding.rule_id, finding.location.file)] <= budgets.max_findings_per_rule_and_file:
-            facts.append(_fact(finding, rules, budgets, redactor).as_json())
+            facts.append(_fact(_settled(finding, rules), rules, budgets, redactor).as_json())
     return with_joint_fact(sorted(facts, key=canonical_order), rules)
+
+
+TOLD_RULE = "SIGMA-INJ-027"
+
+
+def _settled(finding: Finding, rules: RuleBook) -> Finding:
+    """What is told rather than asked: a warning where asking it would block, else a mention."""
+    if finding.context != TOLD:
+        return finding
+    blocks = rules[finding.rule_id].blocks is not None
+    return replace(finding, rule_id=TOLD_RULE, context="use") if blocks else replace(finding, context="mention")
 
 
 def _order(finding: Finding) -> tuple[str, int, str, str, str, int, str]:

@@ -11,11 +11,11 @@ from sigma_core.sandbox.data_reading import read_addressed_values
 from sigma_core.sandbox.hidden_markup import read_hidden_markup
 from sigma_core.sandbox.kinds import guess_text_kind, kind_of_language
 from sigma_core.sandbox.layers import FileKind
-from sigma_core.sandbox.markdown import Part, Segment, split_markdown
+from sigma_core.sandbox.markdown import Part, Segment, disposed, split_markdown
 from sigma_core.sandbox.pattern_reading import SPACED, read_patterns, read_prose, read_spread_prose
 from sigma_core.sandbox.scan import LayerScan
 from sigma_core.sandbox.sentences import Sentence, prose_of, sentences_of
-from sigma_core.sandbox.use_or_mention import command_context
+from sigma_core.sandbox.use_or_mention import TOLD, command_context
 
 _PLAIN_FENCES = frozenset({"text", "txt", "plain", "plaintext", "markdown", "md", "dockerfile", "makefile"})
 _TITLE = re2.compile(r"\s\"([^\"\n]{20,})\"\s*\)")
@@ -45,7 +45,7 @@ def read_document(at: LayerScan) -> None:
             _title(at, segment)
         elif segment.part is Part.INLINE_CODE:
             if guess_text_kind(segment.text) is FileKind.SHELL:
-                context = "mention" if segment.cautionary else "use"
+                context = "mention" if segment.cautionary else TOLD if segment.disposed else "use"
                 read_script(at, FileKind.SHELL, segment.text.translate(SPACED), segment.start, context, in_prose=True)
         elif segment.part is Part.FENCE:
             _fence(at, segment)
@@ -83,6 +83,9 @@ def _commands_in_prose(at: LayerScan, segment: Segment) -> None:
     for match in COMMAND_LINE.finditer(segment.text):
         start = segment.start + match.start(1)
         context = command_context(at.layer, start, segment.cautionary)
+        ticked = segment.text[match.start(1) - 1 : match.start(1)] == "`"
+        if context == "use" and ticked and disposed(segment.text[match.end() : match.end() + 80], within=True):
+            context = TOLD
         read_script(at, FileKind.SHELL, match.group(1), start, context, in_prose=True)
     if guess_text_kind(segment.text) is FileKind.PYTHON and not segment.cautionary:
         read_script(at, FileKind.PYTHON, textwrap.dedent(segment.text), segment.start, "use", in_prose=True)

@@ -4,6 +4,9 @@ A *term* is a class of words (``send``, ``secret``, ``covert``); a *frame* of a 
 other, in any order. So a rule names the thing that is asked for, not one of the many ways to word it. Lines of a frame read
 ``send & secret & remote`` or ``(send|paste) & private & covert``; ``span`` is how many sentences it may reach over.
 
+A term can have *exceptions*: an occurrence that one of them describes, from what stands before it and after it, is not meant ("tell the user" is no transfer). No one word
+meets a verb and another term of a frame.
+
 Every term is one RE2 search over the document's prose; everything after that works on bit sets, so the cost is linear in the text.
 """
 
@@ -12,12 +15,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import re2
 
 from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.sentences import Sentence
-from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, prose_context
+from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, TOLD, prose_context
 
 MAX_SPAN_CHARACTERS = 900
 """Sentences further apart than this are not one instruction."""
@@ -41,10 +45,16 @@ ACTIONS = frozenset(
     }
 )
 """Terms that are verbs. A frame is an instruction only where one of its verbs stands where an order stands."""
+OTHER_VERBS = frozenset({"override", "obey", "paste"})
+"""Terms that are verbs but not what a frame asks for first."""
 MANNERS = frozenset({"covert", "unasked", "unaware", "disguised", "lasting", "beyond"})
 """Terms that say how a thing is to be done. They carry their own negations, so they are never a mention by themselves."""
 SEVERAL = {"secret_files": ("secret_file", "hard_secret")}
 """Terms of sentences that hold two different matches of the terms named."""
+HERE = "▸"
+"""Marks in an exception's pattern where the occurrence begins."""
+_EXCEPTION_REACH = 80
+"""Characters before an occurrence, and from its beginning on, that its exceptions see."""
 UNSEEN = "unseen"
 """The term of sentences in comments and other places that a reader of the page does not see; it has no words of its own."""
 _ORDER_POSITION = re2.compile(
@@ -74,7 +84,8 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """A frame that was met: character range in the layer, the words, ``use`` or ``mention``, and the destinations named in it."""
+    """A frame that was met: character range in the layer, the words, ``use``, ``mention`` or ``told``, the destinations named in it, and, where the frame
+    asks for one, those that words of it are ``linked`` to."""
 
     rule_id: str
     start: int
@@ -82,6 +93,7 @@ class Instruction:
     text: str
     context: str
     remotes: tuple[str, ...]
+    linked: tuple[str, ...]
 
 
 class FrameError(ValueError):
@@ -91,16 +103,29 @@ class FrameError(ValueError):
 class FrameBook:
     """All terms and frames, compiled."""
 
-    def __init__(self, terms: Mapping[str, str], frames: Iterable[tuple[str, str, int]]) -> None:
-        """``terms`` maps names to RE2 patterns; ``frames`` are ``(rule id, line, span)``. Raises FrameError."""
+    def __init__(
+        self,
+        terms: Mapping[str, str],
+        frames: Iterable[tuple[str, str, int]],
+        exceptions: Mapping[str, str] | None = None,
+    ) -> None:
+        """``terms`` maps names to RE2 patterns; ``frames`` are ``(rule id, line, span)``; ``exceptions`` maps names of terms to patterns in which `HERE` stands where the
+        occurrence begins. Raises FrameError."""
         self.names = tuple(sorted(terms))
         self._bits = {name: 1 << at for at, name in enumerate((*self.names, UNSEEN, *SEVERAL))}
         self._searches = tuple(linear_pattern("(?i)" + terms[name]) for name in self.names)
+        unknown = sorted(set(exceptions or {}) - set(terms))
+        if unknown:
+            raise FrameError(f"exceptions are given for the unknown term {unknown[0]!r}")
+        self._exceptions = {
+            self._bits[name]: linear_pattern("(?i)" + pattern) for name, pattern in (exceptions or {}).items()
+        }
         all_frames = tuple(self._frame(*frame) for frame in frames)
         longest = max((frame.span for frame in all_frames), default=1)
         self._frames = tuple(tuple(frame for frame in all_frames if frame.span > reach) for reach in range(longest))
         self._manners = _union(self._bits[name] for name in MANNERS & set(terms))
         self._actions = _union(self._bits[name] for name in ACTIONS & set(terms))
+        self._verbs = _union(self._bits[name] for name in (ACTIONS | OTHER_VERBS) & set(terms))
 
     def _frame(self, rule_id: str, line: str, span: int) -> Frame:
         masks = []
@@ -137,6 +162,8 @@ class FrameBook:
                 for frame in frames:
                     if not all(seen & mask for mask in frame.masks) or (frame.rule_id, at) in done:
                         continue
+                    if self._one_word(frame, at, last, view, places):
+                        continue
                     if reach and not self._together(frame, held[at : last + 1]):
                         continue
                     if (frame.rule_id, last) in done:
@@ -166,22 +193,24 @@ class FrameBook:
         subject = view.encode() if view.isascii() else view
         for name, search in zip(self.names, self._searches, strict=True):
             bit = self._bits[name]
+            exception = self._exceptions.get(bit)
             for count, match in enumerate(search.finditer(subject)):
                 if count >= _MAX_OCCURRENCES:
                     break
+                spot = match.span() if exception is None else _meant(search, exception, view, *match.span())
+                if spot is None:
+                    continue
+                start, end = spot
                 if bit & self._manners and (
-                    _NEGATED_MANNER.search(view[max(0, match.start() - 40) : match.start()])
-                    or (
-                        "tell" in view[match.start() : match.end()].lower()
-                        and _TOLD_TO_ACT.search(view[match.end() : match.end() + 8])
-                    )
+                    _NEGATED_MANNER.search(view[max(0, start - 40) : start])
+                    or ("tell" in view[start:end].lower() and _TOLD_TO_ACT.search(view[end : end + 8]))
                 ):
                     continue
-                at = bisect_right(starts, match.start()) - 1
+                at = bisect_right(starts, start) - 1
                 held[at] |= bit
                 spots = places.setdefault((at, bit), [])
                 if len(spots) < 4:
-                    spots.append(match.span())
+                    spots.append(spot)
         for several, names in SEVERAL.items():
             for at in range(len(sentences)):
                 spots = sorted({spot for name in names for spot in places.get((at, self._bits.get(name, 0)), ())})
@@ -211,6 +240,27 @@ class FrameBook:
             and not all(inner & mask for mask in frame.masks)
             and not all(head & mask for mask in frame.masks)
         )
+
+    def _one_word(
+        self, frame: Frame, first: int, last: int, view: str, places: Mapping[tuple[int, int], list[tuple[int, int]]]
+    ) -> bool:
+        """Whether one word alone meets two terms of the frame, one of them a verb: "e-mail them" names no e-mail. A manner holds its verb, and compounds of other scripts
+        hold several words."""
+        met = [
+            (
+                bool(mask & self._verbs),
+                {spot for at in range(first, last + 1) for bit in _bits_of(mask) for spot in places.get((at, bit), ())},
+            )
+            for mask in frame.masks
+            if not mask & self._manners
+        ]
+        for number, (verb, one) in enumerate(met):
+            for other_verb, other in met[:number]:
+                begun = {start for start, _ in one | other}
+                plain = all(view[start:end].isascii() for start, end in one | other)
+                if (verb or other_verb) and one and other and len(begun) == 1 and plain:
+                    return True
+        return False
 
     def _ordered(
         self,
@@ -258,7 +308,7 @@ class FrameBook:
                 for bit in _bits_of(mask)
                 for spot in places.get((at, bit), ())
             ]
-            if all(
+            contexts = {
                 # A path or address in backticks is meant, not shown; in what nobody sees, nothing is shown.
                 prose_context(
                     view,
@@ -266,19 +316,18 @@ class FrameBook:
                     sentence.cautionary,
                     quotes=PLAIN_QUOTES if quoted and not sentence.unseen else "",
                 )
-                == "mention"
                 for spot, sentence in spots
-            ):
+            }
+            if contexts <= {"mention"}:
                 context = "mention"
                 break
+            if "use" not in contexts:
+                context = TOLD
         remote = self._bits.get("remote", 0)
-        # The target of a link is where words are explained, not where something goes.
-        remotes = tuple(
-            view[start:end]
-            for at in range(first, last + 1)
-            for start, end in places.get((at, remote), ())
-            if not view.endswith("](", 0, start)
-        )
+        named = [spot for at in range(first, last + 1) for spot in places.get((at, remote), ())]
+        # The target of a link is where words are explained, not where something goes. It matters to a frame that asks for a destination.
+        linked = [(start, end) for start, end in named if view.endswith("](", 0, start)]
+        explains = linked if remote in frame.masks else []
         end = starts[last] + len(sentences[last].text)
         return Instruction(
             frame.rule_id,
@@ -286,8 +335,30 @@ class FrameBook:
             sentences[last].end,
             view[starts[first] : end].replace("\n", " "),
             context,
-            remotes,
+            tuple(view[start:end] for start, end in named if (start, end) not in linked),
+            tuple(view[start:end] for start, end in explains),
         )
+
+
+def _meant(search: Any, exception: Any, view: str, start: int, end: int) -> tuple[int, int] | None:
+    """The occurrence ``start:end`` of a term, or the first that begins within its words and that no exception describes: what is excepted covers nothing else."""
+    while exception.search(_surroundings(view, start)):
+        end = min(end, start + _EXCEPTION_REACH)
+        again = search.search(view[start : end + _EXCEPTION_REACH], 1)
+        if again is None or start + again.start() >= end:
+            return None
+        start, end = start + again.start(), start + again.end()
+    return start, end
+
+
+def _surroundings(view: str, start: int) -> str:
+    """What an exception sees: the sentence before the occurrence, `HERE`, and the sentence from the occurrence on; an ellipsis where there is more of it."""
+    before = view[max(0, start - _EXCEPTION_REACH) : start]
+    after = view[start : start + _EXCEPTION_REACH]
+    head, tail = before.rpartition("\n")[2], after.partition("\n")[0]
+    more_before = head == before and start > _EXCEPTION_REACH
+    more_after = tail == after and start + _EXCEPTION_REACH < len(view)
+    return ("…" if more_before else "") + head + HERE + tail + ("…" if more_after else "")
 
 
 def _plain(sentences: Sequence[Sentence]) -> list[Sentence]:

@@ -17,7 +17,8 @@ from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import CAUTION
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
-from sigma_core.sandbox.readings import Asked, Finding, Reading, Seen
+from sigma_core.sandbox.readings import MAX_SUBJECT, Asked, Finding, Reading, Seen
+from sigma_core.sandbox.use_or_mention import TOLD
 from sigma_core.sandbox.vocabulary import HostClass, name_set
 
 _OWN_SERVICE: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -57,6 +58,7 @@ _CONTACT = re2.compile(
     r"(?i)\b(?:help|support|questions?|contact|feedback to|e\.g\.|for example|your[-\w]*\.|@(?:your|example|company|domain|acme|mail|test)|placeholder|sales)\b"
 )
 """Words around an address that people write to by themselves."""
+_BADGE_HOSTS = frozenset({"github.com", "gitlab.com", "img.shields.io", "codecov.io"})
 _CODE_HOSTS = ("github.com", "githubusercontent.com")
 _PASTE = re2.compile(
     r"(?i)(?:paste|glot\.io|rentry|hastebin|ghostbin|termbin|ix\.io|sprunge|0x0\.st|transfer\.sh|file\.io|gofile|anonfiles|bashupload|catbox|mega\.nz|mediafire|telegra\.ph|gist)"
@@ -64,7 +66,7 @@ _PASTE = re2.compile(
 _SETUP = re2.compile(
     r"(?i)\b(?:install\w*|set-?up|prerequisites?|requirements?|requires?|bootstrap|download|before (?:you|using)|fallback)\b"
 )
-_OWN_BOT = re2.compile(r"(?i)/(?:bot|webhooks/|services/)[<$%{]")
+_OWN_BOT = re2.compile(r"(?i)/(?:bot|webhooks/|services/)[<$%{\[]")
 """A chat service's address whose bot or hook is a variable: whoever sets it gets the messages."""
 _MANY_PLACES = 8
 """A host that is named more often than this belongs to what the package is about."""
@@ -155,7 +157,8 @@ class Judgement:
         """What is known of the destination ``text``. A host that only the same command names is not named by it."""
         urls = vocabulary.urls_in(text)
         host = urls[0][3] if urls else text.split("/", maxsplit=1)[0].split(":", maxsplit=1)[0].lower()
-        url_path = urls[0][2].split(host, 1)[-1] if urls else ""
+        # A placeholder's bracket ends an address, and says that the person fills it in.
+        url_path = (urls[0][2] + text[urls[0][1] : urls[0][1] + 1]).split(host, 1)[-1] if urls else ""
         known = vocabulary.classify_host(host, url_path) if host not in {"", "?"} else HostClass.UNKNOWN
         if known is HostClass.DROP and _OWN_BOT.search(url_path):
             known = HostClass.KNOWN
@@ -183,9 +186,12 @@ class Judgement:
                 self.findings.append(finding)
             return
         own = bool(asked.remotes) and all(self._own_service(reading, remote) for remote in asked.remotes)
+        explained = not asked.remotes and bool(asked.linked) and all(self._well_known(link) for link in asked.linked)
         named = finding.rule_id == "SIGMA-ORDER-001" and vocabulary.secret_file(finding.line_text)
-        if not own or (named and not _reference(reading.path)):
+        if not (own or explained) or (named and not _reference(reading.path)):
             self.findings.append(finding)
+        elif explained:
+            self.findings.append(replace(finding, context=TOLD) if finding.context == "use" else finding)
         elif finding.rule_id in _ASKED_OF_OWN_SERVICE:
             softer = _ASKED_OF_OWN_SERVICE[finding.rule_id]
             if softer:
@@ -231,6 +237,14 @@ class Judgement:
                 places.setdefault(vocabulary.registrable(host), []).append(place)
         return places
 
+    @staticmethod
+    def _well_known(link: str) -> bool:
+        """Whether a link leads to the pages of a well-known service, which explain words and take no data; what anybody can have there is none."""
+        for _, _, url, host in vocabulary.urls_in(link):
+            shared = vocabulary.registrable(host).count(".") > 1
+            return not shared and vocabulary.classify_host(host, url.split(host, 1)[-1]) is HostClass.KNOWN
+        return False
+
     def _own_service(self, reading: Reading, remote: str) -> bool:
         remote = _address(remote)
         text = remote if "://" in remote else f"https://{remote}"
@@ -269,7 +283,7 @@ class Judgement:
                 target.known is HostClass.LOCAL
                 and target.host not in {"", "?"}
                 and not target.host.startswith(("$", "{"))
-            ):
+            ) or (seen.in_prose and flow.origin and not flow.origin.strip("./…")):
                 return
             vouched = self._vouches(flow.origin, target, in_prose=seen.in_prose) or (
                 seen.in_prose
@@ -292,7 +306,25 @@ class Judgement:
         """A pattern's finding by where it stands: background documents show commands, and installers belong to a host."""
         if finding.rule_id.startswith("SIGMA-OPS-") and _reference(reading.path):
             return replace(finding, rule_id="SIGMA-OPS-010")
+        if finding.rule_id == "SIGMA-INJ-019" and self._badge(finding):
+            return replace(finding, context="mention")
+        if finding.rule_id == "SIGMA-INJ-005" and finding.context == "use" and self._own_bot(reading, finding):
+            return replace(finding, context=TOLD)
         return self._vouched_installer(reading, finding)
+
+    @staticmethod
+    def _own_bot(reading: Reading, finding: Finding) -> bool:
+        """Whether every address on the finding's lines is that of a bot or hook whose key the person fills in."""
+        lines = reading.text.split("\n")[finding.location.line_start - 1 : finding.location.line_end]
+        spots = [line[start : end + 1] for line in lines for start, end, _, _ in vocabulary.urls_in(line)]
+        return bool(spots) and all(_OWN_BOT.search(spot) for spot in spots)
+
+    @staticmethod
+    def _badge(finding: Finding) -> bool:
+        """Whether a picture's address differs by project only, at hosts whose logs nobody but they read."""
+        hosts = [host for _, _, _, host in vocabulary.urls_in(finding.subject)]
+        whole = len(finding.subject) < MAX_SUBJECT
+        return whole and bool(hosts) and "?" not in finding.subject and all(host in _BADGE_HOSTS for host in hosts)
 
     def _vouched_installer(self, reading: Reading, finding: Finding) -> Finding:
         """A fetch-and-run line that a text rule found, judged by its host like the ones that syntax found."""

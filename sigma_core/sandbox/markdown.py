@@ -31,7 +31,7 @@ class Segment:
     """One part: character range in the text, the words as they stand there, and what surrounds it.
 
     ``language`` is a fence's info string; ``target`` a link's or image's address; ``cautionary`` whether headings or the lead-in say that what
-    follows is shown as a danger, not as something to do.
+    follows is shown as a danger, not as something to do; ``disposed`` whether the words after inline code say that it is refused.
     """
 
     part: Part
@@ -42,6 +42,7 @@ class Segment:
     target: str = ""
     heading: str = ""
     cautionary: bool = False
+    disposed: bool = False
 
 
 _FENCE = re2.compile(r"^[ >*+0-9.)-]{0,40}?(`{3,}|~{3,})[ \t]*([^`\n]*)$")
@@ -50,6 +51,8 @@ _LINK = re2.compile(r"(!?)\[([^\]\n]{0,300})\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"\n]
 _REFERENCE = re2.compile(r"(?m)^ {0,3}\[([^\]\n]{1,200})\]:\s*(\S+)")
 _INLINE_CODE = re2.compile(r"`([^`]{2,800})`")
 _LIST_ITEM = re2.compile(r"^[ \t>]*(?:[-*+]|\d+[.)])\s")
+_SENTENCE_HEAD = re2.compile(r"\n[ \t>]*(?:[-*+]|\d+[.)])\s|\n[ \t>]*\||\n[ \t]*\n")
+"""Where a list item, a table's row or a paragraph begins: what stands before it says nothing of what follows."""
 _TABLE_ROW = re2.compile(r"^\s*\|.*\|\s*$")
 
 CAUTION = re2.compile(
@@ -58,6 +61,20 @@ CAUTION = re2.compile(
     r"reject(?:s|ed)?|refus(?:e|es|ed)|phishing|scams?|iocs?|indicators? of compromise|poisoning|exfiltration|obfuscat\w*|smuggl\w*|hostile|untrusted|adversar\w*|evil|counter-?examples?|known risks?)\b|❌|🚫|⛔|🚨|🔴|⚠"
 )
 """Words that announce that what follows is talked about, not asked for."""
+
+
+_DISPOSED = re2.compile(
+    r"(?i)^[\s*_)\"”]{0,3}(?:[:=→–—]|->|\b(?:is|are|gets|(?:must|should|will) (?:now |then |always )?be)\b)[\s*_`\"']{0,3}(?:(?:now|then|always|also|\w+ly) ){0,2}"
+    r"(?:blocked|denied|refused|rejected|forbidden|prohibited|disallowed|not allowed|intercepted|stopped|flagged)\b"
+)
+_REST_OF_CODE = 60
+
+
+def disposed(after: str, *, within: bool = False) -> bool:
+    """Whether the words right after inline code say what becomes of it: it is refused, not asked for. ``within``: its closing mark is still to come."""
+    if within:
+        after = after[:_REST_OF_CODE].partition("`")[2]
+    return _DISPOSED.search(after[:_REST_OF_CODE]) is not None
 
 
 _SIGNS = str.maketrans("", "", "⚠🚨🔴⛔")
@@ -235,8 +252,7 @@ def _inline(segments: list[Segment]) -> None:
                 )
             )
         for match in _INLINE_CODE.finditer(segment.text):
-            line_start = segment.text.rfind("\n", 0, match.start()) + 1
-            before = segment.text[max(line_start, match.start() - 160) : match.start()]
+            before = _SENTENCE_HEAD.split(segment.text[max(0, match.start() - 160) : match.start()])[-1]
             found.append(
                 Segment(
                     Part.INLINE_CODE,
@@ -245,6 +261,7 @@ def _inline(segments: list[Segment]) -> None:
                     match.group(1),
                     heading=segment.heading,
                     cautionary=segment.cautionary or _cautionary(before),
+                    disposed=disposed(segment.text[match.end() : match.end() + _REST_OF_CODE]),
                 )
             )
     segments += found

@@ -8,6 +8,7 @@ import re2
 
 from sigma_core.sandbox.confusables import QUOTES, SPACES
 from sigma_core.sandbox.facts import FactKind, Severity
+from sigma_core.sandbox.readings import MAX_SUBJECT
 from sigma_core.sandbox.scan import LayerScan
 from sigma_core.sandbox.sentences import sentences_of
 from sigma_core.sandbox.use_or_mention import ALL_QUOTES, PLAIN_QUOTES, code_context, prose_context
@@ -57,7 +58,9 @@ def read_prose(
         # Commands and addresses stand in backticks wherever they are meant; a sentence in backticks is shown.
         quotes = ALL_QUOTES if rule.id in _SENTENCES else PLAIN_QUOTES
         context = prose_context(flat, start, end, cautionary and not directed, quotes=quotes)
-        at.report(rule.id, flat[start:end][:120], offset + start, offset + end, "use" if at.layer.hidden else context)
+        at.report(
+            rule.id, flat[start:end][:MAX_SUBJECT], offset + start, offset + end, "use" if at.layer.hidden else context
+        )
     if len(breaks) > 1 and surface == "prose":
         read_spread_prose(at, offset, text, cautionary)
 
@@ -68,7 +71,7 @@ def read_spread_prose(at: LayerScan, offset: int, text: str, cautionary: bool) -
     for rule, start, end in at.matches("prose", whole):
         if rule.id in _SPREADABLE and "\n" in text[start:end]:
             context = "use" if at.layer.hidden else prose_context(whole, start, end, cautionary)
-            at.report(rule.id, whole[start:end][:120], offset + start, offset + end, context)
+            at.report(rule.id, whole[start:end][:MAX_SUBJECT], offset + start, offset + end, context)
 
 
 def read_patterns(at: LayerScan, surface: str, offset: int, text: str, cautionary: bool) -> None:
@@ -77,7 +80,7 @@ def read_patterns(at: LayerScan, surface: str, offset: int, text: str, cautionar
     for rule, start, end in at.matches(surface, text):
         line_start = max(text.rfind("\n", 0, start) + 1, start - 300)
         context = "use" if at.layer.hidden else code_context(text[line_start:start], cautionary)
-        at.report(rule.id, text[start:end][:120], offset + start, offset + end, context)
+        at.report(rule.id, text[start:end][:MAX_SUBJECT], offset + start, offset + end, context)
 
 
 UNSEEN_ORDER = "SIGMA-ORDER-017"
@@ -90,12 +93,15 @@ def injects(at: LayerScan, text: str) -> bool:
     asked = at.scan.rules.frames.read(list(sentences_of(text, 0, False, unseen=True)))
     # What nobody is shown shows nothing: there an order is an order, however it is put.
     if any(
-        order.rule_id == UNSEEN_ORDER or (order.context == "use" and at.scan.rules[order.rule_id].severity in _STRONG)
+        order.rule_id == UNSEEN_ORDER
+        or (order.context != "mention" and at.scan.rules[order.rule_id].severity in _STRONG)
         for order in asked
     ):
         return True
     flat = text.translate(SPACED)
     return any(
-        rule.kind is FactKind.INJECTION and rule.severity in _STRONG and prose_context(flat, start, end, False) == "use"
+        rule.kind is FactKind.INJECTION
+        and rule.severity in _STRONG
+        and prose_context(flat, start, end, False) != "mention"
         for rule, start, end in at.scan.rules.possible(text).matches("prose", flat)
     )

@@ -9,10 +9,13 @@ from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.lock_files import LockFile
 from sigma_core.sandbox.observations import Capability, Flow
 
+MAX_SUBJECT = 120
+"""Characters of a match that are its subject."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule's match: where, on what, shown or meant, and whether a decoding was needed to see it."""
+    """A rule's match: where, on what, shown, told or meant, and whether a decoding was needed to see it."""
 
     rule_id: str
     subject: str
@@ -36,10 +39,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An instruction in prose, still to be weighed by the destinations that it names."""
+    """An instruction in prose, still to be weighed by the destinations that it names, and by those that its words are ``linked`` to."""
 
     finding: Finding
     remotes: tuple[str, ...]
+    linked: tuple[str, ...]
 
 
 @dataclass

@@ -230,6 +230,7 @@ def load_rules() -> RuleBook:
     rules: dict[str, Rule] = {}
     terms: dict[str, str] = {}
     frames: list[tuple[str, str, int]] = []
+    exceptions: dict[str, str] = {}
     documents = []
     for path in sorted(RULES_FOLDER.glob("*.toml")):
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -243,8 +244,10 @@ def load_rules() -> RuleBook:
             frames += [(rule.id, line, raw.get("span", 1)) for line in rule.frames]
             _ = rule.searches
         terms |= {name: "|".join(alternatives) for name, alternatives in document.get("terms", {}).items()}
+        exceptions |= {name: "|".join(alternatives) for name, alternatives in document.get("exceptions", {}).items()}
     try:
         wording = load_model()
-        return RuleBook(rules, FrameBook(terms, frames), wording, sha256_of([*documents, wording.revision]))
+        book = FrameBook(terms, frames, exceptions)
+        return RuleBook(rules, book, wording, sha256_of([*documents, wording.revision]))
     except FrameError as error:
         raise RulePackError(str(error)) from error

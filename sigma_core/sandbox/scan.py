@@ -125,7 +125,7 @@ class LayerScan:
             at = layer.locate(instruction.start, instruction.end)
             text = instruction.text.strip()
             finding = Finding(instruction.rule_id, text[:120], at, text[:280], context, layer.hidden)
-            self.scan.reading.asked.append(Asked(finding, instruction.remotes))
+            self.scan.reading.asked.append(Asked(finding, instruction.remotes, instruction.linked))
 
     def is_shown(self, offset: int) -> bool:
         """Whether what stands at ``offset`` is talked about."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -19,14 +20,18 @@ _LISTING = 240
 """A fence of plain text up to this many characters is part of the instruction before it."""
 _SPACED = str.maketrans("\n\r\t", "   ")
 _ITEM = re2.compile(r"\n[ \t>]*(?:[-*+]\s|\d+[.)]\s|\||$)")
+_FIELD = re2.compile(r"\n[A-Za-z][\w-]*[ \t]*:(?:[ \t]|\n|$)")
+"""Where a field of a front matter begins: each is a text of its own."""
 _BREAK = re2.compile(r"[.!?;](?:[\"')\]*_`]{0,3})(?:[ \t]+|$)|[。！？；]|\n")
 _AGENT = (
     r"[ \t]{0,3}(?:next |note to |note for |for )?\(?(?:the |any |this )?(?:AI |coding |LLM |language )?(?:agents?|assistants?|claude|copilot|gemini|gpt|LLMs?|AI|助手|智能体|エージェント)"
     r"(?: only| reading this| running this| using this)?\)?[ \t]{0,2}"
 )
+_WORDS = r"(?:\pL\S*[ \t]+\S|[^\x00-\x7f]{4})"
+"""After the agent's name: more than the one word that a setting has."""
 _ADDRESSED = re2.compile(
-    rf"(?i)(?:#|//|/\*|\*|--|;|[(（]){_AGENT}(?:[:：][ \t]+\pL|,[ \t]+please\b|must\b|should\b|please\b|请)"
-    rf"|[\"'`]{_AGENT}(?:[:：][ \t]+\pL|,[ \t]+please\b|请)"
+    rf"(?i)(?:#|//|/\*|\*|--|;|[(（]){_AGENT}(?:[:：][ \t]+{_WORDS}|,[ \t]+please\b|must\b|should\b|please\b|请)"
+    rf"|[\"'`]{_AGENT}(?:[:：][ \t]+{_WORDS}|,[ \t]+please\b|请)"
 )
 """A comment or a string of code that begins by addressing an agent."""
 
@@ -70,6 +75,10 @@ def prose_of(segments: Iterable[Segment], text: str) -> list[Sentence]:
             cautionary = segment.cautionary and not unseen
             words = text[segment.start : segment.end]
             table = segment.part is Part.TABLE
+            if segment.part is Part.FRONT_MATTER:
+                for start, field in _fields(words):
+                    sentences += sentences_of(field, segment.start + start, cautionary)
+                continue
             # The cells of a table are texts of their own.
             words = words.replace("|", "\n") if table else words
             apart = table or segment.part is Part.HEADING
@@ -79,6 +88,13 @@ def prose_of(segments: Iterable[Segment], text: str) -> list[Sentence]:
             if words and kind_of_language(segment.language) is None and guess_text_kind(words) is FileKind.TEXT:
                 sentences.append(Sentence(segment.start, segment.end, words, segment.cautionary))
     return sentences
+
+
+def _fields(front_matter: str) -> Iterator[tuple[int, str]]:
+    """Each field of a front matter with where it begins."""
+    starts = [0, *(match.start() + 1 for match in _FIELD.finditer(front_matter))]
+    for start, end in itertools.pairwise([*starts, len(front_matter)]):
+        yield start, front_matter[start:end]
 
 
 def sentences_of(

@@ -1,11 +1,15 @@
-"""Whether a matched text asks and does (``use``) or is quoted, warned of, tested for (``mention``), decided from what stands around it."""
+"""Whether a matched text asks and does (``use``) or is quoted, warned of, tested for (``mention``), decided from what stands around it.
+
+Between the two is ``told``: its own sentence tells what could happen, or what becomes of it. Few words do that, and an attacker has them too: what is told
+blocks nothing, but a warning stays (`derive`).
+"""
 
 from __future__ import annotations
 
 import re2
 
 from sigma_core.sandbox.layers import Layer
-from sigma_core.sandbox.markdown import CAUTION
+from sigma_core.sandbox.markdown import CAUTION, disposed
 
 PLAIN_QUOTES = "\"'“‘«„"
 ALL_QUOTES = PLAIN_QUOTES + "`"
@@ -26,14 +30,20 @@ _NEGATED_AFTER = re2.compile(
     r"^[^,.。，、]{0,16}(?:하지 ?(?:말|마|않)|지 ?(?:마세요|말고)|しないで|てはいけ|ないこと|禁止)"
 )
 """Chinese puts its "do not" before the verb, Korean and Japanese put theirs after it."""
+_HYPOTHETICAL = re2.compile(
+    r"(?i)\b(?:servers?|packages?|plug-?ins?|dependenc(?:y|ies)|extensions?|scripts?|programs?|code|bugs?|mistakes?|errors?|inputs?|someone|somebody|anyone|insiders?|strangers?|intruders?|commands?|hooks?)"
+    r" (?:could|might|would)(?: \w+ly| also| then| even)?\s$"
+)
+"""What a thing or a stranger could do is not asked of the agent."""
+TOLD = "told"
 _TURN = re2.compile(r"(?i)(?:\b(?:but|however|instead|otherwise|then|except|afterwards)\b|;| — )")
 _CODE_MENTION = re2.compile(
-    r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|^\s*(?:#|//|\*|\"\"\"))"
+    r"(?i)(?:\b(?:e?grep|rg|re\.(?:compile|search|match|findall)|regex\w*|patterns?|match|detect\w*|block\w*|deny\w*|danger\w*|suspicious|malicious|echo|print|console\.\w+|assert\w*|test\w*|raise|error|warn\w*|log\w*|description|help|contains|includes|signature\w*|rules?|ioc\w*|validate-command|check-url|scan-content|example)\b|^\s*case\s+\S+\s+in\s[^)\n;&]*$|^\s*(?:#|//|\*|\"\"\"))"
 )
 
 
 def prose_context(text: str, start: int, end: int, cautionary: bool, *, quotes: str = ALL_QUOTES) -> str:
-    """``use`` or ``mention`` of the match ``start:end`` in prose.
+    """``use``, ``mention`` or ``told`` of the match ``start:end`` in prose.
 
     ``cautionary`` says that headings or the lead-in already announce a danger; ``quotes`` are the marks that set apart what follows them; none where quotation
     does not matter.
@@ -65,7 +75,10 @@ def prose_context(text: str, start: int, end: int, cautionary: bool, *, quotes: 
     if opening and opening in quotes and not head.endswith(" "):
         return "mention"
     line_end = text[end : end + 60].split("\n", 1)[0]
-    return "mention" if CAUTION.search(line_end) and ("|" in line_end or "→" in line_end or "->" in line_end) else "use"
+    if CAUTION.search(line_end) and ("|" in line_end or "→" in line_end or "->" in line_end):
+        return "mention"
+    refused = line_head.count("`") % 2 == 1 and disposed(text[end : end + 80], within=True)
+    return TOLD if refused or _HYPOTHETICAL.search(head) else "use"
 
 
 def command_context(layer: Layer, offset: int, cautionary: bool) -> str:

@@ -41,7 +41,7 @@ _DROP_PATHS = re2.compile(
 # Publishers whose "pipe this into a shell" is their documented way to install.
 _INSTALLERS = name_set(
     "sh.rustup.rs rustup.rs astral.sh bun.sh deno.land get.docker.com get.pnpm.io get.volta.sh fnm.vercel.app ollama.com ollama.ai get.sdkman.io get.helm.sh "
-    "raw.githubusercontent.com/homebrew raw.githubusercontent.com/nvm-sh raw.githubusercontent.com/helm raw.githubusercontent.com/ohmyzsh raw.githubusercontent.com/pyenv raw.githubusercontent.com/rvm "
+    "raw.githubusercontent.com/homebrew raw.githubusercontent.com/nvm-sh raw.githubusercontent.com/helm raw.githubusercontent.com/ohmyzsh raw.githubusercontent.com/pyenv raw.githubusercontent.com/rvm raw.githubusercontent.com/aquasecurity raw.githubusercontent.com/anchore raw.githubusercontent.com/golangci raw.githubusercontent.com/trufflesecurity "
     "install.python-poetry.org pyenv.run bootstrap.pypa.io deb.nodesource.com rpm.nodesource.com tailscale.com sdk.cloud.google.com aka.ms cli.github.com cli.github.io claude.ai opencode.ai "
     "starship.rs foundry.paradigm.xyz get.k3s.io fly.io cursor.com install.determinate.systems nixos.org mise.run mise.jdx.dev get.jetpack.io zed.dev warp.dev openclaw.ai clawd.bot molt.bot "
     "get.tuist.io dl.google.com cli.doppler.com getcomposer.org get.rvm.io just.systems git.io get.haskellup.org get-ghcup.haskell.org ghcup.haskell.org sh.brew.sh brew.sh apt.llvm.org dl.cloudsmith.io packagecloud.io cdn.jsdelivr.net install.duckdb.org get.sigstore.dev"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import re2
+
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.observations import NO_LABELS, SENDABLE, Ability, Labels, Sink, Source, join, only
 from sigma_core.sandbox.python.call_names import PROCESS_CALLS, SHELL_CALLS
@@ -12,6 +16,8 @@ from sigma_core.sandbox.python.values import UNKNOWN, Call, Value
 from sigma_core.sandbox.vocabulary import name_set
 
 _COMMAND_FLAGS = name_set("-c -lc -ic /c /C /k -Command -command -EncodedCommand -enc")
+_MAY_RUN = re2.compile(r"^(?:-[^-]|/[ckCK]$|--(?:eval|exec|command|print|require|import)$)")
+"""Options of an interpreter that can be followed by code."""
 _INTERPRETERS = name_set("python bash sh zsh dash ksh node perl ruby php powershell pwsh cmd deno bun osascript")
 _WRAPPERS = name_set("sudo nohup chmod env timeout nice setsid stdbuf xargs")
 _CARRIERS = name_set("curl wget nc ncat netcat scp rsync sftp ftp http https gh aws gsutil rclone telnet socat mail sendmail")  # fmt: skip
@@ -44,7 +50,8 @@ def ran(state: State, call: Call) -> Value | None:
     _embed(state, call, text, words)
     # In an argument list only the program itself is run; what follows it is data, but for an interpreter's script.
     if not words or in_shell or not words[0]:
-        state.flow(only(command.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, call.name, call.node)
+        run = command.labels if in_shell or not command.items else _run_words(command.items, words)
+        state.flow(only(run, Source.REMOTE, Source.DECODED), Sink.EXECUTE, call.name, call.node)
     if program in _CARRIERS or (in_shell and _names_carrier(text)):
         carried = join(command.labels, call.keywords.get("input", UNKNOWN).labels, call.keywords.get("stdin", UNKNOWN).labels)  # fmt: skip
         for word in words[1:] if program in _CARRIERS else ():
@@ -65,6 +72,12 @@ def ran(state: State, call: Call) -> Value | None:
     labels = join(only(command.labels, Source.SECRET_FILE), _output_labels(text, words))
     started = call.name.endswith(("Popen", "create_subprocess_exec", "create_subprocess_shell", "pexpect.spawn"))
     return Value(program or None, labels, "process") if started else Value(labels=labels, name="response")
+
+
+def _run_words(items: Sequence[Value], words: Sequence[str]) -> Labels:
+    """What reaches the words that are run where the program is not known: itself, its script, and what follows an option that may say "run this"."""
+    run = [item.labels for place, item in enumerate(items) if place < 2 or _MAY_RUN.search(words[place - 1])]
+    return join(*run)
 
 
 def _command(call: Call) -> Value:

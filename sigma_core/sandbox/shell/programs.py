@@ -19,6 +19,7 @@ _PACKERS = name_set("tar zip unzip 7z cp mv ditto rsync ln install")
 _INSTALLERS = name_set("npm pip pip3 yarn pnpm brew apt apt-get npx uvx gem cargo go")
 _ENABLERS = name_set("chmod installer dpkg rpm msiexec open hdiutil")
 """Programs that turn a file into one that runs, or install it."""
+_SHOWN = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".svg", ".pdf", ".mp3", ".mp4", ".wav", ".mov", ".csv", ".json", ".txt")  # fmt: skip
 _ARCHIVES = (".tar", ".tgz", ".gz", ".zip", ".7z")
 _VITAL = frozenset({"", "~", "$HOME", "/home", "/Users", "/etc", "/usr", "/var", "/boot", "/bin", "/lib", "~/Documents", "~/Desktop", "/var/log", "/var/log/audit"})  # fmt: skip
 
@@ -72,7 +73,9 @@ def ordinary(script: Script, call: Call) -> Stream:
 
 
 def _enables(call: Call) -> bool:
-    """Whether the call makes a file run: `chmod` only where it sets an execute bit."""
+    """Whether the call makes a file run: `chmod` only where it sets an execute bit, `open` where the file is not one to look at."""
+    if call.name == "open":
+        return not all(path.lower().endswith(_SHOWN) for path in call.operands)
     return call.name != "chmod" or any(
         "x" in text.partition("+")[2] or text[-3:] in {"755", "777", "700", "775"} for text in call.texts
     )
