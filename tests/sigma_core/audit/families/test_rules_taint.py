@@ -50,6 +50,10 @@ def test_other_kinds_of_facts_are_not_its_business(kind: str) -> None:
     assert FAMILY.analyse(SKILL, facts(fact(kind=kind)), FULL).score_ppm == 0
 
 
+def test_how_a_passage_is_worded_is_left_to_the_family_that_weighs_words() -> None:
+    assert FAMILY.analyse(SKILL, facts(fact(kind="injection", category="wording")), FULL).score_ppm == 0
+
+
 def test_a_mention_is_not_evidence() -> None:
     assert FAMILY.analyse(SKILL, facts(fact(context="mention")), FULL).score_ppm == 0
 
