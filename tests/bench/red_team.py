@@ -2,11 +2,11 @@
 
     python -m tests.bench red_team
 
-``red-team.parquet`` has the columns of the shared corpora: three sets of malicious packages after what registries saw, honest ones, and honest ones that look alike.
-``red-team-passages.parquet`` holds passages of one to four sentences, as they would stand in a SKILL.md (``family`` is what they ask for). Nothing in either is ever run.
+``red-team.parquet`` has the columns of the shared corpora: four sets of malicious packages after what registries saw, honest ones, honest ones that look alike, and plain honest ones.
+``red-team-passages.parquet`` holds passages as they would stand in a SKILL.md (``family`` is what they ask for, or what they mirror). Nothing in either is ever run.
 
-The ``first`` and ``second`` sets, the half ``sight`` of the third and the passages with even numbers were in sight while rules were written. Of the half
-``apart`` only counts were looked at.
+All but the half ``apart`` of the third set were in sight while rules were written, or taught the model of wording, or both: their rates show what was
+learnt. Of the half ``apart`` only counts were looked at. What the model does on passages that it did not learn from stands in its own file.
 """
 
 from __future__ import annotations
@@ -47,13 +47,12 @@ def packages() -> Iterator[tuple[str, str, str, Package]]:
 
 
 def passages() -> Iterator[tuple[str, str, str, Package]]:
-    """``(half, label, family, package)``: each passage in a SKILL.md of its own that says nothing else."""
+    """``(set, label, family, package)``: each passage in a SKILL.md of its own that says nothing else."""
     manifest = {"name": "notes", "description": "Helps with notes and tasks."}
     for row in pl.read_parquet(PASSAGES).iter_rows(named=True):
         text = f"---\nname: notes\ndescription: Helps with notes and tasks.\n---\n# Notes\n\n## Workflow\n\n{row['text']}\n\n## Output\n\nA table.\n"
         package = Package((PackageFile.of("SKILL.md", text.encode()),), manifest, ProductType.SKILL, str(row["sample"]))
-        half = "in sight" if int(row["sample"][-4:]) % 2 == 0 else "kept apart"
-        yield half, row["label"], row["family"], package
+        yield row["set"], row["label"], row["family"], package
 
 
 def measure(title: str, samples: Iterator[tuple[str, str, str, Package]], policy: Policy) -> None:

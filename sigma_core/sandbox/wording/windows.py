@@ -32,7 +32,7 @@ _REACH = 2
 _MAX_SENTENCE_CHARACTERS = 2_000
 _REMEMBERED_CHARACTERS = 40
 _NONE = 0
-_PAIR, _CLASS_PAIR = 0x9E3779B1, 0x85EBCA77
+_PAIR, _CLASS_PAIR, _CLASS = 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D
 
 _TOKEN = re2.compile(
     r"(?P<address>(?:https?|hxxps?|ftp)://[^\s)>\"'`\]]+)"
@@ -123,11 +123,6 @@ def _read_token(kind: str, text: str) -> tuple[str, ...]:
     return (f"<{kind}>",)
 
 
-@lru_cache(maxsize=1 << 15)
-def _hash(token: str) -> int:
-    return zlib.crc32(token.encode())
-
-
 def windows_in(sentences: Sequence[Sentence], classes: Classes) -> Windows:
     """Every window of a text with its features: words, their classes, and the pairs of either within `_REACH` tokens of a sentence."""
     tokens = [tokens_of(sentence.text) for sentence in sentences]
@@ -161,16 +156,13 @@ def features_of(
     sentences: Sequence[Sequence[str]], classes: Classes
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Hashed features of tokens, and where those of each sentence start: one entry more than there are sentences."""
-    known: dict[str, tuple[int, ...]] = {}
     tokens = [token for sentence in sentences for token in sentence]
-    for token in set(tokens):
-        known[token] = _hashes(token, classes)
     owner = np.repeat(np.arange(len(sentences), dtype=np.int64), [len(sentence) for sentence in sentences])
-    clusterings = len(next(iter(classes.values()), ()))
-    series = np.array([known[token] for token in tokens], np.uint64).reshape(len(tokens), 1 + clusterings).T
+    series = _hashes(tokens, classes)
     found: list[npt.NDArray[Any]] = []
     owners: list[npt.NDArray[Any]] = []
-    for hashes, factor in zip(series, (_PAIR, *[_CLASS_PAIR] * clusterings), strict=True):
+    for number, hashes in enumerate(series):
+        factor = _CLASS_PAIR if number else _PAIR
         there = hashes != _NONE
         found.append(hashes[there])
         owners.append(owner[there])
@@ -185,14 +177,21 @@ def features_of(
     return hashed, np.searchsorted(belongs[order], np.arange(len(sentences) + 1)).astype(np.int64)
 
 
-def _hashes(token: str, classes: Classes) -> tuple[int, ...]:
-    """The token's own hash, then that of its class in each clustering. Classes in angle brackets stand for themselves."""
-    own = _hash(token)
-    known = classes.get(token)
-    if known is None:
-        clusterings = len(next(iter(classes.values()), ()))
-        return (own, *[own if token.startswith("<") else _NONE] * clusterings)
-    return (own, *(_hash(f"{number}:{of}") if of >= 0 else _NONE for number, of in enumerate(known)))
+def _hashes(tokens: Sequence[str], classes: Classes) -> npt.NDArray[np.uint64]:
+    """A row of the tokens' own hashes, then one of their classes' for each clustering. What stands in angle brackets is its
+    own class; `_NONE` where a word has none."""
+    distinct = dict.fromkeys(tokens)
+    number_of = {token: number for number, token in enumerate(distinct)}
+    own = np.array([zlib.crc32(token.encode()) for token in distinct], np.uint64)
+    without = (-1,) * len(next(iter(classes.values()), ()))
+    known = np.array([classes.get(token, without) for token in distinct], np.int64).reshape(len(own), len(without)).T
+    named = np.array([token.startswith("<") for token in distinct], bool)
+    clusterings = np.arange(len(without), dtype=np.uint64)[:, None] + np.uint64(1)
+    hashed = _mixed(known.astype(np.uint64), np.broadcast_to(clusterings, known.shape), _CLASS)
+    of_class = np.where(known >= 0, hashed, np.where(named, own, np.uint64(_NONE)))
+    places = np.array([number_of[token] for token in tokens], np.intp)
+    rows: npt.NDArray[np.uint64] = np.vstack((own, of_class))[:, places]
+    return rows
 
 
 def _mixed(first: npt.NDArray[np.uint64], second: npt.NDArray[np.uint64], salt: int) -> npt.NDArray[np.uint64]:
