@@ -315,7 +315,7 @@ class Judgement:
 
     def _executed(self, reading: Reading, seen: Seen, flow: Flow) -> None:
         if flow.source is Source.REQUEST:
-            if not seen.in_prose:
+            if reading.kind in _CODE_KINDS:
                 self._add("SIGMA-CODE-002", flow.origin, seen)
         elif flow.source is Source.DECODED:
             self._add("SIGMA-THREAT-005", flow.origin, seen)

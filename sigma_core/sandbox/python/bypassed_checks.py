@@ -143,6 +143,8 @@ def _names(node: ast.AST) -> Iterator[str]:
             yield part.id
         elif isinstance(part, ast.Attribute):
             yield part.attr
+        elif isinstance(part, ast.keyword):
+            yield part.arg or ""
         elif isinstance(part, ast.Constant) and isinstance(part.value, str):
             yield part.value[:60]
 
