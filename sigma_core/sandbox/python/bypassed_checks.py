@@ -27,9 +27,6 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 def bypassed_checks(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, ast.expr | ast.stmt]]:
     """``(rule, subject, node)`` of every check among ``nodes``, all nodes of a module, that does not check. Time is linear."""
-    functions = [node for node in nodes if isinstance(node, _Function)]
-    if not functions:
-        return
     fixed = {
         target.id: node.value.value
         for node in nodes
@@ -37,11 +34,21 @@ def bypassed_checks(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, ast.ex
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for function in functions:
-        inner = list(_own(function))
-        if _VERIFIER.search(function.name) and _never_refuses(inner):
-            yield "SIGMA-CODE-006", f"{function.name} never refuses", function
-        yield from _doors(inner, fixed)
+    doors = any(isinstance(node, ast.If | ast.BoolOp) and any(_compares(part, fixed) for part in _parts(node)) for node in nodes)  # fmt: skip
+    for function in nodes:
+        if isinstance(function, _Function):
+            verifies = bool(_VERIFIER.search(function.name))
+            inner = list(_own(function)) if doors or verifies else []
+            if verifies and _never_refuses(inner):
+                yield "SIGMA-CODE-006", f"{function.name} never refuses", function
+            if doors:
+                yield from _doors(inner, fixed)
+
+
+def _parts(node: ast.If | ast.BoolOp) -> Sequence[ast.expr]:
+    """What is tested, or what is joined by ``and`` or ``or``."""
+    tested = node.test if isinstance(node, ast.If) else node
+    return tested.values if isinstance(tested, ast.BoolOp) else [tested]
 
 
 def _own(function: _Function) -> Iterator[ast.AST]:
@@ -109,8 +116,7 @@ def _doors(inner: Sequence[ast.AST], fixed: Mapping[str, str]) -> Iterator[tuple
                 if passes > checks and _compares(part, fixed):
                     yield "SIGMA-CODE-001", "a fixed value beside the check", part
         elif isinstance(node, ast.If):
-            tests = node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]
-            door = next((test for test in tests if _compares(test, fixed)), None)
+            door = next((test for test in _parts(node) if _compares(test, fixed)), None)
             if door is not None and (_raises_rank(node.body) or (checked and _lets_in(node.body))):
                 yield "SIGMA-CODE-001", "a fixed value before the check", door
 

@@ -28,16 +28,27 @@ def carried(node: ast.Attribute, holder: Value) -> Labels:
     return frozenset({(Source.REQUEST, f"{name}.{node.attr}")})
 
 
-def routed(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> bool:
-    """Whether a decorator gives the function a route (``@app.post("/x")``): then others choose its arguments."""
+def route_of(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> str:
+    """The route that a decorator gives a function (``@app.post("/x")``), or empty: others choose the arguments of a routed function."""
     if isinstance(function, ast.Lambda):
-        return False
-    return any(
-        isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Attribute)
-        and call.func.attr in _ROUTING
-        and bool(call.args)
-        and isinstance(call.args[0], ast.Constant)
-        and str(call.args[0].value).startswith("/")
-        for call in function.decorator_list
+        return ""
+    for call in function.decorator_list:
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr in _ROUTING
+            and call.args
+            and isinstance(call.args[0], ast.Constant)
+            and str(call.args[0].value).startswith("/")
+        ):
+            return str(call.args[0].value)
+    return ""
+
+
+def argument_of(route: str, name: str) -> Labels:
+    """The label of a routed function's argument; what stands in the route itself (``/jobs/{name}``) only chooses."""
+    return (
+        frozenset({(Source.REQUEST, route[:80])})
+        if route and f"{name}}}" not in route and f"{name}>" not in route
+        else NO_LABELS
     )

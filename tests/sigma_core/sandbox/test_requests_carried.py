@@ -51,4 +51,4 @@ def test_an_example_in_a_document_is_not_the_skills_doing() -> None:
     example = "Never do this:\n\n```python\ndef view(request):\n    exec(request.args['c'])\n```\n"
     files = {"SKILL.md": skill("review", "Reviews code.", example)}
     facts = derive_facts(package_of(files), load_policy()).facts
-    assert not any(fact["ruleId"] == "SIGMA-CODE-002" for fact in facts)
+    assert not any(fact["ruleId"] == "SIGMA-CODE-002" and fact["context"] == "use" for fact in facts)
