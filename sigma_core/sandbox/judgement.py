@@ -19,6 +19,7 @@ from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import CAUTION
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
 from sigma_core.sandbox.readings import MAX_SUBJECT, Asked, Finding, Reading, Seen
+from sigma_core.sandbox.replaced_packages import swaps_in
 from sigma_core.sandbox.use_or_mention import TOLD
 from sigma_core.sandbox.vocabulary import HostClass, name_set
 
@@ -85,6 +86,8 @@ _OF_FOREIGN_NAMES = frozenset(
     {"SIGMA-CODE-003", "SIGMA-CODE-009", "SIGMA-CODE-010", "SIGMA-CODE-014", "SIGMA-CODE-016"}
 )
 """Code's destinations that matter only where nothing else in the package speaks of them; the same in the examples of documents are a reader's to fill in."""
+_OF_BAD_CODE = frozenset({"SIGMA-CODE-001", "SIGMA-CODE-002", "SIGMA-CODE-006", "SIGMA-CODE-019"})
+"""What background documents on safe code show as examples."""
 _NAMED_HOST = re2.compile(
     r"(?i)(?:@|//|\b)((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,6}[a-z][a-z-]{1,18})(?:[\s'\"`:/?)\\]|$)"
 )
@@ -145,9 +148,7 @@ class Judgement:
         """All findings: those of the rules as they stand, those of flows after weighing, and the mismatches."""
         for reading in self.readings:
             self.findings += [
-                self._weighed(reading, finding)
-                for finding in reading.findings
-                if finding.rule_id not in _OF_FOREIGN_NAMES or self._of_foreign_name(reading, finding)
+                self._weighed(reading, finding) for finding in reading.findings if self._holds(reading, finding)
             ]
             for asked in reading.asked:
                 self._asked(reading, asked)
@@ -222,6 +223,14 @@ class Judgement:
         if not vocabulary.urls_in(text) or ("@" in remote and _CONTACT.search(finding.line_text)):
             return False
         return self._named_only_at(self.target(text, reading.path, in_prose=True), finding.location)
+
+    def _holds(self, reading: Reading, finding: Finding) -> bool:
+        """Whether what a pattern matched is what its rule means, where the names in it decide that."""
+        if finding.rule_id in _OF_BAD_CODE and reading.kind not in _CODE_KINDS and _reference(reading.path):
+            return False
+        if finding.rule_id == "SIGMA-CODE-018":
+            return swaps_in(finding.subject)
+        return finding.rule_id not in _OF_FOREIGN_NAMES or self._of_foreign_name(reading, finding)
 
     def _of_foreign_name(self, reading: Reading, finding: Finding) -> bool:
         """Whether the last host or address in what the rule matched belongs to nobody that the package speaks of."""

@@ -52,3 +52,11 @@ def test_an_example_in_a_document_is_not_the_skills_doing() -> None:
     files = {"SKILL.md": skill("review", "Reviews code.", example)}
     facts = derive_facts(package_of(files), load_policy()).facts
     assert not any(fact["ruleId"] == "SIGMA-CODE-002" and fact["context"] == "use" for fact in facts)
+
+
+def test_a_background_document_on_safe_code_may_show_bad_code() -> None:
+    bad = "# Pitfalls\n\n```python\ndef verify_otp(a, b):\n    if a != b:\n        log(a)\n    return True\n```\n"
+    told = skill("review", "Reviews code.", "Read `references/pitfalls.md`.")
+    for path, found in {"references/pitfalls.md": False, "add/login.md": True}.items():
+        facts = derive_facts(package_of({"SKILL.md": told, path: bad}), load_policy()).facts
+        assert any(fact["ruleId"] == "SIGMA-CODE-006" for fact in facts) is found
