@@ -110,8 +110,6 @@ _LANGUAGES: dict[str, FileKind] = {
             "swift",
             "csharp",
             "cs",
-            "hcl",
-            "terraform",
         ),
         FileKind.CODE,
     ),
