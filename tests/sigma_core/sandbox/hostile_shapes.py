@@ -411,6 +411,8 @@ PYTHON = {
     "same file written": repeat("open('f','a').write('ab')\n"),
     "match": repeat(" case 1:\n  pass\n", "match x:\n"),
     "noise": noise(_PY_NOISE),
+    "doors": count("    if form['pin'] == 'ab-@' or check(pin): login()\n", "def verify(form, pin):\n"),
+    "routes": count("@app.post('/@')\ndef f(q): os.system(q)\n"),
 }
 MARKDOWN = {
     "fences that load scripts": count(
