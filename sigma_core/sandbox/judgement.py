@@ -5,6 +5,7 @@ Everything here is decided from names: the kind of host, whether SKILL.md or the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.markdown import CAUTION
 from sigma_core.sandbox.observations import Ability, Capability, Flow, Sink, Source
 from sigma_core.sandbox.readings import MAX_SUBJECT, Asked, Finding, Reading, Seen
+from sigma_core.sandbox.replaced_packages import swaps_in
 from sigma_core.sandbox.use_or_mention import TOLD
 from sigma_core.sandbox.vocabulary import HostClass, name_set
 
@@ -75,10 +77,24 @@ SEVERAL_SECRETS = 3
 _CODE_KINDS = frozenset(
     {FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.CODE, FileKind.NOTEBOOK}
 )
+_DATA_KINDS = frozenset({FileKind.JSON, FileKind.YAML, FileKind.TOML})
 
 
 _OF_FOREIGN_PLACES = frozenset({"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033", "SIGMA-ORDER-036"})
 """Instructions that matter only where every destination is one that nothing else in the package speaks of."""
+_OF_FOREIGN_NAMES = frozenset(
+    {"SIGMA-CODE-003", "SIGMA-CODE-009", "SIGMA-CODE-010", "SIGMA-CODE-014", "SIGMA-CODE-016"}
+)
+"""Code's destinations that matter only where nothing else in the package speaks of them; the same in the examples of documents are a reader's to fill in."""
+_OF_BAD_CODE = frozenset({"SIGMA-CODE-001", "SIGMA-CODE-002", "SIGMA-CODE-006", "SIGMA-CODE-019"})
+"""What background documents on safe code show as examples."""
+_NAMED_HOST = re2.compile(
+    r"(?i)(?:@|//|\b)((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,6}[a-z][a-z-]{1,18})(?:[\s'\"`:/?)\\]|$)"
+)
+_DOTTED = re2.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,8}")
+_FILE_ENDINGS = name_set(
+    "txt md json jsonl yaml yml toml ini cfg conf log csv tsv xml html htm css js mjs ts tsx py rb go rs sh sql db sqlite sqlite3 pdf png jpg jpeg gif svg webp mp3 mp4 wav docx xlsx pptx zip tgz gz tar whl lock get set"
+)
 _ASKED_OF_OWN_SERVICE = {
     "SIGMA-ORDER-001": "SIGMA-ORDER-020",
     "SIGMA-ORDER-003": "SIGMA-ORDER-020",
@@ -127,12 +143,13 @@ class Judgement:
         self.declared = declared
         self.readings = list(readings)
         self.findings: list[Finding] = []
-        self._mentions: dict[str, int] = {}
 
     def judge(self) -> list[Finding]:
         """All findings: those of the rules as they stand, those of flows after weighing, and the mismatches."""
         for reading in self.readings:
-            self.findings += [self._weighed(reading, finding) for finding in reading.findings]
+            self.findings += [
+                self._weighed(reading, finding) for finding in reading.findings if self._holds(reading, finding)
+            ]
             for asked in reading.asked:
                 self._asked(reading, asked)
             moved = self._moved_with(reading)
@@ -207,6 +224,34 @@ class Judgement:
             return False
         return self._named_only_at(self.target(text, reading.path, in_prose=True), finding.location)
 
+    def _holds(self, reading: Reading, finding: Finding) -> bool:
+        """Whether what a pattern matched is what its rule means, where the names in it decide that."""
+        if finding.rule_id in _OF_BAD_CODE and reading.kind not in _CODE_KINDS and _reference(reading.path):
+            return False
+        if finding.rule_id == "SIGMA-CODE-018":
+            return swaps_in(finding.subject)
+        return finding.rule_id not in _OF_FOREIGN_NAMES or self._of_foreign_name(reading, finding)
+
+    def _of_foreign_name(self, reading: Reading, finding: Finding) -> bool:
+        """Whether the last host or address in what the rule matched belongs to nobody that the package speaks of."""
+        names = [host for _, _, _, host in vocabulary.urls_in(finding.subject)] or [
+            match.group(1).lower() for match in _NAMED_HOST.finditer(finding.subject)
+        ]
+        if not names or (finding.rule_id == "SIGMA-CODE-003" and _CONTACT.search(finding.line_text)):
+            return False
+        if finding.rule_id == "SIGMA-CODE-016" and reading.kind in _DATA_KINDS:
+            return False  # manifests and lock files are read as such
+        in_prose = reading.kind not in _CODE_KINDS | _DATA_KINDS
+        host = names[-1]
+        if host.endswith(_CODE_HOSTS) or vocabulary.package_host(host) or host.rsplit(".", 1)[-1] in _FILE_ENDINGS:
+            return False
+        target = self.target(f"https://{host}/", reading.path, in_prose=in_prose)
+        if in_prose:
+            # Documents show a client's address as an example; the reader fills in their own.
+            return finding.rule_id != "SIGMA-CODE-009" and self._named_only_at(target, finding.location)
+        foreign = target.known in {HostClass.UNKNOWN, HostClass.DROP, HostClass.RAW_ADDRESS}
+        return foreign and not target.named and not target.branded
+
     def named_only_at(self, url: str, at: Location) -> bool:
         """Whether ``url`` belongs to nobody that is known, and to nobody that the package speaks of but on these lines."""
         return self._named_only_at(self.target(url, at.file, in_prose=True), at)
@@ -224,9 +269,12 @@ class Judgement:
         here = sum(
             place.file == at.file and at.line_start - 2 <= place.line_start <= at.line_end + 2 for place in places
         )
-        if owner not in self._mentions:
-            self._mentions[owner] = self.declared.text.count(owner)
         return len(places) <= here and self._mentions[owner] <= max(here, 1)
+
+    @cached_property
+    def _mentions(self) -> Counter[str]:
+        """How often the documents name each owner of a host, in addresses and without."""
+        return Counter(vocabulary.registrable(match.group()) for match in _DOTTED.finditer(self.declared.text))
 
     @cached_property
     def _places(self) -> dict[str, list[Location]]:
@@ -275,7 +323,10 @@ class Judgement:
             self._add("SIGMA-THREAT-019", flow.origin, seen)
 
     def _executed(self, reading: Reading, seen: Seen, flow: Flow) -> None:
-        if flow.source is Source.DECODED:
+        if flow.source is Source.REQUEST:
+            if reading.kind in _CODE_KINDS:
+                self._add("SIGMA-CODE-002", flow.origin, seen)
+        elif flow.source is Source.DECODED:
             self._add("SIGMA-THREAT-005", flow.origin, seen)
         elif flow.source is Source.REMOTE:
             target = self.target(flow.origin, reading.path, in_prose=seen.in_prose)

@@ -47,6 +47,8 @@ _EXTENSIONS: dict[str, FileKind] = {
             "php",
             "phtml",
             "rb",
+            "rake",
+            "gemspec",
             "pl",
             "pm",
             "go",
@@ -59,6 +61,9 @@ _EXTENSIONS: dict[str, FileKind] = {
             "cs",
             "scala",
             "groovy",
+            "gradle",
+            "tf",
+            "hcl",
             "ex",
             "exs",
             "r",
@@ -131,6 +136,8 @@ def kind_by_name(path: str) -> FileKind | None:
     stem, dot, extension = name.rpartition(".")
     if name in {"makefile", "dockerfile", "justfile"}:
         return FileKind.SHELL
+    if name in {"rakefile", "gemfile", "fastfile", "vagrantfile", "podfile"}:
+        return FileKind.CODE
     if stem and dot and extension in {"tmpl", "example", "sample", "txt", "template"}:
         return FileKind.TEXT
     return _EXTENSIONS.get(extension) if dot else None

@@ -19,6 +19,7 @@ class Source(StrEnum):
     HOST_DATA = "host_data"
     PERSONAL = "personal"
     INPUT = "input"
+    REQUEST = "request"
 
 
 class Sink(StrEnum):
@@ -82,6 +83,11 @@ def join(*sets: Labels) -> Labels:
 def only(labels: Labels, *sources: Source) -> Labels:
     """Those of ``labels`` that come from ``sources``."""
     return frozenset(label for label in labels if label[0] in sources)
+
+
+def but(labels: Labels, source: Source) -> Labels:
+    """Those of ``labels`` that do not come from ``source``."""
+    return frozenset(label for label in labels if label[0] is not source) if labels else labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _ENVIRONMENT = re2.compile(
     r"(?:\bgetenv\(\)|\$_ENV\b|\bENV\.(?:to_h|to_a|each\w*|inspect|map|select|filter\w*)\b|%ENV\b|\bos\.Environ\(\)|\benv::vars(?:_os)?\(|\bSystem\.getenv\(\)|\bGetEnvironmentVariables\(|\bprocessInfo\.environment\b|\bSys\.getenv\(\))"
 )
 _RUNS = linear_pattern(
-    r"\b(?:shell_exec|passthru|proc_open|popen|system|exec|Open3\.\w+|exec\.Command|Command::new|getRuntime\(\)\.exec|ProcessBuilder|Process\.Start|os\.execute)\s*[( ]\s*(?:\"((?:[^\"\\\n]|\\.)+)\"|'((?:[^'\\\n]|\\.)+)')"
+    r"\b(?:shell_exec|passthru|proc_open|popen|system|exec|sh|Open3\.\w+|exec\.Command|Command::new|getRuntime\(\)\.exec|ProcessBuilder|Process\.Start|os\.execute)\s*[( ]\s*(?:\"((?:[^\"\\\n]|\\.)+)\"|'((?:[^'\\\n]|\\.)+)')"
 )
 _QUOTED_COMMAND = linear_pattern(r"`([^`\n]+)`|%x[({\[]([^)}\]\n]+)[)}\]]|\bqx[/({]([^/)}\n]+)[/)}]")
 _EVALUATES = re2.compile(

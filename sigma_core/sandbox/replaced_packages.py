@@ -84,6 +84,9 @@ _FORMS: tuple[tuple[Any, int, int], ...] = tuple(
     )
 )  # fmt: skip
 
+_SED = re2.compile(r"\bs[/#|@]\W{0,4}([a-zA-Z][\w.-]{1,60})[^/#|@\n]{0,20}[/#|@]\W{0,4}([a-zA-Z][\w.-]{1,60})")
+_MOVED = re2.compile(r"\[['\"]([\w@/.-]{2,60})['\"]\] ?= ?[^\n]{0,60}\.pop\(['\"]([\w@/.-]{2,60})")
+
 
 def judge_replacements(
     readings: Mapping[str, Reading], places: Mapping[str, TextPlaces], own_name: str
@@ -112,6 +115,17 @@ def replaces(new: str, old: str) -> bool:
     if new in _ALSO_KNOWN or any(is_listed(registry, new) for registry in _REGISTRIES):
         return False
     return extends(new, old) and (old in _ALSO_KNOWN or any(is_popular(registry, old) for registry in _REGISTRIES))
+
+
+def swaps_in(text: str) -> bool:
+    """Whether an edit of a manifest (``sed 's/old/new/'``, ``deps["new"] = deps.pop("old")``) puts a package that no list has where a well-known one stood."""
+    pairs = [match.groups() for match in _SED.finditer(text)]
+    pairs += [(match[2], match[1]) for match in _MOVED.finditer(text)]
+    return any(
+        any(is_popular(registry, old.strip(".")) for registry in _REGISTRIES)
+        and not any(is_listed(registry, new.strip(".")) for registry in _REGISTRIES)
+        for old, new in pairs
+    )
 
 
 def _in_words(place: TextPlaces) -> Iterator[tuple[str, str, int, int, bool]]:

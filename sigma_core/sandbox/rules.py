@@ -20,6 +20,7 @@ from sigma_core.errors import SigmaError
 from sigma_core.sandbox.facts import FactKind, Severity, SignalKind
 from sigma_core.sandbox.instructions import FrameBook, FrameError
 from sigma_core.sandbox.linear_pattern import linear_pattern
+from sigma_core.sandbox.required_words import Required, required_words, words_of
 from sigma_core.sandbox.wording import Model, load_model
 
 RULES_FOLDER = Path(__file__).with_name("rules")
@@ -81,8 +82,11 @@ class Rule:
 
     @cached_property
     def searches(self) -> tuple[_Search, ...]:
-        """The patterns, compiled by google-re2, each with the parts that a match needs."""
-        return tuple(_Search(self, linear_pattern(pattern), _parts(pattern)) for pattern in self.patterns)
+        """The patterns, compiled by google-re2, each with the words and parts that a match needs."""
+        return tuple(
+            _Search(self, linear_pattern(pattern), required_words(pattern), _parts(pattern))
+            for pattern in self.patterns
+        )
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ class Possible:
     def __init__(self, by_surface: Mapping[str, tuple[_Search, ...]], text: str) -> None:
         self._by_surface = by_surface
         self._text = text.encode("utf-8", "surrogatepass").translate(_ONE_LINE)
+        self._words = words_of(text)
+        self._holds: dict[frozenset[bytes], bool] = {}
         self._occurs: dict[str, bool] = {}
         self._kept: dict[str, tuple[_Search, ...]] = {}
 
@@ -126,13 +132,20 @@ class Possible:
             known = self._occurs[part] = _part(part).search(self._text) is not None
         return known
 
+    def _names(self, runs: frozenset[bytes]) -> bool:
+        known = self._holds.get(runs)
+        if known is None:
+            known = self._holds[runs] = any(run in self._words for run in runs)
+        return known
+
+    def _can(self, search: _Search) -> bool:
+        return all(map(self._names, search.words)) and all(map(self._has, search.parts))
+
     def matches(self, surface: str, text: str) -> list[tuple[Rule, int, int]]:
         """``(rule, start, end)`` of every match of ``surface``'s patterns in ``text``, a stretch of the text asked about, in order of rule and place."""
         kept = self._kept.get(surface)
         if kept is None:
-            kept = self._kept[surface] = tuple(
-                search for search in self._by_surface[surface] if all(self._has(part) for part in search.parts)
-            )
+            kept = self._kept[surface] = tuple(filter(self._can, self._by_surface[surface]))
         return [(search.rule, *match.span()) for search in kept for match in search.pattern.finditer(text)]
 
 
@@ -140,6 +153,7 @@ class Possible:
 class _Search:
     rule: Rule
     pattern: Any
+    words: Required
     parts: tuple[str, ...]
 
 

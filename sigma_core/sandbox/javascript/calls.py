@@ -15,9 +15,10 @@ from sigma_core.sandbox.javascript.files import file_access_of
 from sigma_core.sandbox.javascript.network import network_of, socket
 from sigma_core.sandbox.javascript.programs import program_of
 from sigma_core.sandbox.javascript.reader import Reader
+from sigma_core.sandbox.javascript.requests_carried import given_by_others
 from sigma_core.sandbox.javascript.texts import text_call_of
 from sigma_core.sandbox.javascript.values import FUNCTIONS, UNKNOWN, Call, Value, arguments_of
-from sigma_core.sandbox.observations import NO_LABELS, Ability, Source, join
+from sigma_core.sandbox.observations import NO_LABELS, Ability, Source, but, join
 from sigma_core.sandbox.vocabulary import name_set
 
 _HOST_FACTS = name_set("hostname userInfo networkInterfaces")
@@ -25,6 +26,7 @@ _REQUIRES = name_set("require import module.require process.mainModule.require m
 _KEYBOARDS = name_set("iohook uiohook-napi node-global-key-listener")
 _SIGNING = name_set("sendTransaction signTransaction sendRawTransaction signAllTransactions sendAndConfirmTransaction")
 _BRINGING = frozenset({Source.REMOTE, Source.SECRET_FILE, Source.FILE, Source.FILES, Source.PERSONAL})
+_HANDING_ON = name_set("JSON.parse String decodeURIComponent unescape Buffer.from")
 _HANDS_ON = name_set("then forEach map")
 _READERS: tuple[Callable[[Reader, Call], Value | None], ...] = (
     evaluation_of,
@@ -59,16 +61,24 @@ def _call_expression(reader: Reader, node: tree_sitter.Node) -> Value:
     # Functions among the arguments are read once, after the call, when it is known what they will be given.
     given_nodes = arguments_of(node)
     arguments = [UNKNOWN if child.type in FUNCTIONS else reader.read(child) for child in given_nodes]
-    result = _called(reader, Call(node, target.name, method, holder, arguments))
+    call = Call(node, target.name, method, holder, arguments)
+    result = _called(reader, call)
     # What a call brings is what its callbacks are given; a call that brings nothing hands its own object on.
     brings = any(
         source in _BRINGING for source, _ in result.labels - join(holder.labels, *(value.labels for value in arguments))
     )
     passed = result if brings else one_of(holder)
+    first = (
+        Value(labels=join(passed.labels, others))
+        if (others := given_by_others(call))
+        else passed
+        if method in _HANDS_ON
+        else None
+    )
     returned = []
     for child, value in zip(given_nodes, arguments, strict=True):
         if child.type in FUNCTIONS:
-            returned.append(_callback(reader, child, passed.labels, passed if method in _HANDS_ON else None))
+            returned.append(_callback(reader, child, passed.labels, first))
         elif value.name in reader.functions:
             _hand_over(reader, value.name, [passed])
     if not returned:
@@ -191,7 +201,9 @@ def _pass_on(reader: Reader, call: Call) -> Value:
             bind(reader, owner, replace(call.holder, labels=join(call.holder.labels, call.labels)))
     if call.method == "pipe" and call.holder.labels and call.first.name == "file" and call.first.constant:
         reader.written[call.first.constant] = call.holder.labels
-    return Value(labels=join(call.holder.labels, call.labels))
+    # What a request names may choose what an unknown function gives back; it is not what is given back.
+    given = call.labels if call.name in _HANDING_ON else but(call.labels, Source.REQUEST)
+    return Value(labels=join(call.holder.labels, given))
 
 
 def _new_expression(reader: Reader, node: tree_sitter.Node) -> Value:

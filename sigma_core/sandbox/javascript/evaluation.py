@@ -60,6 +60,8 @@ def _evaluate(reader: Reader, name: str, code: Value, call: Call) -> Value:
     if any(_unpacks(child) for child in arguments_of(call.node)):
         reader.hit("SIGMA-OBF-014", f"{name} of an unpacker", call.node)
     reader.flow(only(code.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, call.node)
+    if code.constant in {None, "{}"}:
+        reader.flow(only(code.labels, Source.REQUEST), Sink.EXECUTE, name, call.node)
     return Value(name="code", labels=code.labels)
 
 

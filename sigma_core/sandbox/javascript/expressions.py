@@ -9,8 +9,9 @@ import tree_sitter
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.javascript.evaluation import rotates_strings
 from sigma_core.sandbox.javascript.reader import Reader
+from sigma_core.sandbox.javascript.requests_carried import carried
 from sigma_core.sandbox.javascript.values import MAX_CONSTANT, MAX_PARTS, UNKNOWN, Value, unescape
-from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Source, join
+from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Source, but, join
 
 _ENVIRONMENTS = frozenset({"process.env", "Deno.env", "Bun.env", "import.meta.env"})
 _GLOBALS = frozenset({"globalThis", "global", "window", "self"})
@@ -151,6 +152,8 @@ def member(reader: Reader, holder: Value, node: tree_sitter.Node) -> Value:
         return environment(reader, node)
     if full == "document.cookie":
         return Value(labels=frozenset({(Source.PERSONAL, "document.cookie")}))
+    if labels := carried(full):
+        return Value(labels=labels)
     known = reader.names.get(f".:{full}") if full else reader.names.get(f".:{name}")
     if known is not None:
         return known
@@ -179,7 +182,7 @@ def element(reader: Reader, holder: Value, index: Value, node: tree_sitter.Node)
             reader.hit("SIGMA-OBF-009", f"{holder.name}.{key}", node)
         base = "" if holder.name in _GLOBALS else f"{holder.name}."
         return Value(name=f"{base}{key}", labels=holder.labels)
-    return Value(labels=join(holder.labels, index.labels))
+    return Value(labels=join(holder.labels, but(index.labels, Source.REQUEST)))
 
 
 def environment(reader: Reader, node: tree_sitter.Node) -> Value:

@@ -22,7 +22,7 @@ _VITAL = frozenset({"~", "/", "/home", "/Users", "/etc", "~/Documents", "~/Deskt
 def file_access_of(reader: Reader, call: Call) -> Value | None:
     """What a call does to files, or None for a call that does nothing to them."""
     method, of_files = call.method, call.root in _MODULES
-    if call.name == "Bun.file" or (method in _READS and call.root != "FileReader"):
+    if call.name == "Bun.file" or (method in _READS and call.root != "FileReader") or _reads_secret(call):
         return _read(reader, call)
     if call.name == "Bun.write" or method in _WRITES:
         return _write(reader, call)
@@ -40,6 +40,11 @@ def file_access_of(reader: Reader, call: Call) -> Value | None:
     if of_files and method in _LISTS and (call.first.constant or "") in _VITAL:
         return Value(labels=frozenset({(Source.FILES, call.first.constant or "")}))
     return None
+
+
+def _reads_secret(call: Call) -> bool:
+    """Whether something whose name begins with "read" is given the path of a file of secrets."""
+    return call.method.startswith("read") and bool(vocabulary.secret_file(call.first.constant or ""))
 
 
 def _content(reader: Reader, path: str) -> Labels:

@@ -11,6 +11,8 @@ from sigma_core.sandbox.vocabulary import name_set
 _MODULES = name_set("child_process execa shelljs zx cross-spawn tinyexec nano-spawn")
 _SHELL = name_set("exec execSync command execaCommand execaCommandSync $")
 _PROCESS = name_set("spawn spawnSync execFile execFileSync fork execa execaSync sync run Command x")
+_BARE = name_set("execSync spawnSync execFileSync")
+"""Names that a snippet without its imports means as those of child_process."""
 _RUNTIMES = name_set("Deno.run Deno.Command Bun.spawn Bun.spawnSync Bun.$")
 _CODE_OPTIONS = frozenset({"-c", "-e", "-lc", "/c", "-Command"})
 _INTERPRETERS = name_set("sh bash zsh node python python3 chmod cmd powershell pwsh open start")
@@ -23,6 +25,7 @@ def program_of(reader: Reader, call: Call) -> Value | None:
     method = name.rpartition(".")[2]
     known_module = name.removeprefix("node:").partition(".")[0] in _MODULES and method in _SHELL | _PROCESS | _MODULES
     template = call.node.child_by_field_name("arguments")
+    known_module |= name in _BARE
     by_template = name == "$" and template is not None and template.type == "template_string"
     if not (known_module or name in _RUNTIMES or by_template):
         return None
@@ -50,6 +53,8 @@ def program_of(reader: Reader, call: Call) -> Value | None:
     # What a known program is given is its data, unless that program runs what it is given.
     given = by_shell or not program or program.rpartition("/")[2].removesuffix(".exe") in _INTERPRETERS
     ran = only(labels, Source.REMOTE, Source.DECODED) if given else only(labels, Source.REMOTE)
+    if command in {"", "{}"} and not call.first.parts:
+        ran = join(ran, only(call.first.labels, Source.REQUEST))
     reader.flow(ran, Sink.EXECUTE, method, call.node)
     sent = vocabulary.urls_in(command)
     fetches = "curl" in command or "wget" in command

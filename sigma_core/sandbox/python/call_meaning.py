@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Callable
 from dataclasses import replace
 
-from sigma_core.sandbox.observations import NO_LABELS, join
+from sigma_core.sandbox.observations import NO_LABELS, Source, but, join
 from sigma_core.sandbox.python import dynamic_code, files, network, processes, surroundings
 from sigma_core.sandbox.python.call_names import CONNECTIONS, KNOWN_NAMES
 from sigma_core.sandbox.python.constants import fold_decoder, fold_method, formatted, shown
@@ -28,6 +28,9 @@ _BUILT = name_set("chr ord int hex bytes bytearray list tuple reversed sorted en
 _SAME_ELEMENTS = name_set("list tuple set sorted reversed iter frozenset tqdm.tqdm collections.deque itertools.chain")
 _READ_RESPONSES = name_set("text content json read decode readlines strip raw body data")
 _PASSED = frozenset({"response", "file:read"})
+_HANDING_ON = name_set(
+    "json.loads bytes.fromhex shlex.split shlex.join urllib.parse.unquote urllib.parse.unquote_plus codecs.decode"
+)
 _ADDRESS_LABELS = name_set("socket ssl websocket websockets paramiko telnetlib")
 _TYPED = frozenset(name.partition(".")[0] for name in KNOWN_NAMES if "." in name) - {"asyncio"}
 
@@ -207,8 +210,10 @@ def _brought_along(call: Call) -> Value:
     held = NO_LABELS if holder.name in CONNECTIONS or holder.name.partition(".")[0] in _TYPED else holder.labels
     if call.name.partition(".")[0] in _ADDRESS_LABELS:
         held = holder.labels
+    # What a request names may choose what an unknown function gives back; it is not what is given back.
+    given = call.labels if call.name in _HANDING_ON else but(call.labels, Source.REQUEST)
     return Value(
         holder.constant if constructed and call.method in {"cursor", "makefile", "accept", "__enter__"} else None,
-        join(held, call.labels),
+        join(held, given),
         constructed,
     )

@@ -114,6 +114,8 @@ def _evaluated(state: State, call: Call) -> Value:
         step = "decoded" if code.comes_from(Source.DECODED) else "evaluated"
         state.embed(step, "python", text, call.node)
     executed = only(code.labels, Source.REMOTE, Source.DECODED, Source.FILE, Source.ENVIRONMENT)
+    if call.name != "compile" and not code.texts:
+        executed = join(executed, only(code.labels, Source.REQUEST))
     state.flow(executed, Sink.EXECUTE, call.name, call.node)
     result = Value(code.constant if call.name == "compile" else None, code.labels, "code", others=code.others)
     return _value_of(result, code.text) if call.name == "eval" else result

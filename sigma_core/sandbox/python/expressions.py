@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sigma_core.sandbox.observations import NO_LABELS, Ability, Source, join
+from sigma_core.sandbox.observations import NO_LABELS, Ability, Source, but, join
 from sigma_core.sandbox.python import dynamic_code
 from sigma_core.sandbox.python.call_names import CONNECTIONS
 from sigma_core.sandbox.python.constants import GAP, filled, fold_operation, joined, shown, sliced
@@ -16,6 +16,7 @@ from sigma_core.sandbox.python.evaluation import Evaluator
 from sigma_core.sandbox.python.name_conditions import secrets_tested
 from sigma_core.sandbox.python.paths import PATH, divided, path_attribute
 from sigma_core.sandbox.python.pure_values import NotPure, abstract, built_label, concrete
+from sigma_core.sandbox.python.requests_carried import carried
 from sigma_core.sandbox.python.state import State, canonical
 from sigma_core.sandbox.python.surroundings import ENVIRONMENT, variable
 from sigma_core.sandbox.python.values import (
@@ -237,6 +238,8 @@ class Expressions(State, ABC):
 
     def _attribute(self, node: ast.Attribute) -> Value:
         holder = self.read(node.value)
+        if labels := carried(node, holder):
+            return Value(labels=labels)
         owner = self.class_of(holder)
         if owner or not holder.name:
             own = self.method(owner, node.attr)
@@ -277,6 +280,7 @@ class Expressions(State, ABC):
             bounds = tuple(None if bound is None else _number(self.read(bound)) for bound in (node.slice.lower, node.slice.upper, node.slice.step))  # fmt: skip
             return sliced(holder, node.slice, (bounds[0], bounds[1], bounds[2]))
         index = self.read(node.slice)
+        chosen = but(index.labels, Source.REQUEST)
         if holder.name == "os.environ":
             return variable(self, index, node)
         if index.text and (holder.name in dynamic_code.NAMESPACES or holder.name.endswith(".__dict__")):
@@ -295,9 +299,9 @@ class Expressions(State, ABC):
             return element_of(holder) if holder.name.startswith("listing") else holder
         if holder.items is not None or holder.fields is not None:
             every = holder.items if holder.items is not None else tuple((holder.fields or {}).values())
-            return either(every[:MAX_TEXTS]).labelled(join(holder.labels, index.labels))
+            return either(every[:MAX_TEXTS]).labelled(join(holder.labels, chosen))
         kept = holder.name if holder.name in {"response", "sys.argv"} else ""
-        return Value(labels=join(holder.labels, index.labels), name=kept)
+        return Value(labels=join(holder.labels, chosen), name=kept)
 
     def _namespace_entry(self, holder: Value, index: Value, node: ast.Subscript) -> Value:
         call = Call("[]", "[]", holder, (), {}, NO_LABELS, ast.copy_location(ast.Call(node.value, [], []), node))

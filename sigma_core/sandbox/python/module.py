@@ -6,6 +6,7 @@ import ast
 import warnings
 
 from sigma_core.sandbox.observations import Observations
+from sigma_core.sandbox.python.bypassed_checks import bypassed_checks
 from sigma_core.sandbox.python.statements import ModuleReader
 
 MAX_REPAIRS = 6
@@ -21,6 +22,8 @@ def read_python(source: str) -> Observations:
     tree, repaired = _parse(source, observations)
     reader = ModuleReader(tree, repaired, observations, len(source))
     reader.read_module()
+    for rule_id, subject, place in bypassed_checks(reader.nodes):
+        observations.hit(rule_id, subject, *reader.span(place))
     for node in reader.nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
             first = node.body[0]

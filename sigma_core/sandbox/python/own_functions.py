@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from sigma_core.sandbox.observations import Observations, join
 from sigma_core.sandbox.python.call_reading import CallReading
 from sigma_core.sandbox.python.expressions import MAX_DEPTH
+from sigma_core.sandbox.python.requests_carried import argument_of, route_of
 from sigma_core.sandbox.python.state import INSTANCE, Activation, Function
 from sigma_core.sandbox.python.values import UNKNOWN, Value, either
 
@@ -115,10 +116,11 @@ class OwnFunctions(CallReading, ABC):
         outer = self.scope, self.conditional, self.loops
         self.scope, self.conditional, self.loops = function.name, 0, 0
         local: dict[str, Value] = {}
+        route = route_of(function.node) if alone else ""
         for name in function.parameters:
             value = given.get(name)
             if value is None:
-                value = either([self._defaults.get((function.name, name), UNKNOWN), self._given.get((function.name, name), UNKNOWN)])  # fmt: skip
+                value = either([self._defaults.get((function.name, name), UNKNOWN), self._given.get((function.name, name), UNKNOWN)]).labelled(argument_of(route, name))  # fmt: skip
             local[name] = value
         local |= {name: value for name, value in given.items() if name not in local}
         if function.owner and function.parameters and function.parameters[0] not in given:

@@ -52,6 +52,8 @@ def ran(state: State, call: Call) -> Value | None:
     if not words or in_shell or not words[0]:
         run = command.labels if in_shell or not command.items else _run_words(command.items, words)
         state.flow(only(run, Source.REMOTE, Source.DECODED), Sink.EXECUTE, call.name, call.node)
+        if not text:
+            state.flow(only(run, Source.REQUEST), Sink.EXECUTE, call.name, call.node)
     if program in _CARRIERS or (in_shell and _names_carrier(text)):
         carried = join(command.labels, call.keywords.get("input", UNKNOWN).labels, call.keywords.get("stdin", UNKNOWN).labels)  # fmt: skip
         for word in words[1:] if program in _CARRIERS else ():

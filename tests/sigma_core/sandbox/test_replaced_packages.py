@@ -10,7 +10,7 @@ from packages_of_ours import Files, package_of, skill
 from sigma_core.policy import load_policy
 from sigma_core.sandbox.decision import Decision, decide
 from sigma_core.sandbox.derive import derive_facts
-from sigma_core.sandbox.replaced_packages import replaces
+from sigma_core.sandbox.replaced_packages import replaces, swaps_in
 
 
 def reported(rule: str, files: Files) -> list[str]:
@@ -108,3 +108,18 @@ def test_mirrors_code_hosts_and_hosts_that_the_package_speaks_of_are_quiet(name:
 @given(st.lists(st.sampled_from(["use", "`axios-x`", "instead of", "`axios`", "replace", "with", "\n", "npm i", "https://a.bc/x.tgz", "- ", "é"]), max_size=30))  # fmt: skip
 def test_any_words_give_a_document(words: list[str]) -> None:
     assert derive_facts(package_of({"a.md": " ".join(words)}), load_policy()).complete
+
+
+@pytest.mark.parametrize(
+    ("edit", "swaps"),
+    [
+        ('sed -i \'s/"express"/"express-core-next"/\' package.json', True),
+        ("sed -i 's#^requests==.*#requests-toolkit-pro==2.1#' requirements.txt", True),
+        ('deps["node-fetch-core-x"] = deps.pop("node-fetch")', True),
+        ("sed -i 's/requests==2.31/requests==2.32/' requirements.txt", False),
+        ("sed -i 's/PROJECT_NAME/my-tool/' pyproject.toml", False),
+        ('deps["undici"] = deps.pop("node-fetch")', False),
+    ],
+)
+def test_an_edit_swaps_a_well_known_package_for_one_that_nobody_knows(edit: str, swaps: bool) -> None:
+    assert swaps_in(edit) is swaps
