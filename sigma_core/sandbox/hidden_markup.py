@@ -11,10 +11,12 @@ from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.pattern_reading import injects
 from sigma_core.sandbox.scan import LayerScan
 
+_ELEMENT = re2.compile(r"<([A-Za-z][A-Za-z0-9]{0,15})(\s[^<>]*)>")
 _HIDING = re2.compile(
-    r"(?i)<([a-z][a-z0-9]{0,15})\b[^<>]{0,600}?(?:style\s*=\s*[\"'][^\"'<>]{0,400}?(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0*(?:\.0+)?(?:px|pt|em|rem|%)?\s*[;\"']|font-size\s*:\s*1px|opacity\s*:\s*0(?:\.0+)?\s*[;\"']|"
-    r"(?:^|[^-a-z])color\s*:\s*(?:white|transparent|#fff(?:fff)?\b|rgba\([^)]{0,40},\s*0\s*\))|(?:left|top|text-indent)\s*:\s*-\d{3,}|(?:max-)?(?:height|width)\s*:\s*0(?:px)?\s*[;\"'])|\shidden(?:\s|>|=)|\saria-hidden\s*=\s*[\"']?true)[^<>]{0,600}>"
+    r"(?i)\bstyle\s*=\s*[\"'][^\"']*?(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0*(?:\.0+)?(?:px|pt|em|rem|%)?\s*[;\"']|font-size\s*:\s*1px|opacity\s*:\s*0(?:\.0+)?\s*[;\"']|"
+    r"(?:^|[^-a-z])color\s*:\s*(?:white|transparent|#fff(?:fff)?\b|rgba\([^)]*,\s*0\s*\))|(?:left|top|text-indent)\s*:\s*-\d\d\d+|(?:max-)?(?:height|width)\s*:\s*0(?:px)?\s*[;\"'])|\shidden(?:[\s=]|$)|\saria-hidden\s*=\s*[\"']?true"
 )
+"""Attributes of an element that a reader of the page does not see."""
 _UNSHOWN = re2.compile(r"(?i)<(metadata|desc)\b[^<>]{0,300}>")
 """Elements whose words no viewer shows."""
 _TAG = re2.compile(r"<[^<>]*>")
@@ -26,7 +28,8 @@ def hidden_spans(text: str, *, page: bool = False) -> Iterator[tuple[int, int]]:
     """What stands in elements that their own markup hides; in a ``page``, also in those that are never shown."""
     done = 0
     unshown = _UNSHOWN.finditer(text) if page else ()
-    hiding = sorted([*_HIDING.finditer(text), *unshown], key=lambda match: match.start())
+    styled = (match for match in _ELEMENT.finditer(text) if _HIDING.search(match.group(2)))
+    hiding = sorted([*styled, *unshown], key=lambda match: match.start())
     for number, match in enumerate(hiding):
         if number >= _MAX_SPANS:
             return

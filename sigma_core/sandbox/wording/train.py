@@ -74,7 +74,7 @@ LICENCES = frozenset({"MIT", "Apache-2.0"})
 LARGEST_WEIGHT = 127
 FOLDS = 5
 LEAST_LISTED = 40
-TARGETS_PPM = {"suspicious": 25_000, "strong": 10_000}
+TARGETS_PPM = {"suspicious": 30_000, "strong": 15_000}
 """Shares of honest published skills that may pass each threshold, judged by a model that did not see them."""
 
 

@@ -26,7 +26,7 @@ DOCUMENT_SUFFIXES: Final = (".md", ".markdown", ".mdx", ".txt", ".rst")
 DIMENSIONS: Final = 1 << 18
 WINDOW_SENTENCES: Final = 3
 WINDOW_TOKENS: Final = 70
-LEAST_TOKENS: Final = 4
+LEAST_TOKENS: Final = 10
 _REACH = 2
 """Tokens up to which two words are a pair."""
 _MAX_SENTENCE_CHARACTERS = 2_000
