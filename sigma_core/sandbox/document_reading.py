@@ -47,6 +47,8 @@ def read_document(at: LayerScan) -> None:
             if guess_text_kind(segment.text) is FileKind.SHELL:
                 context = "mention" if segment.cautionary else TOLD if segment.disposed else "use"
                 read_script(at, FileKind.SHELL, segment.text.translate(SPACED), segment.start, context, in_prose=True)
+            else:
+                read_patterns(at, "command", segment.start, segment.text, segment.cautionary)
         elif segment.part is Part.FENCE:
             _fence(at, segment)
     sentences = prose_of(segments, layer.text)

@@ -80,6 +80,8 @@ _CODE_KINDS = frozenset(
 _DATA_KINDS = frozenset({FileKind.JSON, FileKind.YAML, FileKind.TOML})
 
 
+_OF_INSTALLERS = frozenset({"SIGMA-THREAT-032", "SIGMA-THREAT-045", "SIGMA-THREAT-054"})
+"""Fetch-and-run lines that text rules find, and whose host decides."""
 _OF_FOREIGN_PLACES = frozenset({"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033", "SIGMA-ORDER-036"})
 """Instructions that matter only where every destination is one that nothing else in the package speaks of."""
 _OF_FOREIGN_NAMES = frozenset(
@@ -380,10 +382,11 @@ class Judgement:
     def _vouched_installer(self, reading: Reading, finding: Finding) -> Finding:
         """A fetch-and-run line that a text rule found, judged by its host like the ones that syntax found."""
         urls = vocabulary.urls_in(finding.subject) or vocabulary.urls_in(finding.line_text)
-        if finding.rule_id not in {"SIGMA-THREAT-032", "SIGMA-THREAT-045"} or not urls:
+        if finding.rule_id not in _OF_INSTALLERS or not urls:
             return finding
         targets = [(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls]
-        known = _reference(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)
+        whole = finding.rule_id == "SIGMA-THREAT-054"  # a file of a known publisher, not text into a shell
+        known = (whole or _reference(reading.path)) and all(target.known is HostClass.KNOWN for _, target in targets)
         vouched = known or all(self._vouches(url, target, in_prose=True) for url, target in targets)
         return replace(finding, rule_id="SIGMA-THREAT-013") if vouched else finding
 

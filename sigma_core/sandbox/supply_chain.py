@@ -9,6 +9,7 @@ import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.agent_configuration import judge_agent_configuration
+from sigma_core.sandbox.container_rights import judge_containers
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.lock_files import is_lock_file
@@ -20,7 +21,9 @@ from sigma_core.sandbox.replaced_packages import judge_replacements
 from sigma_core.sandbox.rules import RuleBook
 from sigma_core.sandbox.self_starting import judge_started, judge_starting_files
 from sigma_core.sandbox.text_places import TextPlaces
+from sigma_core.sandbox.unverified_sources import judge_unverified_sources
 from sigma_core.sandbox.vocabulary import HostClass
+from sigma_core.sandbox.workflow_rights import judge_workflows
 from sigma_core.submissions.package import Package
 
 _HOSTILE = frozenset({HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE, HostClass.DROP})
@@ -52,8 +55,11 @@ def supply_chain(
         place = places[path]
         findings += judge_agent_configuration(declared, place)
         findings += _files_of_their_own(place)
+        findings += judge_containers(place)
+        findings += judge_workflows(place)
         if not is_lock_file(path):
             findings += judge_commands(place, judgement.named_only_at)
+            findings += judge_unverified_sources(place)
     skill = next((path for path in sorted(places) if path.lower() == "skill.md"), None)
     if skill is not None:
         findings += _own_name(places[skill], package.manifest)

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from functools import cached_property
 
 from sigma_core.sandbox.layers import FileKind, Layer
-from sigma_core.sandbox.markdown import Segment, split_markdown
+from sigma_core.sandbox.markdown import Part, Segment, split_markdown
 from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, code_context, command_context, prose_context
 
@@ -51,6 +51,11 @@ class TextPlaces:
     def prose_context(self, start: int, end: int) -> str:
         """Whether the words ``start:end`` of a document ask (``use``) or are talked about (``mention``)."""
         return prose_context(self.text, start, end, self._cautionary(start), quotes=PLAIN_QUOTES)
+
+    @cached_property
+    def fences(self) -> list[Segment]:
+        """The code fences of a document, in order."""
+        return [segment for segment in self._segments if segment.part is Part.FENCE]
 
     def _cautionary(self, offset: int) -> bool:
         at = bisect_right(self._segment_starts, offset) - 1
