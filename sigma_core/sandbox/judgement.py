@@ -70,6 +70,10 @@ _SETUP = re2.compile(
 )
 _OWN_BOT = re2.compile(r"(?i)/(?:bot|webhooks/|services/)[<$%{\[]")
 """A chat service's address whose bot or hook is a variable: whoever sets it gets the messages."""
+_OWN_WORK = re2.compile(
+    r"(?i)-ExclusionPath\s+\S*[\\/](?:src|dev|code|repos?|projects?|workspaces?|git|target|node_modules|build|\.cargo|\.rustup)\b"
+)
+"""A folder in which the person builds programs: antivirus is kept off it for speed."""
 _MANY_PLACES = 8
 """A host that is named more often than this belongs to what the package is about."""
 SEVERAL_SECRETS = 3
@@ -363,6 +367,8 @@ class Judgement:
             return replace(finding, context="mention")
         if finding.rule_id == "SIGMA-INJ-005" and finding.context == "use" and self._own_bot(reading, finding):
             return replace(finding, context=TOLD)
+        if finding.rule_id == "SIGMA-THREAT-030" and _OWN_WORK.search(finding.line_text):
+            return replace(finding, context="mention")
         return self._vouched_installer(reading, finding)
 
     @staticmethod

@@ -11,6 +11,7 @@ from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.agent_configuration import judge_agent_configuration
 from sigma_core.sandbox.container_rights import judge_containers
 from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.imitated_names import judge_installed_names, judge_own_name
 from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.lock_files import is_lock_file
 from sigma_core.sandbox.locked_packages import judge_locks
@@ -60,9 +61,11 @@ def supply_chain(
         if not is_lock_file(path):
             findings += judge_commands(place, judgement.named_only_at)
             findings += judge_unverified_sources(place)
+            findings += judge_installed_names(declared, place)
     skill = next((path for path in sorted(places) if path.lower() == "skill.md"), None)
     if skill is not None:
         findings += _own_name(places[skill], package.manifest)
+        findings += judge_own_name(declared, places[skill], package.manifest)
         findings += _declared_installers(places[skill], package.manifest)
     return findings
 
