@@ -8,6 +8,7 @@ import re2
 
 from sigma_core.sandbox.code_reading import COMMAND_LINE, read_script
 from sigma_core.sandbox.data_reading import read_addressed_values
+from sigma_core.sandbox.facts import FactKind
 from sigma_core.sandbox.hidden_markup import read_hidden_markup
 from sigma_core.sandbox.kinds import guess_text_kind, kind_of_language
 from sigma_core.sandbox.layers import FileKind
@@ -48,7 +49,8 @@ def read_document(at: LayerScan) -> None:
                 context = "mention" if segment.cautionary else TOLD if segment.disposed else "use"
                 read_script(at, FileKind.SHELL, segment.text.translate(SPACED), segment.start, context, in_prose=True)
             else:
-                read_patterns(at, "command", segment.start, segment.text, segment.cautionary)
+                # A setting or a name in passing is no command; what takes the machine is one in any form.
+                read_patterns(at, "command", segment.start, segment.text, segment.cautionary, only=FactKind.THREAT)
         elif segment.part is Part.FENCE:
             _fence(at, segment)
     sentences = prose_of(segments, layer.text)

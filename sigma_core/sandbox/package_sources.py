@@ -9,6 +9,7 @@ from typing import Any
 import re2
 
 from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.configuration_listings import configuration_listings
 from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.install_commands import InstallCommand, Tool, Wanted, install_commands
 from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of
@@ -57,6 +58,21 @@ def judge_dependencies(package: Package, places: dict[str, TextPlaces]) -> Itera
             finding = judge_name(registry, name)
             if finding is not None:
                 yield place.of(finding[0], finding[1], needle)
+
+
+def judge_listed_dependencies(place: TextPlaces) -> Iterator[Finding]:
+    """Findings of the names in the package.json that a document shows, whole or in part."""
+    if place.path.lower().rpartition("/")[2] == "package.json" or not any(
+        f'"{group}"' in place.text for group in _NODE_GROUPS
+    ):
+        return
+    for listing in configuration_listings(place):
+        registry, names = named_dependencies("package.json", listing.text)
+        for name, needle in list(names.items())[:MAX_NAMES]:
+            finding = judge_name(registry, name)
+            if finding is not None:
+                start = listing.start + max(listing.text.find(needle), 0)
+                yield place.at(*finding, start, start + len(needle), listing.context)
 
 
 def _judge_problem(problem: DependencyProblem, place: TextPlaces) -> Iterator[Finding]:

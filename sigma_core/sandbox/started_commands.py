@@ -61,11 +61,12 @@ class StartedCommand:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of an MCP configuration: its command line (argument list) or its address, and the names of its variables."""
+    """One server of an MCP configuration: its command line (argument list) or its address, and the values of its headers."""
 
     name: str
     command: tuple[str, ...]
     url: str
+    headers: tuple[str, ...]
     start: int
     end: int
 
@@ -310,8 +311,11 @@ def servers(text: str) -> list[Server]:
                 command = command.get("path")
             words = [*_words(command), *(_words(arguments) if isinstance(arguments, list) else [])][:MAX_WORDS]
             url = raw.get("url") or raw.get("serverUrl") or raw.get("httpUrl")
+            headers = raw.get("headers")
+            values = _words(list(headers.values())) if isinstance(headers, dict) else []
             place = finder.command(Trigger.SERVER, str(name))
-            found.append(Server(str(name), tuple(words), url if isinstance(url, str) else "", place.start, place.end))
+            address = url if isinstance(url, str) else ""
+            found.append(Server(str(name), tuple(words), address, tuple(values[:MAX_WORDS]), place.start, place.end))
     return found
 
 

@@ -15,7 +15,8 @@ from sigma_core.sandbox.imitated_names import judge_installed_names, judge_own_n
 from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.lock_files import is_lock_file
 from sigma_core.sandbox.locked_packages import judge_locks
-from sigma_core.sandbox.package_sources import judge_commands, judge_dependencies
+from sigma_core.sandbox.loosened_configuration import judge_loosened_configuration
+from sigma_core.sandbox.package_sources import judge_commands, judge_dependencies, judge_listed_dependencies
 from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of
 from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.replaced_packages import judge_replacements
@@ -24,6 +25,7 @@ from sigma_core.sandbox.self_starting import judge_started, judge_starting_files
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.unverified_sources import judge_unverified_sources
 from sigma_core.sandbox.vocabulary import HostClass
+from sigma_core.sandbox.warned_programs import judge_warned_programs
 from sigma_core.sandbox.workflow_rights import judge_workflows
 from sigma_core.submissions.package import Package
 
@@ -58,8 +60,12 @@ def supply_chain(
         findings += _files_of_their_own(place)
         findings += judge_containers(place)
         findings += judge_workflows(place)
+        findings += judge_loosened_configuration(declared, place)
+        if place.is_document:
+            findings += judge_warned_programs(declared, place)
         if not is_lock_file(path):
             findings += judge_commands(place, judgement.named_only_at)
+            findings += judge_listed_dependencies(place)
             findings += judge_unverified_sources(place)
             findings += judge_installed_names(declared, place)
     skill = next((path for path in sorted(places) if path.lower() == "skill.md"), None)

@@ -25,6 +25,11 @@ class TextPlaces:
         self.text = reading.text
         self._layer = Layer(reading.path, reading.text, reading.kind)
 
+    @property
+    def is_document(self) -> bool:
+        """Whether people read the file: Markdown, plain text, HTML."""
+        return self.kind in _DOCUMENTS
+
     def at(self, rule_id: str, subject: str, start: int, end: int, context: str = "use") -> Finding:
         """A finding at the characters ``start:end``."""
         return Finding(
@@ -44,20 +49,21 @@ class TextPlaces:
 
     def command_context(self, offset: int) -> str:
         """Whether a command at ``offset`` is to be run (``use``) or talked about (``mention``)."""
-        if self.kind in _DOCUMENTS:
-            return command_context(self._layer, offset, self._cautionary(offset))
+        if self.is_document:
+            return command_context(self._layer, offset, self.is_cautionary(offset))
         return code_context(self._layer.before(offset), False) if self.kind in _CODE else "use"
 
     def prose_context(self, start: int, end: int) -> str:
         """Whether the words ``start:end`` of a document ask (``use``) or are talked about (``mention``)."""
-        return prose_context(self.text, start, end, self._cautionary(start), quotes=PLAIN_QUOTES)
+        return prose_context(self.text, start, end, self.is_cautionary(start), quotes=PLAIN_QUOTES)
 
     @cached_property
     def fences(self) -> list[Segment]:
         """The code fences of a document, in order."""
         return [segment for segment in self._segments if segment.part is Part.FENCE]
 
-    def _cautionary(self, offset: int) -> bool:
+    def is_cautionary(self, offset: int) -> bool:
+        """Whether headings or the lead-in say that what stands at ``offset`` of a document is shown as a danger."""
         at = bisect_right(self._segment_starts, offset) - 1
         return any(
             segment.cautionary

@@ -12,7 +12,9 @@ from sigma_core.sandbox.text_places import TextPlaces
 
 _TRIGGER = "pull_request_target"
 _STRANGERS_CODE = re2.compile(r"(?m)\bref\b[^\n]{0,40}github\.(?:event\.pull_request\.head\.(?:sha|ref)|head_ref)")
-_RIGHTS = re2.compile(r"(?m)\bsecrets\.(\w+)|\bpermissions:[ \t]*(write-all)\b|^[ \t]+(contents|actions|packages|id-token):[ \t]*write\b")
+_RIGHTS = re2.compile(
+    r"(?m)\bsecrets\.(\w+)|\bpermissions:[ \t]*(write-all)\b|^[ \t]+(contents|actions|packages|id-token):[ \t]*write\b"
+)
 _OWN_TOKEN = "GITHUB_TOKEN"
 
 
