@@ -24,6 +24,11 @@ class Listing:
     context: str
 
 
+def may_hold_configuration(place: TextPlaces) -> bool:
+    """Whether the file is of a kind that `configuration_listings` reads."""
+    return place.kind in _FORMATS or place.kind in _DOCUMENTS
+
+
 def configuration_listings(place: TextPlaces) -> Iterator[Listing]:
     """The whole of a file in JSON, YAML or TOML; each listing of a document that is in one of them, or in no language that is said."""
     if place.kind in _FORMATS:

@@ -19,14 +19,22 @@ MAX_DECLARED = 100
 _WORD = re2.compile(r"[a-z0-9]+")
 _SAME_AT_A_GLANCE = frozenset({Slip.ONE_EDIT, Slip.LOOK_ALIKE, Slip.TWO_EDITS})
 _REGISTRIES = {Tool.PIP: Registry.PYPI, Tool.NPM: Registry.NPM}
-_INSTALLED_KEYS = ("package", "formula", "module", "cask", "image", "url")
+_OWN_KEYS = ("name", "author", "publisher", "owner", "vendor", "homepage")
+_INSTALLED_KEYS = ("author", "publisher", "package", "formula", "module", "cask", "image", "url")
+_FETCHED = re2.compile(
+    r"(?m)^[ \t]*(?:-[ \t]+)?(?:uses|image):[ \t]*['\"]?([\w./-]{3,120})|^[ \t]*FROM[ \t]+([\w./-]{3,120})|\b(?:docker|podman)[ \t]+pull[ \t]+([\w./-]{3,120})"
+)
+"""An action, or an image, that is fetched by name."""
 _SPOKEN = r"(?:^|[^\w-])"
 _SPOKEN_END = r"(?:$|[^\w-])"
 
 
 def judge_own_name(declared: DeclaredSurface, place: TextPlaces, manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """A finding where the skill's own name, or what its front matter has installed, misspells a product that its text spells right."""
-    names = [str(manifest.get("name") or ""), *_declared_installs(manifest.get("metadata"), 0)]
+    other = manifest.get("other")
+    fields = {**manifest, **(other if isinstance(other, Mapping) else {})}
+    named = [fields.get(key) for key in _OWN_KEYS]
+    names = [*(name for name in named if isinstance(name, str)), *_declared_installs(manifest.get("metadata"), 0)]
     for name in names[:MAX_DECLARED]:
         imitated = _imitated_maker(declared, name)
         if imitated:
@@ -35,6 +43,12 @@ def judge_own_name(declared: DeclaredSurface, place: TextPlaces, manifest: Mappi
 
 def judge_installed_names(declared: DeclaredSurface, place: TextPlaces) -> Iterator[Finding]:
     """A finding for each thing in an install command whose name misspells a product or package that the package's documents spell right."""
+    for match in _FETCHED.finditer(place.text):
+        name = next(group for group in match.groups() if group)
+        imitated = _imitated_maker(declared, name)
+        if imitated:
+            context = place.command_context(match.start())
+            yield place.at("SIGMA-SUPPLY-034", f"{name} ~ {imitated}", match.start(), match.end(), context)
     for command in install_commands(place.text):
         for name, start, end in _named(command):
             imitated = _imitated_maker(declared, name) or _imitated_package(declared, command.tool, name)

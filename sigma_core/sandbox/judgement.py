@@ -84,8 +84,10 @@ _CODE_KINDS = frozenset(
 _DATA_KINDS = frozenset({FileKind.JSON, FileKind.YAML, FileKind.TOML})
 
 
-_OF_INSTALLERS = frozenset({"SIGMA-THREAT-032", "SIGMA-THREAT-045", "SIGMA-THREAT-054"})
+_OF_INSTALLERS = frozenset({"SIGMA-THREAT-032", "SIGMA-THREAT-045"})
 """Fetch-and-run lines that text rules find, and whose host decides."""
+_OF_STRANGERS = frozenset({"SIGMA-THREAT-054", "SIGMA-THREAT-056"})
+"""Lines that matter only where a host is neither known nor the package's own."""
 _OF_FOREIGN_PLACES = frozenset({"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033", "SIGMA-ORDER-036"})
 """Instructions that matter only where every destination is one that nothing else in the package speaks of."""
 _OF_FOREIGN_NAMES = frozenset(
@@ -388,11 +390,13 @@ class Judgement:
     def _vouched_installer(self, reading: Reading, finding: Finding) -> Finding:
         """A fetch-and-run line that a text rule found, judged by its host like the ones that syntax found."""
         urls = vocabulary.urls_in(finding.subject) or vocabulary.urls_in(finding.line_text)
+        if finding.rule_id in _OF_STRANGERS:
+            known = urls and all(self.declared.trusts(host, besides=reading.path) for _, _, _, host in urls)
+            return replace(finding, context="mention") if known else finding
         if finding.rule_id not in _OF_INSTALLERS or not urls:
             return finding
         targets = [(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls]
-        whole = finding.rule_id == "SIGMA-THREAT-054"  # a file of a known publisher, not text into a shell
-        known = (whole or _reference(reading.path)) and all(target.known is HostClass.KNOWN for _, target in targets)
+        known = _reference(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)
         vouched = known or all(self._vouches(url, target, in_prose=True) for url, target in targets)
         return replace(finding, rule_id="SIGMA-THREAT-013") if vouched else finding
 

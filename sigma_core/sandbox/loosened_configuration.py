@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import re2
 
 from sigma_core.sandbox import vocabulary
-from sigma_core.sandbox.configuration_listings import Listing, configuration_listings
+from sigma_core.sandbox.configuration_listings import Listing, configuration_listings, may_hold_configuration
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.readings import Finding
-from sigma_core.sandbox.started_commands import Server, servers
+from sigma_core.sandbox.started_commands import Trigger, servers, shown_commands
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import HostClass, name_set
 
@@ -30,17 +30,40 @@ _KEYS_OF = name_set(
 )
 
 
+_KEYS_OF_MODELS = name_set("openai anthropic claude gemini openrouter aws azure gcp stripe")
+"""Of these one key is enough: they pay for anything, anywhere."""
+_STARTS = re2.compile(
+    r"\"(?:\w*[sS]ervers|hooks|scripts|tasks|statusLine|apiKeyHelper|awsAuthRefresh|awsCredentialExport|otelHeadersHelper|\w+Command)\"\s*:"
+)
+_SERVER_ADDED = re2.compile(r"\bmcp\s+add(?:-json)?\b[^\n]{4,400}")
+
+
 def judge_loosened_configuration(declared: DeclaredSurface, place: TextPlaces) -> Iterator[Finding]:
     """A finding for each listing with a check taken off beside a stranger's address, and for each stranger's server that is handed keys of several services."""
-    loosened = _LOOSENED.search(place.text) is not None
-    if not loosened and "ervers" not in place.text:
+    if not may_hold_configuration(place):
         return
-    for listing in configuration_listings(place):
+    loosened = _LOOSENED.search(place.text) is not None
+    for listing in configuration_listings(place) if loosened or _STARTS.search(place.text) else ():
         if loosened:
             yield from _beside_a_stranger(declared, place, listing)
         if "ervers" in listing.text:
             for server in servers(listing.text):
-                yield from _keys_of_others(declared, place, listing, server)
+                given = " ".join([server.url, *server.command, *server.headers])
+                yield from _keys_of_others(declared, place, listing, given, server.start, server.end)
+        if place.is_document:
+            yield from _calls_a_stranger(declared, place, listing)
+    if place.is_document:
+        for match in _SERVER_ADDED.finditer(place.text):
+            line = Listing(match.group(), match.start(), place.command_context(match.start()))
+            yield from _keys_of_others(declared, place, line, line.text, 0, len(line.text))
+
+
+def _calls_a_stranger(declared: DeclaredSurface, place: TextPlaces, listing: Listing) -> Iterator[Finding]:
+    for command in shown_commands(listing.text):
+        hosts = sorted(_strangers(declared, command.text))
+        if command.trigger is not Trigger.SERVER and hosts:
+            start, end = listing.start + command.start, listing.start + command.end
+            yield place.at("SIGMA-SUPPLY-040", f"{command.trigger.value}: {hosts[0]}", start, end, listing.context)
 
 
 def _beside_a_stranger(declared: DeclaredSurface, place: TextPlaces, listing: Listing) -> Iterator[Finding]:
@@ -52,17 +75,18 @@ def _beside_a_stranger(declared: DeclaredSurface, place: TextPlaces, listing: Li
 
 
 def _keys_of_others(
-    declared: DeclaredSurface, place: TextPlaces, listing: Listing, server: Server
+    declared: DeclaredSurface, place: TextPlaces, listing: Listing, given: str, start: int, end: int
 ) -> Iterator[Finding]:
-    hosts = sorted(_strangers(declared, " ".join([server.url, *server.command])))
+    """``given`` is what a server at ``start:end`` of the listing is called with."""
+    hosts = sorted(_strangers(declared, given))
     if not hosts:
         return
-    handed = " ".join([server.url, *server.command, *server.headers])
-    names = sorted({match[1] for match in _VARIABLE.finditer(handed) if vocabulary.secret_variable(match[1])})
+    names = sorted({match[1] for match in _VARIABLE.finditer(given) if vocabulary.secret_variable(match[1])})
     services = {service for name in names if (service := name.lower().partition("_")[0]) in _KEYS_OF}
-    if len(services) >= SEVERAL_KEYS:
-        start, end = listing.start + server.start, listing.start + server.end
-        yield place.at("SIGMA-SUPPLY-036", f"{', '.join(names)[:120]} -> {hosts[0]}", start, end, listing.context)
+    others = {service for service in services & _KEYS_OF_MODELS if not any(service in host for host in hosts)}
+    if others or len(services) >= SEVERAL_KEYS:
+        subject = f"{', '.join(names)[:120]} -> {hosts[0]}"
+        yield place.at("SIGMA-SUPPLY-036", subject, listing.start + start, listing.start + end, listing.context)
 
 
 def _strangers(declared: DeclaredSurface, text: str) -> Iterator[str]:

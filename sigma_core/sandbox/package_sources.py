@@ -98,7 +98,15 @@ def named_dependencies(path: str, text: str) -> tuple[Registry, dict[str, str]]:
     if name == "package.json":
         document = read_json(text)
         groups = [document.get(group) for group in _NODE_GROUPS] if isinstance(document, dict) else []
-        return Registry.NPM, {key: f'"{key}"' for group in groups if isinstance(group, dict) for key in group}
+        return Registry.NPM, {
+            key: f'"{key}"'
+            for group in groups
+            if isinstance(group, dict)
+            for key, version in group.items()
+            if not (
+                isinstance(version, str) and version.startswith("npm:")
+            )  # the author's own name for another package
+        }
     if "requirements" in name and name.endswith((".txt", ".in")):
         return Registry.PYPI, {match[1]: match[1] for match in _REQUIREMENT_NAME.finditer(text)}
     if name == "pyproject.toml" and len(text) < MAX_TOML:

@@ -125,6 +125,13 @@ def _reader(path: str) -> Callable[[str], Iterator[StartedCommand]] | None:
     return None
 
 
+def shown_commands(text: str) -> Iterator[StartedCommand]:
+    """The commands that a JSON listing would have started, once it is copied into a file of its kind: hooks, install scripts, editor tasks, containers, servers."""
+    if isinstance(read_json(text), dict):
+        for read in (_agent_settings, _package_json, _editor_tasks, _container):
+            yield from read(text)
+
+
 def _whole_file(trigger: Trigger, text: str) -> Iterator[StartedCommand]:
     yield StartedCommand(trigger, text, 0, len(text))
 

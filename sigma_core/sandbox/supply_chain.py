@@ -9,7 +9,7 @@ import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.agent_configuration import judge_agent_configuration
-from sigma_core.sandbox.container_rights import judge_containers
+from sigma_core.sandbox.container_rights import judge_container_commands, judge_containers
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.imitated_names import judge_installed_names, judge_own_name
 from sigma_core.sandbox.judgement import Judgement
@@ -23,7 +23,7 @@ from sigma_core.sandbox.replaced_packages import judge_replacements
 from sigma_core.sandbox.rules import RuleBook
 from sigma_core.sandbox.self_starting import judge_started, judge_starting_files
 from sigma_core.sandbox.text_places import TextPlaces
-from sigma_core.sandbox.unverified_sources import judge_unverified_sources
+from sigma_core.sandbox.unverified_sources import judge_added_sources, judge_unverified_sources
 from sigma_core.sandbox.vocabulary import HostClass
 from sigma_core.sandbox.warned_programs import judge_warned_programs
 from sigma_core.sandbox.workflow_rights import judge_workflows
@@ -58,13 +58,15 @@ def supply_chain(
         place = places[path]
         findings += judge_agent_configuration(declared, place)
         findings += _files_of_their_own(place)
-        findings += judge_containers(place)
-        findings += judge_workflows(place)
-        findings += judge_loosened_configuration(declared, place)
         if place.is_document:
             findings += judge_warned_programs(declared, place)
         if not is_lock_file(path):
+            findings += judge_containers(place)
+            findings += judge_container_commands(place)
+            findings += judge_workflows(place)
+            findings += judge_loosened_configuration(declared, place)
             findings += judge_commands(place, judgement.named_only_at)
+            findings += judge_added_sources(place, judgement.named_only_at)
             findings += judge_listed_dependencies(place)
             findings += judge_unverified_sources(place)
             findings += judge_installed_names(declared, place)
