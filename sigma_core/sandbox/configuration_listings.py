@@ -12,6 +12,7 @@ from sigma_core.sandbox.text_places import TextPlaces
 MAX_LISTING = 65_536
 """Characters of one listing that are read; honest ones are a page."""
 _FORMATS = frozenset({FileKind.JSON, FileKind.YAML, FileKind.TOML})
+_READ = _FORMATS | {None}
 _DOCUMENTS = frozenset({FileKind.MARKDOWN, FileKind.TEXT})
 
 
@@ -30,10 +31,10 @@ def may_hold_configuration(place: TextPlaces) -> bool:
 
 
 def configuration_listings(place: TextPlaces) -> Iterator[Listing]:
-    """The whole of a file in JSON, YAML or TOML; each listing of a document that is in one of them, or in no language that is said."""
+    """The whole of a file in JSON, YAML or TOML; each listing of a document in one of them, or in no known language."""
     if place.kind in _FORMATS:
         yield Listing(place.text[:MAX_LISTING], 0, "use")
     elif place.kind in _DOCUMENTS:
         for fence in place.fences:
-            if not fence.language or kind_of_language(fence.language) in _FORMATS:
+            if kind_of_language(fence.language) in _READ:
                 yield Listing(fence.text[:MAX_LISTING], fence.start, "mention" if fence.cautionary else "use")

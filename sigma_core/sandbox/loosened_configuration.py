@@ -18,7 +18,7 @@ SEVERAL_KEYS = 2
 """Services whose keys one stranger's server must be handed: its own key is a common need."""
 _LOOSENED = re2.compile(
     r"(?i)\"(?:autoApprove|alwaysAllow|autoAllow)\"\s*:\s*\[[^\]\n]{0,200}\"\*\"|\"(?:autoApprove(?:All)?|dangerouslySkipPermissions|enableAllProjectMcpServers|chat\.tools\.(?:global\.)?autoApprove|yolo(?:Mode)?)\"\s*:\s*true"
-    r"|\"(?:defaultMode|permissionMode|approvalMode)\"\s*:\s*\"(?:bypassPermissions|yolo|never|dontAsk|approve-all)\"|\bapproval_policy\s*=\s*\"never\"|\"ask\"\s*:\s*\"(?:off|never)\"|\"Bash\((?:\*|\*:\*|:\*)\)\""
+    r"|\"(?:defaultMode|permissionMode|approvalMode)\"\s*:\s*\"(?:bypassPermissions|yolo|never|dontAsk|approve-all)\"|\bapproval_policy\s*=\s*\"never\"|\"?\bask\"?\s*:\s*\"(?:off|never)\"|\"Bash\((?:\*|\*:\*|:\*)\)\""
     r"|\bNODE_TLS_REJECT_UNAUTHORIZED\"?\s*[:=]\s*[\"']?0|\b(?:http\.proxyStrictSSL|strictSSL|rejectUnauthorized|verify_ssl|sslVerify)\"?\s*[:=]\s*false|\"auth\"\s*:\s*\{\s*\"mode\"\s*:\s*\"(?:none|off)\""
     r"|\"sandbox\"\s*:\s*(?:false|\"off\"|\{[^}\n]{0,80}\"(?:mode|enabled)\"\s*:\s*(?:\"off\"|false))|\bsandbox_mode\s*=\s*\"danger-full-access\"|\bsecurity\.workspace\.trust\.enabled\"\s*:\s*false|\bextensions\.verifySignature\"\s*:\s*false|\btask\.allowAutomaticTasks\"\s*:\s*\"on\""
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 
 import re2
 
@@ -40,6 +41,10 @@ _ADDED = re2.compile(
     r"|Register-PSRepository\s[^\n`]{1,80}-SourceLocation|Install-Module\s[^\n`]{1,80}-Repository)[=\s]+[\"']?(?:git\+)?(https?://[^\s\"'`]{4,300})"
 )
 """A command that makes a place a source of packages, skills or plugins; group 1 is its address."""
+_CLONED = re2.compile(
+    r"(?s)\bgit\s+clone\s+(?:-\S+\s+){0,4}[\"']?(https?://[^\s\"'`]{4,300}).{0,200}?(?:\./\w|\b(?:bash|sh|python3?|node|make|pip3? install|npm (?:i|ci|install|run)|uv (?:sync|run)|docker compose up)\b)"
+)
+"""A repository that is cloned, and built or run right after; group 1 is its address."""
 _REPOSITORY = re2.compile(
     r"(?i)(?:\bdeb\s+\[[^\]\n]{1,120}\]\s+|--add-repo[ =]|\bzypper\s+(?:addrepo|ar)\s[^\n`]{0,60}|\bflatpak\s+remote-add\s[^\n`]{1,80}\s|\bbaseurl\s*=\s*)[\"']?(https?://[^\s\"'`]{4,300})"
 )
@@ -47,10 +52,9 @@ _REPOSITORY = re2.compile(
 
 
 def judge_added_sources(place: TextPlaces, named_only_at: Callable[[str, Location], bool]) -> Iterator[Finding]:
-    """A finding for each stranger's address that a command makes a source, and that nothing else in the package speaks of."""
-    for count, match in enumerate(_ADDED.finditer(place.text)):
-        if count >= MOST:
-            return
+    """A finding for each stranger's address that a command makes a source or clones to run it, and that nothing else in the package speaks of."""
+    found = (islice(search.finditer(place.text), MOST) for search in (_ADDED, _CLONED))
+    for match in chain.from_iterable(found):
         for url in _strange([match[1]]):
             context = place.command_context(match.start())
             finding = place.at("SIGMA-SUPPLY-032", url, match.start(), match.end(), context)
