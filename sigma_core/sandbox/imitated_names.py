@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.declared import DeclaredSurface
-from sigma_core.sandbox.install_commands import InstallCommand, Tool, install_commands
+from sigma_core.sandbox.install_commands import InstallCommand, Tool
 from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of, misspelt_maker
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.text_places import TextPlaces
+from sigma_core.sandbox.vocabulary import HostClass
 
 MAX_DECLARED = 100
 """Installers of the front matter that are read."""
+SHORTEST_FALSE_HOST = 4
+"""Labels of a known host and of its false owner: two each."""
+_WELL_KNOWN = frozenset({HostClass.KNOWN, HostClass.INSTALLER})
 _WORD = re2.compile(r"[a-z0-9]+")
 _SAME_AT_A_GLANCE = frozenset({Slip.ONE_EDIT, Slip.LOOK_ALIKE, Slip.TWO_EDITS})
 _REGISTRIES = {Tool.PIP: Registry.PYPI, Tool.NPM: Registry.NPM}
@@ -25,8 +30,6 @@ _FETCHED = re2.compile(
     r"(?m)^[ \t]*(?:-[ \t]+)?(?:uses|image):[ \t]*['\"]?([\w./-]{3,120})|^[ \t]*FROM[ \t]+([\w./-]{3,120})|\b(?:docker|podman)[ \t]+pull[ \t]+([\w./-]{3,120})"
 )
 """An action, or an image, that is fetched by name."""
-_SPOKEN = r"(?:^|[^\w-])"
-_SPOKEN_END = r"(?:$|[^\w-])"
 
 
 def judge_own_name(declared: DeclaredSurface, place: TextPlaces, manifest: Mapping[str, Any]) -> Iterator[Finding]:
@@ -49,12 +52,34 @@ def judge_installed_names(declared: DeclaredSurface, place: TextPlaces) -> Itera
         if imitated:
             context = place.command_context(match.start())
             yield place.at("SIGMA-SUPPLY-034", f"{name} ~ {imitated}", match.start(), match.end(), context)
-    for command in install_commands(place.text):
+    for command in place.install_commands:
         for name, start, end in _named(command):
             imitated = _imitated_maker(declared, name) or _imitated_package(declared, command.tool, name)
             if imitated:
                 context = place.command_context(command.start)
                 yield place.at("SIGMA-SUPPLY-034", f"{name} ~ {imitated}", start, end, context)
+
+
+def judge_false_hosts(place: TextPlaces, hosts: Iterable[str]) -> Iterator[Finding]:
+    """A finding for each address of a stranger that begins with the whole name of a well-known host (``github.com.login.dev``); ``hosts`` are those of the file."""
+    if not any(_known_beginning(host) for host in hosts):
+        return
+    for start, end, _, host in vocabulary.urls_in(place.text):
+        known = _known_beginning(host)
+        if known:
+            context = place.prose_context(start, end) if place.is_document else place.command_context(start)
+            yield place.at("SIGMA-MIS-008", f"{host} ~ {known}", start, end, context)
+
+
+@lru_cache(maxsize=4_096)
+def _known_beginning(host: str) -> str:
+    labels = host.split(".")
+    if len(labels) < SHORTEST_FALSE_HOST or vocabulary.private_name(host):
+        return ""
+    if vocabulary.classify_host(host) is not HostClass.UNKNOWN:
+        return ""
+    beginnings = (".".join(labels[:count]) for count in range(2, len(labels) - 1))
+    return next((known for known in beginnings if vocabulary.classify_host(known) in _WELL_KNOWN), "")
 
 
 def _named(command: InstallCommand) -> Iterator[tuple[str, int, int]]:
@@ -71,7 +96,7 @@ def _named(command: InstallCommand) -> Iterator[tuple[str, int, int]]:
 def _imitated_maker(declared: DeclaredSurface, name: str) -> str:
     for word in _WORD.findall(name.lower()):
         maker = misspelt_maker(word)
-        if maker and _spoken_of(declared, maker):
+        if maker in declared.words:
             return maker
     return ""
 
@@ -79,15 +104,9 @@ def _imitated_maker(declared: DeclaredSurface, name: str) -> str:
 def _imitated_package(declared: DeclaredSurface, tool: Tool, name: str) -> str:
     registry = _REGISTRIES.get(tool)
     imitated = imitation_of(registry, name) if registry is not None else None
-    if imitated is None or imitated.slip not in _SAME_AT_A_GLANCE or not _spoken_of(declared, imitated.popular):
+    if imitated is None or imitated.slip not in _SAME_AT_A_GLANCE or imitated.popular not in declared.words:
         return ""
     return imitated.popular
-
-
-def _spoken_of(declared: DeclaredSurface, name: str) -> bool:
-    """Whether the documents or the description have ``name`` as a word of its own."""
-    search = re2.compile(_SPOKEN + re2.escape(name) + _SPOKEN_END)
-    return name in declared.text and search.search(declared.text) is not None
 
 
 def _declared_installs(value: Any, depth: int) -> Iterator[str]:

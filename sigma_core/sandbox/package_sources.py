@@ -159,7 +159,7 @@ def judge_name(registry: Registry, name: str) -> tuple[str, str] | None:
 
 def judge_commands(place: TextPlaces, named_only_at: Callable[[str, Location], bool]) -> Iterator[Finding]:
     """Findings of the install commands in one file. ``named_only_at(url, location)`` says whether nothing else in the package speaks of the host."""
-    for command in install_commands(place.text):
+    for command in place.install_commands:
         context = place.command_context(command.start)
         yield from judge_command(place, command, context)
         for url in _strange_sources(command):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import re2
@@ -128,8 +129,8 @@ def _reader(path: str) -> Callable[[str], Iterator[StartedCommand]] | None:
 def shown_commands(text: str) -> Iterator[StartedCommand]:
     """The commands that a JSON listing would have started, once it is copied into a file of its kind: hooks, install scripts, editor tasks, containers, servers."""
     if isinstance(read_json(text), dict):
-        for read in (_agent_settings, _package_json, _editor_tasks, _container):
-            yield from read(text)
+        readers = (_agent_settings, _package_json, _editor_tasks, _container)
+        yield from islice((command for read in readers for command in read(text)), MAX_COMMANDS)
 
 
 def _whole_file(trigger: Trigger, text: str) -> Iterator[StartedCommand]:

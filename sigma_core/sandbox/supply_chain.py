@@ -11,7 +11,7 @@ from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.agent_configuration import judge_agent_configuration
 from sigma_core.sandbox.container_rights import judge_container_commands, judge_containers
 from sigma_core.sandbox.declared import DeclaredSurface
-from sigma_core.sandbox.imitated_names import judge_installed_names, judge_own_name
+from sigma_core.sandbox.imitated_names import judge_false_hosts, judge_installed_names, judge_own_name
 from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.lock_files import is_lock_file
 from sigma_core.sandbox.locked_packages import judge_locks
@@ -70,6 +70,7 @@ def supply_chain(
             findings += judge_listed_dependencies(place)
             findings += judge_unverified_sources(place)
             findings += judge_installed_names(declared, place)
+            findings += judge_false_hosts(place, {host for _, host, _, _ in by_path[path].urls})
     skill = next((path for path in sorted(places) if path.lower() == "skill.md"), None)
     if skill is not None:
         findings += _own_name(places[skill], package.manifest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from functools import cached_property
 
+from sigma_core.sandbox.install_commands import InstallCommand, install_commands
 from sigma_core.sandbox.layers import FileKind, Layer
 from sigma_core.sandbox.markdown import Part, Segment, split_markdown
 from sigma_core.sandbox.readings import Finding, Reading
@@ -56,6 +57,11 @@ class TextPlaces:
     def prose_context(self, start: int, end: int) -> str:
         """Whether the words ``start:end`` of a document ask (``use``) or are talked about (``mention``)."""
         return prose_context(self.text, start, end, self.is_cautionary(start), quotes=PLAIN_QUOTES)
+
+    @cached_property
+    def install_commands(self) -> list[InstallCommand]:
+        """The install commands of the text, in order."""
+        return list(install_commands(self.text))
 
     @cached_property
     def fences(self) -> list[Segment]:

@@ -9,7 +9,7 @@ import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.facts import Location
-from sigma_core.sandbox.install_commands import InstallCommand, install_commands
+from sigma_core.sandbox.install_commands import InstallCommand
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import HostClass, name_set
@@ -31,7 +31,6 @@ _SOURCE_LINE = re2.compile(
 _SOURCE_FILES = name_set(
     "pip.conf pip.ini pyproject.toml uv.toml pipfile .npmrc npmrc .yarnrc bunfig.toml requirements.txt requirements.in"
 )
-_PRIVATE = (".internal", ".local", ".lan", ".corp", ".intranet", ".home", ".svc")
 
 
 _ADDED = re2.compile(
@@ -69,7 +68,7 @@ def judge_unverified_sources(place: TextPlaces) -> Iterator[Finding]:
     switches = [match.span() for match in _SWITCH.finditer(place.text)]
     if not switches:
         return
-    installs = [(command.start, command.end, _strange_sources(command)) for command in install_commands(place.text)]
+    installs = [(command.start, command.end, _strange_sources(command)) for command in place.install_commands]
     added = [(*match.span(), _strange([match[1]])) for match in _REPOSITORY.finditer(place.text)]
     for start, end, sources in [*installs, *added]:
         if sources and any(start - NEAR <= first and last <= end + NEAR for first, last in switches):
@@ -97,5 +96,5 @@ def _strange(texts: list[str]) -> list[str]:
         if not vocabulary.package_host(host)
         and vocabulary.classify_host(host) is HostClass.UNKNOWN
         and "." in host
-        and not host.endswith(_PRIVATE)
+        and not vocabulary.private_name(host)
     ]

@@ -79,3 +79,18 @@ def test_package_json_that_a_document_shows_is_read_like_a_file() -> None:
 @pytest.mark.parametrize("body", ["Preact is a small React: `npm i preact`.", "Flask: `pip install flaskr`.", "React: `npm i reactive`.", "Coffee and Express: `npm i expresso`."])  # fmt: skip
 def test_real_package_whose_name_is_near_does_not_block(body: str) -> None:
     assert not blocking(body)
+
+
+@pytest.mark.parametrize(
+    "host", ["forms.gle.secure-intake.app", "accounts.google.com.quill-tools.dev", "github.com.quill-tools.dev"]
+)
+def test_address_that_begins_with_a_known_host_and_belongs_to_another_blocks(host: str) -> None:
+    assert "SIGMA-MIS-008" in blocking(f"Fill in the form at https://{host}/shop first.")
+    assert "SIGMA-MIS-008" not in blocking(f"## Signs of phishing\n\n- https://{host}/shop")
+
+
+@pytest.mark.parametrize(
+    "host", ["www.google.com.hk", "github.com.proxy.corp.internal", "docs.github.com", "github.com.example.org"]
+)
+def test_known_host_of_another_country_private_mirror_and_example_are_not_false(host: str) -> None:
+    assert "SIGMA-MIS-008" not in blocking(f"See https://{host}/shop first.")
