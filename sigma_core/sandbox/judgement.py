@@ -70,6 +70,8 @@ _SETUP = re2.compile(
 )
 _OWN_BOT = re2.compile(r"(?i)/(?:bot|webhooks/|services/)[<$%{\[]")
 """A chat service's address whose bot or hook is a variable: whoever sets it gets the messages."""
+_ELIDED = re2.compile(r"(?i)\b(?:irm|iwr|curl|wget|mshta|downloadstring)\b[\s(\"']{0,3}(?:https?://)?(?:…|\.\.\.)")
+"""A fetch with dots in the place of its address: a form that is spoken of."""
 _OWN_WORK = re2.compile(
     r"(?i)-ExclusionPath\s+\S*[\\/](?:src|dev|code|repos?|projects?|workspaces?|git|target|node_modules|build|\.cargo|\.rustup)\b"
 )
@@ -393,6 +395,8 @@ class Judgement:
         if finding.rule_id in _OF_STRANGERS:
             known = urls and all(self.declared.trusts(host, besides=reading.path) for _, _, _, host in urls)
             return replace(finding, context="mention") if known else finding
+        if finding.rule_id in _OF_INSTALLERS and _ELIDED.search(finding.line_text):
+            return replace(finding, context="mention")
         if finding.rule_id not in _OF_INSTALLERS or not urls:
             return finding
         targets = [(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls]

