@@ -16,6 +16,7 @@ _SWITCHERS = name_set("su runuser script")
 _JAVASCRIPT = name_set("node deno bun")
 _FETCHING = name_set("deno bun")
 """Interpreters that fetch the program that an address names (``deno run https://…``)."""
+_STARTING = frozenset({"run", "x", "serve"})
 _POWERSHELL = name_set("pwsh powershell")
 INTERPRETERS = (
     _SHELLS
@@ -56,12 +57,11 @@ def interpret(script: Script, call: Call) -> Stream | None:
     if name in _POWERSHELL and flags:
         script.embed("command", "powershell", " ".join([name, *flags]), node)
     from_input = language == "shell" and "-s" in flags
-    if name in _FETCHING:
-        for word in call.arguments:
-            if vocabulary.urls_in(word.text):
-                script.can(Ability.NETWORK, word.text, node)
-                script.flow(frozenset({(Source.REMOTE, word.text)}), Sink.EXECUTE, name, node)
-                return Stream()
+    program = next((word for word in call.operands if word not in _STARTING), "") if name in _FETCHING else ""
+    if vocabulary.urls_in(program):
+        script.can(Ability.NETWORK, program, node)
+        script.flow(frozenset({(Source.REMOTE, program)}), Sink.EXECUTE, name, node)
+        return Stream()
     file = next((word for word in call.arguments if not word.text.startswith("-")), None)
     if file is not None and file.text not in _STANDARD_INPUT and not from_input:
         labels = join(file.labels, script.origin_of(file.text))

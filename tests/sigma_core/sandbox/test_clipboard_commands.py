@@ -41,6 +41,8 @@ def test_program_that_deno_fetches_by_its_address_blocks() -> None:
     assert "SIGMA-THREAT-003" not in blocking_files(
         {"run.sh": "deno run -A https://deno.land/std/http/file_server.ts\n"}
     )
+    setting = f"bun scripts/pages.ts set-env app API_URL https://api.{HOST}\n"
+    assert "SIGMA-THREAT-003" not in blocking_files({"run.sh": setting})
 
 
 def test_folder_in_which_the_person_builds_may_be_kept_from_the_virus_scanner() -> None:
