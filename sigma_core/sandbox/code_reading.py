@@ -23,7 +23,7 @@ from sigma_core.sandbox.shell import read_shell
 from sigma_core.sandbox.use_or_mention import prose_context
 
 COMMAND_LINE = re2.compile(
-    r"(?m)^[ \t]*(?:[-*+]\s+|\d+[.)]\s+)?`{0,2}(?:\$\s+|>\s+)?(\(?(?:sudo\s+)?(?:curl|wget|bash|sh|python3?|node|eval|nc|base64|echo|cat|chmod|printf|dig|tar|export|env|crontab|iex|powershell|rm)\s+\S[^\n`]*)"
+    r"(?m)^[ \t]*(?:[-*+]\s+|\d+[.)]\s+)?`{0,2}(?:\$\s+|>\s+)?(\(?(?:sudo\s+)?(?:curl|wget|bash|sh|python3?|node|eval|nc|base64|echo|cat|chmod|printf|dig|tar|export|env|crontab|iex|powershell|rm|msiexec|reg(?:\.exe)?\s+add|mshta|w3m|lynx|aria2c|pbpaste|wl-paste)\s+\S[^\n`]*)"
 )
 """A line of prose that is a command; group 1 is the command."""
 MAX_PARSED = 204_800

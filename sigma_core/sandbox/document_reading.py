@@ -18,6 +18,9 @@ from sigma_core.sandbox.sentences import Sentence, prose_of, sentences_of
 from sigma_core.sandbox.use_or_mention import TOLD, command_context
 
 _PLAIN_FENCES = frozenset({"text", "txt", "plain", "plaintext", "markdown", "md", "dockerfile", "makefile"})
+_INTO_A_SHELL = re2.compile(r"^[^\n]{4,400}\|\s*(?:sudo\s+)?(?:ba|z|da)?sh(?:\s+-s?)?\s*$")
+_UNMISTAKABLE = frozenset({"remote_code", "social_engineering", "safety_bypass"})
+"""Categories of commands that are read also where the code in a sentence does not begin like a command."""
 _TITLE = re2.compile(r"\s\"([^\"\n]{20,})\"\s*\)")
 _COLONS = (":", "：")
 
@@ -44,9 +47,12 @@ def read_document(at: LayerScan) -> None:
             read_patterns(at, "link", segment.start, layer.text[segment.start : segment.end], segment.cautionary)
             _title(at, segment)
         elif segment.part is Part.INLINE_CODE:
-            if guess_text_kind(segment.text) is FileKind.SHELL:
+            if guess_text_kind(segment.text) is FileKind.SHELL or _INTO_A_SHELL.search(segment.text):
                 context = "mention" if segment.cautionary else TOLD if segment.disposed else "use"
                 read_script(at, FileKind.SHELL, segment.text.translate(SPACED), segment.start, context, in_prose=True)
+            else:
+                shown = segment.cautionary or segment.disposed
+                read_patterns(at, "command", segment.start, segment.text, shown, only=_UNMISTAKABLE)
         elif segment.part is Part.FENCE:
             _fence(at, segment)
     sentences = prose_of(segments, layer.text)

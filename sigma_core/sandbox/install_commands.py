@@ -29,6 +29,7 @@ class Tool(StrEnum):
     CARGO = "cargo"
     GEM = "gem"
     BREW = "brew"
+    EDITOR = "editor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ _GAP = r"(?:[ \t]+|['\"][ \t]*,[ \t\n]*['\"])"
 _HEAD = re2.compile(
     rf"(?:^|[\s;&|`$(\"'=>\[:])((?:pip3?|pip3?\.\d+){_GAP}(?:install|download)|pipx{_GAP}(?:install|run)|uvx|uv{_GAP}(?:pip{_GAP}install|add|tool{_GAP}(?:install|run))|poetry{_GAP}add"
     rf"|npm{_GAP}(?:install|i|add|exec)|npx|bunx|bun{_GAP}(?:add|install|x)|pnpm{_GAP}(?:add|install|i|dlx)|yarn{_GAP}(?:global{_GAP})?(?:add|dlx)"
-    rf"|go{_GAP}(?:install|get)|cargo{_GAP}install|gem{_GAP}install|brew{_GAP}(?:tap|install))(?:[ \t]|['\"][ \t]*,)"
+    rf"|go{_GAP}(?:install|get)|cargo{_GAP}install|gem{_GAP}install|brew{_GAP}(?:tap|install)|(?:code|code-insiders|codium|cursor|windsurf){_GAP}--install-extension)(?:[ \t]|['\"][ \t]*,)"
 )
 _ARGUMENTS = re2.compile(r"(?:\\\r?\n|[^\n`;&|)}])*")
 _SEPARATE = re2.compile(r"(?:['\"][ \t]*,[ \t]*['\"]|[ \t\\\r\n,]+)")
@@ -85,6 +86,7 @@ _VALUE_OPTIONS = _TAKES_VALUE | _INDEX_OPTIONS | _NAME_OPTIONS | {"--trusted-hos
 _PROSE = name_set(
     "to and or in for your the if with then first before from on into as is are via using when a an it this that"
 )
+_EDITORS = name_set("code code-insiders codium cursor windsurf")
 _RUNS = name_set("npx uvx bunx exec dlx x run")
 
 
@@ -112,6 +114,8 @@ def install_commands(text: str) -> Iterator[InstallCommand]:
 def _tool(first: str) -> Tool:
     if first.startswith("pip") or first in {"uv", "uvx", "poetry"}:
         return Tool.PIP
+    if first in _EDITORS:
+        return Tool.EDITOR
     return Tool(first) if first in {"go", "cargo", "gem", "brew"} else Tool.NPM
 
 
@@ -193,6 +197,8 @@ def read_wanted(tool: Tool, word: str, at: int = 0) -> Wanted | None:
     end = at + len(word)
     if _ADDRESS.match(word):
         return Wanted("", "", word, at, end)
+    if tool is Tool.EDITOR:
+        return None
     if tool is Tool.NPM:
         match = _NODE.match(word)
         if match is not None:

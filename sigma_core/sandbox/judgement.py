@@ -70,6 +70,12 @@ _SETUP = re2.compile(
 )
 _OWN_BOT = re2.compile(r"(?i)/(?:bot|webhooks/|services/)[<$%{\[]")
 """A chat service's address whose bot or hook is a variable: whoever sets it gets the messages."""
+_ELIDED = re2.compile(r"(?i)\b(?:irm|iwr|curl|wget|mshta|downloadstring)\b[\s(\"']{0,3}(?:https?://)?(?:…|\.\.\.)")
+"""A fetch with dots in the place of its address: a form that is spoken of."""
+_OWN_WORK = re2.compile(
+    r"(?i)-ExclusionPath\s+\S*[\\/](?:src|dev|code|repos?|projects?|workspaces?|git|target|node_modules|build|\.cargo|\.rustup)\b"
+)
+"""A folder in which the person builds programs: antivirus is kept off it for speed."""
 _MANY_PLACES = 8
 """A host that is named more often than this belongs to what the package is about."""
 SEVERAL_SECRETS = 3
@@ -80,6 +86,10 @@ _CODE_KINDS = frozenset(
 _DATA_KINDS = frozenset({FileKind.JSON, FileKind.YAML, FileKind.TOML})
 
 
+_OF_INSTALLERS = frozenset({"SIGMA-THREAT-032", "SIGMA-THREAT-045"})
+"""Fetch-and-run lines that text rules find, and whose host decides."""
+_OF_STRANGERS = frozenset({"SIGMA-THREAT-054", "SIGMA-THREAT-056"})
+"""Lines that matter only where a host is neither known nor the package's own."""
 _OF_FOREIGN_PLACES = frozenset({"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033", "SIGMA-ORDER-036"})
 """Instructions that matter only where every destination is one that nothing else in the package speaks of."""
 _OF_FOREIGN_NAMES = frozenset(
@@ -361,6 +371,8 @@ class Judgement:
             return replace(finding, context="mention")
         if finding.rule_id == "SIGMA-INJ-005" and finding.context == "use" and self._own_bot(reading, finding):
             return replace(finding, context=TOLD)
+        if finding.rule_id == "SIGMA-THREAT-030" and _OWN_WORK.search(finding.line_text):
+            return replace(finding, context="mention")
         return self._vouched_installer(reading, finding)
 
     @staticmethod
@@ -380,7 +392,12 @@ class Judgement:
     def _vouched_installer(self, reading: Reading, finding: Finding) -> Finding:
         """A fetch-and-run line that a text rule found, judged by its host like the ones that syntax found."""
         urls = vocabulary.urls_in(finding.subject) or vocabulary.urls_in(finding.line_text)
-        if finding.rule_id not in {"SIGMA-THREAT-032", "SIGMA-THREAT-045"} or not urls:
+        if finding.rule_id in _OF_STRANGERS:
+            known = urls and all(self.declared.trusts(host, besides=reading.path) for _, _, _, host in urls)
+            return replace(finding, context="mention") if known else finding
+        if finding.rule_id in _OF_INSTALLERS and _ELIDED.search(finding.line_text):
+            return replace(finding, context="mention")
+        if finding.rule_id not in _OF_INSTALLERS or not urls:
             return finding
         targets = [(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls]
         known = _reference(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)

@@ -9,6 +9,7 @@ from typing import Any
 import re2
 
 from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.configuration_listings import configuration_listings
 from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.install_commands import InstallCommand, Tool, Wanted, install_commands
 from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of
@@ -59,6 +60,21 @@ def judge_dependencies(package: Package, places: dict[str, TextPlaces]) -> Itera
                 yield place.of(finding[0], finding[1], needle)
 
 
+def judge_listed_dependencies(place: TextPlaces) -> Iterator[Finding]:
+    """Findings of the names in the package.json that a document shows, whole or in part."""
+    if place.path.lower().rpartition("/")[2] == "package.json" or not any(
+        f'"{group}"' in place.text for group in _NODE_GROUPS
+    ):
+        return
+    for listing in configuration_listings(place):
+        registry, names = named_dependencies("package.json", listing.text)
+        for name, needle in list(names.items())[:MAX_NAMES]:
+            finding = judge_name(registry, name)
+            if finding is not None:
+                start = listing.start + max(listing.text.find(needle), 0)
+                yield place.at(*finding, start, start + len(needle), listing.context)
+
+
 def _judge_problem(problem: DependencyProblem, place: TextPlaces) -> Iterator[Finding]:
     rule = _PROBLEM_RULES[problem.code]
     urls = vocabulary.urls_in(problem.text)
@@ -82,7 +98,15 @@ def named_dependencies(path: str, text: str) -> tuple[Registry, dict[str, str]]:
     if name == "package.json":
         document = read_json(text)
         groups = [document.get(group) for group in _NODE_GROUPS] if isinstance(document, dict) else []
-        return Registry.NPM, {key: f'"{key}"' for group in groups if isinstance(group, dict) for key in group}
+        return Registry.NPM, {
+            key: f'"{key}"'
+            for group in groups
+            if isinstance(group, dict)
+            for key, version in group.items()
+            if not (
+                isinstance(version, str) and version.startswith("npm:")
+            )  # the author's own name for another package
+        }
     if "requirements" in name and name.endswith((".txt", ".in")):
         return Registry.PYPI, {match[1]: match[1] for match in _REQUIREMENT_NAME.finditer(text)}
     if name == "pyproject.toml" and len(text) < MAX_TOML:
@@ -135,7 +159,7 @@ def judge_name(registry: Registry, name: str) -> tuple[str, str] | None:
 
 def judge_commands(place: TextPlaces, named_only_at: Callable[[str, Location], bool]) -> Iterator[Finding]:
     """Findings of the install commands in one file. ``named_only_at(url, location)`` says whether nothing else in the package speaks of the host."""
-    for command in install_commands(place.text):
+    for command in place.install_commands:
         context = place.command_context(command.start)
         yield from judge_command(place, command, context)
         for url in _strange_sources(command):

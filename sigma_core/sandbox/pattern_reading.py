@@ -74,10 +74,14 @@ def read_spread_prose(at: LayerScan, offset: int, text: str, cautionary: bool) -
             at.report(rule.id, whole[start:end][:MAX_SUBJECT], offset + start, offset + end, context)
 
 
-def read_patterns(at: LayerScan, surface: str, offset: int, text: str, cautionary: bool) -> None:
-    """The rules of ``surface`` on a stretch of the layer as it stands."""
+def read_patterns(
+    at: LayerScan, surface: str, offset: int, text: str, cautionary: bool, *, only: frozenset[str] = frozenset()
+) -> None:
+    """The rules of ``surface`` (of the categories ``only`` where some are given) on a stretch of the layer as it stands."""
     at.scan.meter.spend(len(text))
     for rule, start, end in at.matches(surface, text):
+        if only and rule.category not in only:
+            continue
         line_start = max(text.rfind("\n", 0, start) + 1, start - 300)
         context = "use" if at.layer.hidden else code_context(text[line_start:start], cautionary)
         at.report(rule.id, text[start:end][:MAX_SUBJECT], offset + start, offset + end, context)

@@ -20,6 +20,7 @@ VERY_POPULAR = 1_000
 MIN_LENGTH = 5
 """Shorter names are near one another by chance."""
 MIN_LENGTH_TWO_EDITS = 9
+MIN_LENGTH_LETTER_LEFT_OUT = 7
 MAX_LENGTH = 80
 _MIN_EXTENDED = 3
 
@@ -32,11 +33,12 @@ _LURED = re2.compile(rf"^(?:(?:{_LURES})-)?(.+?)(?:-(?:{_LURES}))?$")
 
 
 class Registry(StrEnum):
-    """Where names come from: a package registry, or the public skills that everyone knows."""
+    """Where names come from: a package registry, the public skills that everyone knows, or products and publishers."""
 
     PYPI = "pypi"
     NPM = "npm"
     SKILLS = "skills"
+    MAKERS = "makers"
 
 
 class Slip(StrEnum):
@@ -102,6 +104,36 @@ def imitation_of(registry: Registry, name: str) -> Imitation | None:
     return min(found, key=lambda one: (list(Slip).index(one.slip), one.rank), default=None)
 
 
+@lru_cache(maxsize=4_096)
+def misspelt_maker(word: str) -> str:
+    """The product or publisher whose name ``word`` misspells as a hand would (letters swapped, doubled, left out, written by ear or by look), or empty.
+
+    A letter put before or behind a name makes another name of it (``ipython``, ``cloudflared``), and another letter in it another word.
+    """
+    names = _names(Registry.MAKERS)
+    if not MIN_LENGTH <= len(word) <= MAX_LENGTH or not word.isascii():
+        return ""
+    if any(is_listed(registry, word) for registry in Registry):
+        return ""
+    for meant in _hand_slips_undone(word):
+        if meant in names.rank:
+            return meant
+    return names.by_look.get(_look(word)) or names.by_sound.get(_sound(word)) or ""
+
+
+def _hand_slips_undone(word: str) -> Iterator[str]:
+    for at in range(1, len(word)):
+        if word[at] == word[at - 1]:
+            yield word[:at] + word[at + 1 :]
+        else:
+            yield word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :]
+        yield word[:at] + word[at - 1] + word[at:]
+    if len(word) >= MIN_LENGTH_LETTER_LEFT_OUT:
+        for at in range(2, len(word)):
+            for letter in _LETTERS:
+                yield word[:at] + letter + word[at:]
+
+
 def _candidates(names: _Names, name: str) -> Iterator[tuple[str, Slip]]:
     for edited in one_edit_away(name):
         if edited in names.rank:
@@ -158,6 +190,10 @@ def _look(name: str) -> str:
     return name.translate(_LOOKS_LIKE).replace("rn", "m").replace("vv", "w").replace("cl", "d")
 
 
+def _sound(name: str) -> str:
+    return name.replace("ight", "ite").replace("ph", "f").replace("ck", "k").replace("y", "i")
+
+
 class _Names:
     """The lists of one registry; what only imitations need is built on first use."""
 
@@ -177,6 +213,10 @@ class _Names:
     @cached_property
     def by_look(self) -> dict[str, str]:
         return {_look(name): name for name in reversed(self.rank)}
+
+    @cached_property
+    def by_sound(self) -> dict[str, str]:
+        return {_sound(name): name for name in reversed(self.rank)}
 
     @cached_property
     def by_words(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import re2
@@ -61,11 +62,12 @@ class StartedCommand:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of an MCP configuration: its command line (argument list) or its address, and the names of its variables."""
+    """One server of an MCP configuration: its command line (argument list) or its address, and the values of its headers."""
 
     name: str
     command: tuple[str, ...]
     url: str
+    headers: tuple[str, ...]
     start: int
     end: int
 
@@ -122,6 +124,13 @@ def _reader(path: str) -> Callable[[str], Iterator[StartedCommand]] | None:
     ):
         return _skill
     return None
+
+
+def shown_commands(text: str) -> Iterator[StartedCommand]:
+    """The commands that a JSON listing would have started, once it is copied into a file of its kind: hooks, install scripts, editor tasks, containers, servers."""
+    if isinstance(read_json(text), dict):
+        readers = (_agent_settings, _package_json, _editor_tasks, _container)
+        yield from islice((command for read in readers for command in read(text)), MAX_COMMANDS)
 
 
 def _whole_file(trigger: Trigger, text: str) -> Iterator[StartedCommand]:
@@ -310,8 +319,11 @@ def servers(text: str) -> list[Server]:
                 command = command.get("path")
             words = [*_words(command), *(_words(arguments) if isinstance(arguments, list) else [])][:MAX_WORDS]
             url = raw.get("url") or raw.get("serverUrl") or raw.get("httpUrl")
+            headers = raw.get("headers")
+            values = _words(list(headers.values())) if isinstance(headers, dict) else []
             place = finder.command(Trigger.SERVER, str(name))
-            found.append(Server(str(name), tuple(words), url if isinstance(url, str) else "", place.start, place.end))
+            address = url if isinstance(url, str) else ""
+            found.append(Server(str(name), tuple(words), address, tuple(values[:MAX_WORDS]), place.start, place.end))
     return found
 
 

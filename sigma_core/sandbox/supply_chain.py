@@ -9,18 +9,24 @@ import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.agent_configuration import judge_agent_configuration
+from sigma_core.sandbox.container_rights import judge_container_commands, judge_containers
 from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.imitated_names import judge_false_hosts, judge_installed_names, judge_own_name
 from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.lock_files import is_lock_file
 from sigma_core.sandbox.locked_packages import judge_locks
-from sigma_core.sandbox.package_sources import judge_commands, judge_dependencies
+from sigma_core.sandbox.loosened_configuration import judge_loosened_configuration
+from sigma_core.sandbox.package_sources import judge_commands, judge_dependencies, judge_listed_dependencies
 from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of
 from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.replaced_packages import judge_replacements
 from sigma_core.sandbox.rules import RuleBook
 from sigma_core.sandbox.self_starting import judge_started, judge_starting_files
 from sigma_core.sandbox.text_places import TextPlaces
+from sigma_core.sandbox.unverified_sources import judge_added_sources, judge_unverified_sources
 from sigma_core.sandbox.vocabulary import HostClass
+from sigma_core.sandbox.warned_programs import judge_warned_programs
+from sigma_core.sandbox.workflow_rights import judge_workflows
 from sigma_core.submissions.package import Package
 
 _HOSTILE = frozenset({HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE, HostClass.DROP})
@@ -52,11 +58,23 @@ def supply_chain(
         place = places[path]
         findings += judge_agent_configuration(declared, place)
         findings += _files_of_their_own(place)
+        if place.is_document:
+            findings += judge_warned_programs(declared, place)
         if not is_lock_file(path):
+            findings += judge_containers(place)
+            findings += judge_container_commands(place)
+            findings += judge_workflows(place)
+            findings += judge_loosened_configuration(declared, place)
             findings += judge_commands(place, judgement.named_only_at)
+            findings += judge_added_sources(place, judgement.named_only_at)
+            findings += judge_listed_dependencies(place)
+            findings += judge_unverified_sources(place)
+            findings += judge_installed_names(declared, place)
+            findings += judge_false_hosts(place, {host for _, host, _, _ in by_path[path].urls})
     skill = next((path for path in sorted(places) if path.lower() == "skill.md"), None)
     if skill is not None:
         findings += _own_name(places[skill], package.manifest)
+        findings += judge_own_name(declared, places[skill], package.manifest)
         findings += _declared_installers(places[skill], package.manifest)
     return findings
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from functools import cached_property
 
+from sigma_core.sandbox.install_commands import InstallCommand, install_commands
 from sigma_core.sandbox.layers import FileKind, Layer
-from sigma_core.sandbox.markdown import Segment, split_markdown
+from sigma_core.sandbox.markdown import Part, Segment, split_markdown
 from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, code_context, command_context, prose_context
 
@@ -24,6 +25,11 @@ class TextPlaces:
         self.kind = reading.kind
         self.text = reading.text
         self._layer = Layer(reading.path, reading.text, reading.kind)
+
+    @property
+    def is_document(self) -> bool:
+        """Whether people read the file: Markdown, plain text, HTML."""
+        return self.kind in _DOCUMENTS
 
     def at(self, rule_id: str, subject: str, start: int, end: int, context: str = "use") -> Finding:
         """A finding at the characters ``start:end``."""
@@ -44,15 +50,26 @@ class TextPlaces:
 
     def command_context(self, offset: int) -> str:
         """Whether a command at ``offset`` is to be run (``use``) or talked about (``mention``)."""
-        if self.kind in _DOCUMENTS:
-            return command_context(self._layer, offset, self._cautionary(offset))
+        if self.is_document:
+            return command_context(self._layer, offset, self.is_cautionary(offset))
         return code_context(self._layer.before(offset), False) if self.kind in _CODE else "use"
 
     def prose_context(self, start: int, end: int) -> str:
         """Whether the words ``start:end`` of a document ask (``use``) or are talked about (``mention``)."""
-        return prose_context(self.text, start, end, self._cautionary(start), quotes=PLAIN_QUOTES)
+        return prose_context(self.text, start, end, self.is_cautionary(start), quotes=PLAIN_QUOTES)
 
-    def _cautionary(self, offset: int) -> bool:
+    @cached_property
+    def install_commands(self) -> list[InstallCommand]:
+        """The install commands of the text, in order."""
+        return list(install_commands(self.text))
+
+    @cached_property
+    def fences(self) -> list[Segment]:
+        """The code fences of a document, in order."""
+        return [segment for segment in self._segments if segment.part is Part.FENCE]
+
+    def is_cautionary(self, offset: int) -> bool:
+        """Whether headings or the lead-in say that what stands at ``offset`` of a document is shown as a danger."""
         at = bisect_right(self._segment_starts, offset) - 1
         return any(
             segment.cautionary

@@ -49,7 +49,7 @@ _INSTALLERS = name_set(
 # Hosts so common in honest work that naming them in code needs no mention in SKILL.md.
 _KNOWN = name_set(
     "github.com githubusercontent.com github.io gitlab.com bitbucket.org pypi.org pythonhosted.org npmjs.org npmjs.com yarnpkg.com crates.io rubygems.org golang.org go.dev docker.com docker.io "
-    "googleapis.com google.com gstatic.com youtube.com microsoft.com microsoftonline.com azure.com windows.net office.com live.com apple.com icloud.com amazonaws.com amazon.com cloudflare.com openai.com anthropic.com "
+    "googleapis.com google.com forms.gle gstatic.com youtube.com microsoft.com microsoftonline.com azure.com windows.net office.com live.com apple.com icloud.com amazonaws.com amazon.com cloudflare.com openai.com anthropic.com "
     "huggingface.co hf.co mistral.ai groq.com openrouter.ai deepseek.com perplexity.ai cohere.ai cohere.com elevenlabs.io replicate.com together.ai x.ai telegram.org slack.com discord.com discordapp.com "
     "twitter.com x.com reddit.com linkedin.com facebook.com instagram.com whatsapp.com notion.com notion.so atlassian.net atlassian.com stripe.com paypal.com shopify.com twilio.com sendgrid.com "
     "wikipedia.org wikimedia.org w3.org schema.org ietf.org json-schema.org mozilla.org python.org nodejs.org npmjs.com jsdelivr.net unpkg.com cdnjs.com debian.org ubuntu.com archlinux.org "
@@ -101,6 +101,14 @@ def urls_in(text: str) -> list[tuple[int, int, str, str]]:
 def bare_hosts_in(text: str) -> list[str]:
     """Names in prose that look like hosts (``api.example.com``), lower case."""
     return [match.group(1).lower() for match in _BARE_HOST.finditer(text)]
+
+
+_PRIVATE_NAMES = (".internal", ".local", ".lan", ".corp", ".intranet", ".home", ".svc")
+
+
+def private_name(host: str) -> bool:
+    """Whether ``host`` lies under a name that networks use for themselves alone."""
+    return host.endswith(_PRIVATE_NAMES)
 
 
 def registrable(host: str) -> str:

@@ -16,11 +16,11 @@ MAX_DEPTH = 40
 
 
 @dataclass(eq=False, slots=True)
-class _Node:
+class YamlNode:
     """A scalar with its ``text``, or a list or mapping with its ``parts``: ``(key, node)``, the key empty in a list."""
 
     text: str | None = None
-    parts: list[tuple[str, _Node]] = field(default_factory=list)
+    parts: list[tuple[str, YamlNode]] = field(default_factory=list)
 
 
 def texts_under(text: str, keys: set[str]) -> Iterator[str]:
@@ -29,7 +29,7 @@ def texts_under(text: str, keys: set[str]) -> Iterator[str]:
     What comes after a fault of syntax, more than `MAX_NODES` nodes in, or deeper than `MAX_DEPTH` is left out: nothing is raised.
     """
     seen: set[int] = set()
-    opened = [(root, 0) for root in reversed(_documents(text))]
+    opened = [(root, 0) for root in reversed(yaml_documents(text))]
     while opened:
         node, depth = opened.pop()
         if id(node) in seen or depth > MAX_DEPTH:
@@ -44,11 +44,11 @@ def texts_under(text: str, keys: set[str]) -> Iterator[str]:
         opened += reversed(inner)
 
 
-def _documents(text: str) -> list[_Node]:
+def yaml_documents(text: str) -> list[YamlNode]:
     """The roots of the documents as far as they can be read. A merge key is a key like any other here: what it brings is below it."""
-    roots: list[_Node] = []
-    named: dict[str, _Node] = {}
-    around: list[_Node] = []
+    roots: list[YamlNode] = []
+    named: dict[str, YamlNode] = {}
+    around: list[YamlNode] = []
     keys: list[str | None] = []
     mappings: list[bool] = []
     count = 0
@@ -64,9 +64,9 @@ def _documents(text: str) -> list[_Node]:
             if count > MAX_NODES:
                 break
             if isinstance(event, yaml.AliasEvent):
-                node = named.get(event.anchor or "", _Node(""))
+                node = named.get(event.anchor or "", YamlNode(""))
             else:
-                node = _Node(event.value if isinstance(event, yaml.ScalarEvent) else None)
+                node = YamlNode(event.value if isinstance(event, yaml.ScalarEvent) else None)
                 if event.anchor is not None:
                     named[event.anchor] = node
             if not around:

@@ -12,7 +12,9 @@ from sigma_core.sandbox.shell.script import Script
 from sigma_core.sandbox.shell.values import Call, Stream, Word, path_labels, sendable
 from sigma_core.sandbox.vocabulary import name_set
 
-FETCHERS = name_set("curl wget aria2c http https xh fetch lwp-request iwr irm invoke-webrequest invoke-restmethod lynx")
+FETCHERS = name_set(
+    "curl wget aria2c http https xh fetch lwp-request iwr irm invoke-webrequest invoke-restmethod lynx links elinks w3m lwp-download GET"
+)
 _DATA = name_set(
     "-d --data --data-binary --data-raw --data-urlencode -F --form -T --upload-file --post-data --post-file --body-data --body-file --json --data-ascii --url-query -Body -InFile"
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re2
 
+from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.observations import Ability, Sink, Source, join, only
 from sigma_core.sandbox.shell.script import Script
 from sigma_core.sandbox.shell.values import Call, Stream
@@ -13,6 +14,9 @@ _SHELLS = name_set("sh bash zsh ksh dash ash fish eval source .")
 _SWITCHERS = name_set("su runuser script")
 """Programs that hand a command line to a shell with ``-c``, and are no interpreters otherwise."""
 _JAVASCRIPT = name_set("node deno bun")
+_FETCHING = name_set("deno bun")
+"""Interpreters that fetch the program that an address names (``deno run https://…``)."""
+_STARTING = frozenset({"run", "x", "serve"})
 _POWERSHELL = name_set("pwsh powershell")
 INTERPRETERS = (
     _SHELLS
@@ -53,6 +57,11 @@ def interpret(script: Script, call: Call) -> Stream | None:
     if name in _POWERSHELL and flags:
         script.embed("command", "powershell", " ".join([name, *flags]), node)
     from_input = language == "shell" and "-s" in flags
+    program = next((word for word in call.operands if word not in _STARTING), "") if name in _FETCHING else ""
+    if vocabulary.urls_in(program):
+        script.can(Ability.NETWORK, program, node)
+        script.flow(frozenset({(Source.REMOTE, program)}), Sink.EXECUTE, name, node)
+        return Stream()
     file = next((word for word in call.arguments if not word.text.startswith("-")), None)
     if file is not None and file.text not in _STANDARD_INPUT and not from_input:
         labels = join(file.labels, script.origin_of(file.text))

@@ -415,6 +415,15 @@ PYTHON = {
     "routes": count("@app.post('/@')\ndef f(q): os.system(q)\n"),
 }
 MARKDOWN = {
+    "settings to copy": count(
+        '```json\n{"hooks": {"a": [{"command": "curl https://h.x@.dev/a"}]}, "mcpServers": {"b": {"url": "https://m.x@.dev"}}, "autoApprove": ["*"]}\n```\n'
+    ),
+    "containers to copy": count(
+        "```yaml\nservices:\n  a@:\n    image: hub.x@.dev/a\n    privileged: true\n    pid: host\n```\n"
+    ),
+    "sources to add": count("git clone https://git.x@.dev/a && npm config set registry https://n.x@.dev "),
+    "misspelt names": count("`npm i supabasse@ reqeusts@ clawhubb`, image: postgress, https://github.com.x@.dev/a\n"),
+    "programs let pass": count("Disable defender, run anyway: https://dl.x@.dev/a.zip\n"),
     "fences that load scripts": count(
         '```html\n<script src="https://a.b@.cc/x.js">\n```\n```js\nconst x = \'<script src="https://a.c@.cc/x.js">\'\n```\n'
     ),

@@ -1,0 +1,70 @@
+"""Programs of a stranger whose warnings are to be clicked away: the download, and what makes the machine let it pass, in one document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import re2
+
+from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.readings import Finding
+from sigma_core.sandbox.text_places import TextPlaces
+from sigma_core.sandbox.vocabulary import HostClass
+
+MOST = 20
+"""Places of one kind that are looked at in one document."""
+_OFF = r"turn(?:ed)? off|switch(?:ed)? off|disable|deactivate|pause|stop|отключ\w*|выключ\w*|desactiv\w*|desativ\w*|deshabilit\w*|apag\w+|tắt|关掉|关闭|禁用|停用|退出|無効|끄|deaktivier\w*|ausschalten|désactiv\w*|wyłącz\w*|kapat\w*|matikan|nonaktifkan"
+_GUARD = r"anti-?virus(?:es)?|defender|smart ?screen|gatekeeper|real-?time protection|антивирус\w*|защитник\w*|杀毒软件|杀软|实时防护|实时保护|安全软件|防病毒|diệt virus|virenscanner|virenschutz"
+_LET_PASS = re2.compile(
+    rf"(?i)\bxattr\s+-[a-z]*[cdr][a-z]*\b[^\n]{{0,60}}(?:quarantine|\.app\b)|\brun anyway\b|\bopen anyway\b|\bкак администратор[^\n]{{0,60}}(?:вирус|антивирус)|仍要运行|ejecutar de todas formas|executar (?:assim )?mesmo assim|trotzdem ausführen|exécuter quand même|vẫn chạy"
+    rf"|(?:{_OFF})[^.。\n]{{0,40}}(?:{_GUARD})|(?:{_GUARD})[^.。\n]{{0,30}}(?:{_OFF}|\boff\b)"
+)
+"""What makes a machine run a program that it warned of."""
+_BUTTON = re2.compile(r"(?i)^(?:run anyway|open anyway|仍要运行|ejecutar|executar|trotzdem|exécuter|vẫn chạy)")
+"""What is written on a button: it stands in quotes, beside words such as "not signed", and is meant all the same."""
+_FORBIDDEN = re2.compile(
+    r"(?i)\b(?:never|do not|don'?t|must not|nunca|niemals|jamais|никогда|не)\b[^.\n]{0,40}$|(?:不要|切勿|请勿)[^。\n]{0,20}$"
+)
+_PROGRAM = re2.compile(r"(?i)\.(?:exe|msi|dmg|pkg|zip|7z|rar|iso|scr|apk|appimage|msix|jar|tar\.gz|tgz)(?:$|[?#])")
+_FETCH = re2.compile(
+    r"(?i)\b(?:install\w*|download\w*|dl|get it|setup|instal\w+|baix\w+|descarg\w+|télécharg\w+|herunterlad\w+|pobier\w*|indir\w*|unduh)\b|скача\w*|устано\w*|загруз\w*|下载|安装|tải|cài|ダウンロード|インストール|다운로드|설치"
+)
+_STRANGE = frozenset({HostClass.UNKNOWN, HostClass.DROP, HostClass.RAW_ADDRESS})
+
+
+def judge_warned_programs(declared: DeclaredSurface, place: TextPlaces) -> Iterator[Finding]:
+    """A finding where a document has a stranger's program fetched and the machine's warning of it, or its guard, put out of the way."""
+    if _LET_PASS.search(place.text) is None:
+        return
+    program = next(_strange_programs(declared, place), "")
+    if not program:
+        return
+    for count, match in enumerate(_LET_PASS.finditer(place.text)):
+        if count >= MOST:
+            return
+        context = _context(place, match.start(), match.end())
+        yield place.at("SIGMA-SUPPLY-039", f"{match.group()[:80]} + {program}", match.start(), match.end(), context)
+
+
+def _context(place: TextPlaces, start: int, end: int) -> str:
+    if _BUTTON.search(place.text[start:end]) is None:
+        return place.prose_context(start, end)
+    before = place.text[max(0, start - 80) : start]
+    return "mention" if place.is_cautionary(start) or _FORBIDDEN.search(before) else "use"
+
+
+def _strange_programs(declared: DeclaredSurface, place: TextPlaces) -> Iterator[str]:
+    text = place.text
+    for start, end, url, host in vocabulary.urls_in(text):
+        path = url.split(host, 1)[-1]
+        if (
+            "." not in host
+            or vocabulary.classify_host(host, path) not in _STRANGE
+            or vocabulary.package_host(host)
+            or declared.names_owner(host, title_only=True)
+        ):
+            continue
+        line = text[max(text.rfind("\n", 0, start) + 1, start - 200) : end + 60].split("\n\n", 1)[0]
+        if (_PROGRAM.search(url) or _FETCH.search(line)) and place.prose_context(start, end) == "use":
+            yield url
