@@ -11,7 +11,7 @@ from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.pattern_reading import injects
 from sigma_core.sandbox.scan import LayerScan
 
-_ELEMENT = re2.compile(r"<([A-Za-z][A-Za-z0-9]{0,15})(\s[^<>]*)>")
+_ELEMENT = re2.compile(r"<([A-Za-z][A-Za-z0-9]{0,15})(\s[^<>`]*)>")
 _HIDING = re2.compile(
     r"(?i)\bstyle\s*=\s*[\"'][^\"']*?(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0*(?:\.0+)?(?:px|pt|em|rem|%)?\s*[;\"']|font-size\s*:\s*1px|opacity\s*:\s*0(?:\.0+)?\s*[;\"']|"
     r"(?:^|[^-a-z])color\s*:\s*(?:white|transparent|#fff(?:fff)?\b|rgba\([^)]*,\s*0\s*\))|(?:left|top|text-indent)\s*:\s*-\d\d\d+|(?:max-)?(?:height|width)\s*:\s*0(?:px)?\s*[;\"'])|\shidden(?:[\s=]|$)|\saria-hidden\s*=\s*[\"']?true"

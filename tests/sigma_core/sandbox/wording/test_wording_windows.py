@@ -34,7 +34,7 @@ def test_saying_a_word_again_and_again_changes_nothing() -> None:
 
 
 def test_windows_are_runs_of_neighbouring_sentences_up_to_their_bounds() -> None:
-    text = " ".join(f"Sentence number {'abcdefghij'[n]} has seven words here." for n in range(10))
+    text = " ".join(f"Sentence number {'abcdefghij'[n]} has quite a few more than ten words in it." for n in range(10))
     places = list(windows_in(sentences_in(text), NO_CLASSES).places)
     assert places[:4] == [(0, 0), (0, 1), (0, 2), (1, 1)]
     assert all(last - first < WINDOW_SENTENCES for first, last in places)
