@@ -48,6 +48,7 @@ from sigma_core.sandbox.sentences import Sentence
 from sigma_core.sandbox.wording.windows import (
     DIMENSIONS,
     DOCUMENT_SUFFIXES,
+    MORE_FEATURES,
     Windows,
     features_of,
     sentences_in,
@@ -188,9 +189,9 @@ def _runs(text: Sequence[Sentence], size: int = 40) -> Iterator[list[str]]:
 
 
 def matrix(rows: Sequence[npt.NDArray[np.int32]]) -> sparse.csr_matrix:
-    """One row a window, its features over the root of their number, as `features.margins_of` has it."""
+    """One row a window, as `Windows.margins` has it."""
     lengths = np.array([len(row) for row in rows], np.int64)
-    values = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
+    values = np.repeat(1 / np.sqrt(lengths + MORE_FEATURES), lengths).astype(np.float32)
     places = np.concatenate(([0], np.cumsum(lengths)))
     made = sparse.csr_matrix(
         (values, np.concatenate([*rows, np.array([], np.int32)]), places), shape=(len(rows), DIMENSIONS)
@@ -213,7 +214,7 @@ def nearest(windows: Windows, weights: npt.NDArray[Any], bias: float) -> list[np
 def odds(windows: Windows, weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Each window's log-odds but for the bias."""
     sums = np.concatenate(([0.0], np.cumsum(weights[windows.indices])))
-    found: npt.NDArray[Any] = np.diff(sums[windows.starts]) / np.sqrt(np.maximum(np.diff(windows.starts), 1))
+    found: npt.NDArray[Any] = np.diff(sums[windows.starts]) / np.sqrt(np.diff(windows.starts) + MORE_FEATURES)
     return found
 
 
@@ -280,7 +281,7 @@ def quantised(weights: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
 
 
 def highest(weights: npt.NDArray[np.int64], texts: Iterable[Windows]) -> int:
-    """The largest margin of any window, as `features.margins_of` has it."""
+    """The largest margin of any window, as `Windows.margins` has it."""
     return max(
         (int(margin) for text in texts for margin in text.margins(weights)),
         default=-(1 << 20),

@@ -27,6 +27,8 @@ DIMENSIONS: Final = 1 << 18
 WINDOW_SENTENCES: Final = 3
 WINDOW_TOKENS: Final = 70
 LEAST_TOKENS: Final = 10
+MORE_FEATURES: Final = 100
+"""Added to the number of a window's features, so that a few words cannot outweigh a whole instruction."""
 _REACH = 2
 """Tokens up to which two words are a pair."""
 _MAX_SENTENCE_CHARACTERS = 2_000
@@ -73,10 +75,13 @@ class Windows:
     starts: npt.NDArray[np.int64]
 
     def margins(self, weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Of each window the sum of its features' weights over the root of their number, times 256, rounded down."""
+        """Of each window the sum of its features' weights over the root of their number and `MORE_FEATURES`, times 256,
+        rounded down."""
         sums = np.concatenate(([0], np.cumsum(weights[self.indices])))
         totals = sums[self.starts[1:]] - sums[self.starts[:-1]]
-        margins: npt.NDArray[np.int64] = totals * 65_536 // integer_roots(np.diff(self.starts) * 65_536)
+        margins: npt.NDArray[np.int64] = (
+            totals * 65_536 // integer_roots((np.diff(self.starts) + MORE_FEATURES) * 65_536)
+        )
         return margins
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sigma_core.sandbox.wording.windows import (
     DIMENSIONS,
+    MORE_FEATURES,
     WINDOW_SENTENCES,
     WINDOW_TOKENS,
     Windows,
@@ -72,11 +73,11 @@ def test_words_of_one_class_share_features_and_the_order_of_a_pair_counts() -> N
 
 
 @given(st.lists(st.integers(-127, 127), min_size=1, max_size=40))
-def test_the_margin_is_the_sum_over_the_root_of_the_number_rounded_down(values: list[int]) -> None:
+def test_the_margin_is_the_sum_over_the_root_of_the_raised_number_rounded_down(values: list[int]) -> None:
     weights = np.zeros(DIMENSIONS, np.int64)
     weights[: len(values)] = values
     window = Windows([(0, 0)], np.arange(len(values), dtype=np.int32), np.array([0, len(values)]))
-    assert window.margins(weights).tolist() == [sum(values) * 65_536 // math.isqrt(len(values) * 65_536)]
+    assert window.margins(weights).tolist() == [sum(values) * 65_536 // math.isqrt((len(values) + MORE_FEATURES) * 65_536)]
 
 
 @given(st.integers(1, 2**50 - 1))
