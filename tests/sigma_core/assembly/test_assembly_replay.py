@@ -282,7 +282,7 @@ def rich_round() -> HeldRound:
     """Every part of a document in use: redraws, a dissent, a signal, a missed canary, and a seat that never reveals."""
     held = hold_round(
         eventful,
-        policy=with_files_planted(400_000, operators=12),
+        policy=with_files_planted(450_000, operators=12),
         facts_document=facts(SIGNAL),
         cites=lambda phase, seat: (phase, seat) != (2, 4),
         never_reveals=(2, 5),
