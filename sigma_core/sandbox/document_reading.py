@@ -64,7 +64,7 @@ def read_document(at: LayerScan) -> None:
 def _weigh_wording(at: LayerScan, sentences: list[Sentence]) -> None:
     model = at.scan.rules.wording
     at.scan.meter.spend(len(at.layer.text))
-    for window in model.strong_windows(sentences):
+    for window in model.harmful_windows(sentences):
         said = sentences[window.first : window.last + 1]
         context = "mention" if all(sentence.cautionary for sentence in said) else "use"
         at.report("SIGMA-WORD-001", ", ".join(model.heaviest(said)), said[0].start, said[-1].end, context)

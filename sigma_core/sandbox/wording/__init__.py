@@ -4,8 +4,8 @@ It has no rule and knows no threat by name; it has seen how some thousands of in
 honest skills are. ``model.json`` holds the weights (`train` makes it and writes into it what it was measured to do).
 Integers only, so every machine gives the same margins.
 
-A margin of 0 is passed by three in a hundred honest published skills that the model never saw, `Model.strong` by half as
-many: the first is an auditor's suspicion (family ``text_statistics``), the second a fact (SIGMA-WORD-001).
+A margin of 0, which three in a hundred honest published skills reached in cross-validation, makes a fact
+(SIGMA-WORD-001). The family ``text_statistics`` suspects what comes near it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sigma_core.canonical import sha256_hex
 from sigma_core.sandbox.sentences import Sentence
 from sigma_core.sandbox.wording.windows import DIMENSIONS, WINDOW_SENTENCES, Classes, features_of, tokens_of, windows_in
 
-_AT_ONCE = 400
+_AT_ONCE = 100
 _HEAVIEST_WORDS = 5
 _LONGEST_WORD = 40
 _MARKS = ".,:;!?()[]{}<>\"'`*_#|"
@@ -43,13 +43,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Weights by feature, classes of words, the bias that moves the margin's threshold to 0, the margin from which on a
-    window is a fact, and the SHA-256 hex of all that shapes an answer."""
+    """Weights by feature, classes of words, the bias that moves the threshold to margin 0, and the SHA-256 hex of all that
+    shapes an answer."""
 
     weights: npt.NDArray[np.int64]
     classes: Classes
     bias: int
-    strong: int
     revision: str
 
     def windows(self, sentences: Sequence[Sentence]) -> list[Window]:
@@ -65,11 +64,11 @@ class Model:
             ]
         return found
 
-    def strong_windows(self, sentences: Sequence[Sentence]) -> Iterator[Window]:
+    def harmful_windows(self, sentences: Sequence[Sentence]) -> Iterator[Window]:
         """The windows that are facts, none of which overlap: the strongest of each run."""
         taken: set[int] = set()
-        strong = [window for window in self.windows(sentences) if window.margin >= self.strong]
-        for window in sorted(strong, key=lambda window: (-window.margin, window.first, window.last)):
+        harmful = [window for window in self.windows(sentences) if window.margin >= 0]
+        for window in sorted(harmful, key=lambda window: (-window.margin, window.first, window.last)):
             span = range(window.first, window.last + 1)
             if taken.isdisjoint(span):
                 taken.update(span)
@@ -104,4 +103,4 @@ def load_model() -> Model:
         np.frombuffer(zlib.decompress(base64.b64decode(ids)), np.int16).tolist() for ids in document["classes"]["of"]
     ]
     classes = dict(zip(words, zip(*clusterings, strict=True), strict=True))
-    return Model(weights, classes, document["bias"], document["strong"], sha256_hex(b"".join(shaping)))
+    return Model(weights, classes, document["bias"], sha256_hex(b"".join(shaping)))

@@ -16,7 +16,7 @@ because a skill is judged by the worst of hundreds of windows, all windows of th
 threshold are added as counter-examples, and of each harmful package the window that the model suspects most as one more
 example, and it learns again.
 
-Thresholds and figures are cross-validated: passages (by topic, since harmful and harmless passages on one topic mirror
+Threshold and figures are cross-validated: passages (by topic, since harmful and harmless passages on one topic mirror
 each other) and honest skills fall into `FOLDS` parts by SHA-256, and each part is judged by a model that learnt from the
 others. The model that ships has learnt from all of them.
 """
@@ -75,8 +75,8 @@ LICENCES = frozenset({"MIT", "Apache-2.0"})
 LARGEST_WEIGHT = 127
 FOLDS = 5
 LEAST_LISTED = 40
-TARGETS_PPM = {"suspicious": 30_000, "strong": 15_000}
-"""Shares of honest published skills that may pass each threshold, judged by a model that did not see them."""
+TARGET_PPM = 30_000
+"""Share of honest published skills that may pass the threshold, judged by a model that did not see them."""
 
 
 @dataclass(frozen=True)
@@ -311,9 +311,9 @@ def rate(flags: Iterable[bool]) -> dict[str, Any]:
     return {"flagged": hits, "of": total, "ppm": hits * PPM // max(total, 1), "wilson95Ppm": wilson_ppm(hits, total)}
 
 
-def cross_validated(examples: Examples, skills: Sequence[Skill]) -> tuple[dict[str, int], dict[str, Any]]:
-    """By name, the margin that `TARGETS_PPM` of the honest published skills pass; and what is found at each, all by models
-    that had not seen what they judge."""
+def cross_validated(examples: Examples, skills: Sequence[Skill]) -> tuple[int, dict[str, Any]]:
+    """The margin that `TARGET_PPM` of the honest published skills pass, and what is found at it, all by models that had not
+    seen what they judge."""
     honest: list[tuple[Skill, int]] = []
     passages: list[tuple[Passage, int]] = []
     for fold in range(FOLDS):
@@ -324,8 +324,8 @@ def cross_validated(examples: Examples, skills: Sequence[Skill]) -> tuple[dict[s
             (passage, highest(weights, [passage.windows])) for passage in examples.passages if passage.fold == fold
         ]
     published = sorted(margin for skill, margin in honest if skill.published)
-    thresholds = {name: published[-1 - len(published) * target // PPM] + 1 for name, target in TARGETS_PPM.items()}
-    return thresholds, {name: found(threshold, honest, passages) for name, threshold in thresholds.items()}
+    threshold = published[-1 - len(published) * TARGET_PPM // PPM] + 1
+    return threshold, found(threshold, honest, passages)
 
 
 def found(
@@ -354,7 +354,7 @@ def _packed(values: npt.NDArray[Any]) -> str:
 
 
 def main(passages_file: Path, packages_file: Path, folder: Path, sources: Path) -> dict[str, Any]:
-    """Train, choose the thresholds by cross-validation, write the model. Returns what was measured."""
+    """Train, choose the threshold by cross-validation, write the model. Returns what was measured."""
     labelled = [(row, read(row["text"])) for row in pl.read_parquet(passages_file).iter_rows(named=True)]
     written = red_team(packages_file)
     published = honest_skills(folder, sources)
@@ -382,14 +382,13 @@ def main(passages_file: Path, packages_file: Path, folder: Path, sources: Path) 
     ]
     packages = [tuple(windows_in(text, classes) for text in documents) for _, harmful, documents in written if harmful]
     examples = Examples(passages, [package for package in packages if any(text.places for text in package)])
-    thresholds, report = cross_validated(examples, skills)
+    threshold, report = cross_validated(examples, skills)
     weights = trained(examples, skills)
     words = sorted(classes)
     document = {
         "schema": "sigma-wording-v1",
         "dimensions": DIMENSIONS,
-        "bias": -thresholds["suspicious"],
-        "strong": thresholds["strong"] - thresholds["suspicious"],
+        "bias": -threshold,
         "weights": _packed(weights.astype(np.int8)),
         "classes": {
             "words": base64.b64encode(zlib.compress("\n".join(words).encode(), 9)).decode(),

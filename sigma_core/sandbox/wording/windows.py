@@ -106,7 +106,7 @@ def tokens_of(sentence: str) -> list[str]:
     return tokens
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def _read_chunk(chunk: str) -> tuple[str, ...]:
     return tuple(
         token for match in _TOKEN.finditer(chunk) for token in _read_token(match.lastgroup or "", match.group())

@@ -77,7 +77,9 @@ def test_the_margin_is_the_sum_over_the_root_of_the_raised_number_rounded_down(v
     weights = np.zeros(DIMENSIONS, np.int64)
     weights[: len(values)] = values
     window = Windows([(0, 0)], np.arange(len(values), dtype=np.int32), np.array([0, len(values)]))
-    assert window.margins(weights).tolist() == [sum(values) * 65_536 // math.isqrt((len(values) + MORE_FEATURES) * 65_536)]
+    assert window.margins(weights).tolist() == [
+        sum(values) * 65_536 // math.isqrt((len(values) + MORE_FEATURES) * 65_536)
+    ]
 
 
 @given(st.integers(1, 2**50 - 1))
