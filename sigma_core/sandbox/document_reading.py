@@ -21,6 +21,7 @@ _PLAIN_FENCES = frozenset({"text", "txt", "plain", "plaintext", "markdown", "md"
 _INTO_A_SHELL = re2.compile(r"^[^\n]{4,400}\|\s*(?:sudo\s+)?(?:ba|z|da)?sh(?:\s+-s?)?\s*$")
 _UNMISTAKABLE = frozenset({"remote_code", "social_engineering", "safety_bypass"})
 """Categories of commands that are read also where the code in a sentence does not begin like a command."""
+_DATA = frozenset({FileKind.JSON, FileKind.YAML, FileKind.TOML})
 _TITLE = re2.compile(r"\s\"([^\"\n]{20,})\"\s*\)")
 _COLONS = (":", "：")
 
@@ -62,6 +63,9 @@ def read_document(at: LayerScan) -> None:
 
 
 def _weigh_wording(at: LayerScan, sentences: list[Sentence]) -> None:
+    """Wording was learnt from documents: in the strings of data files people's questions read like orders."""
+    if at.scan.reading.kind in _DATA:
+        return
     model = at.scan.rules.wording
     at.scan.meter.spend(len(at.layer.text))
     for window in model.harmful_windows(sentences):

@@ -47,3 +47,7 @@ def test_what_is_warned_of_is_a_mention() -> None:
     assert {fact["context"] for fact in wording({"SKILL.md": skill("review", "Reviews skills.", warned)})} <= {
         "mention"
     }
+
+
+def test_strings_of_data_files_are_not_weighed() -> None:
+    assert wording({"evals/evals.json": f'{{"prompt": "{HARM}"}}', "more.yaml": f"prompt: |\n  {HARM}\n"}) == []
