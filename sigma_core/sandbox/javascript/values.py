@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,7 +89,9 @@ def unescape(text: str) -> str:
         return text
     try:
         # Escaped halves of one character are put together; a half alone is no text.
-        plain = codecs.decode(text.encode("ascii"), "unicode_escape")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of escapes that Python does not know: they stay as written
+            plain = codecs.decode(text.encode("ascii"), "unicode_escape")
         return plain if plain.isascii() else plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     except (UnicodeDecodeError, ValueError):
         return text
