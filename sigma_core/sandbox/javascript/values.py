@@ -90,7 +90,9 @@ def unescape(text: str) -> str:
     try:
         # Escaped halves of one character are put together; a half alone is no text.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of escapes that Python does not know: they stay as written
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # of escapes that Python does not know: they stay as written
             plain = codecs.decode(text.encode("ascii"), "unicode_escape")
         return plain if plain.isascii() else plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     except (UnicodeDecodeError, ValueError):
