@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+import re2
 import tree_sitter
 
 from sigma_core.sandbox.observations import NO_LABELS, SENDABLE, Labels, join, only
@@ -16,6 +17,11 @@ MAX_CONSTANT = 65_536
 """Characters that one known text keeps."""
 MAX_PARTS = 1_024
 """Elements that one array keeps, and fields that one object keeps."""
+
+
+_ESCAPE = re2.compile(r"(?s)\\(.)")
+_ESCAPED = frozenset("\n\\'\"bfnrtv01234567xu")
+"""What stands behind the backslash of an escape; behind any other one it means itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +89,18 @@ def sendable(labels: Labels) -> Labels:
     return only(labels, *SENDABLE)
 
 
+def _as_python(escape: Any) -> str:
+    """Of an escape that the language does not know the character stays: ``"\\c\\u0075rl"`` is a way to write curl."""
+    return str(escape.group() if escape.group(1) in _ESCAPED else escape.group(1))
+
+
 def unescape(text: str) -> str:
     """``text`` of a literal with its escapes resolved."""
     if "\\" not in text or not text.isascii():
         return text
     try:
         # Escaped halves of one character are put together; a half alone is no text.
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # of escapes that Python does not know: they stay as written
-            plain = codecs.decode(text.encode("ascii"), "unicode_escape")
+        plain = codecs.decode(_ESCAPE.sub(_as_python, text).encode("ascii"), "unicode_escape")
         return plain if plain.isascii() else plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     except (UnicodeDecodeError, ValueError):
         return text
