@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.configuration_listings import MAX_LISTING
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.package_sources import judge_server_command
 from sigma_core.sandbox.readings import Finding
@@ -34,6 +35,15 @@ def judge_agent_configuration(declared: DeclaredSurface, place: TextPlaces) -> I
             yield from _judge_address(declared, place, server.url)
             for word in server.command:
                 yield from _judge_address(declared, place, word)
+    if place.is_document:
+        for fence in place.fences:
+            document = (
+                read_json(fence.text[:MAX_LISTING]) if any(switch in fence.text for switch in _SWITCHES) else None
+            )
+            context = "mention" if fence.cautionary else "use"
+            for key in _switched_on(document):
+                at = fence.start + max(fence.text.find(f'"{key}"'), 0)
+                yield place.at("SIGMA-SUPPLY-028", key, at, at + len(key) + 2, context)
     if settings or name in {"config.json", "openclaw.json", "clawdbot.json"}:
         document = read_json(place.text)
         if isinstance(document, dict):
@@ -65,6 +75,12 @@ def _judge_settings(declared: DeclaredSurface, place: TextPlaces, document: dict
         for key in _MODE_KEYS:
             if isinstance(group.get(key), str) and group[key] in _BLANKET_VALUES:
                 yield place.of("SIGMA-SUPPLY-028", f"{key} = {group[key]}", key)
-        for key in _SWITCHES:
-            if group.get(key) is True:
-                yield place.of("SIGMA-SUPPLY-028", key, key)
+    for key in _switched_on(document):
+        yield place.of("SIGMA-SUPPLY-028", key, key)
+
+
+def _switched_on(document: Any) -> Iterator[str]:
+    """The switches of blanket permission that settings turn on, at the top or one below."""
+    for group in [document, *document.values()] if isinstance(document, dict) else ():
+        if isinstance(group, dict):
+            yield from (key for key in _SWITCHES if group.get(key) is True)

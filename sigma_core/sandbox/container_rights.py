@@ -26,6 +26,9 @@ _REGISTRIES = name_set(
 _OWN = name_set("localhost example.com example.org local internal lan corp test example invalid")
 _HOST_ROOT = re2.compile(r"^(?:/|/etc|/root|/home|/var/run/docker\.sock|/run/docker\.sock|/proc|/dev):")
 _RUN = re2.compile(r"\b(?:docker|podman|nerdctl)\s+(?:container\s+)?run\b((?:\\\n|[^\n`;|&]){1,600})")
+_CLOUD_KEY = re2.compile(
+    r"^(?:-e|--env=)?[\"']?(AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN|AZURE_CLIENT_SECRET|GOOGLE_APPLICATION_CREDENTIALS|GCP_\w{0,20}KEY|DIGITALOCEAN_\w{0,20}TOKEN|HCLOUD_TOKEN|CLOUDFLARE_API_\w{3,5})\b"
+)
 _HOMES = frozenset({"~", "~/", "$HOME", "${HOME}", "$HOME/"})
 _CAPABILITIES = frozenset({"ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH"})
 
@@ -65,13 +68,20 @@ def _right_of_option(option: str) -> str:
 
 
 def judge_container_commands(place: TextPlaces) -> Iterator[Finding]:
-    """A finding for each ``docker run`` of a stranger's image with at least `ENOUGH_RIGHTS` rights over the machine."""
+    """Findings of each ``docker run`` of a stranger's image with at least `ENOUGH_RIGHTS` rights over the machine, and of any image with one and a cloud's keys."""
     for count, match in enumerate(_RUN.finditer(place.text)):
         if count >= MAX_SERVICES:
             return
         words = match[1].replace("\\\n", " ").split()
         image = next((word for word in words if is_strange_image(word)), "")
-        rights = rights_of_command(words) if image else []
+        rights = rights_of_command(words)
+        keys = sorted({found[1] for word in words if (found := _CLOUD_KEY.search(word)) is not None})
+        if rights and keys:
+            subject = f"{', '.join(rights)} + {', '.join(keys)}"
+            context = place.command_context(match.start())
+            yield place.at("SIGMA-SUPPLY-044", subject, match.start(), match.end(), context)
+        if not image:
+            continue
         if len(rights) >= ENOUGH_RIGHTS:
             context = place.command_context(match.start())
             yield place.at("SIGMA-SUPPLY-037", f"{image} ({', '.join(rights)})", match.start(), match.end(), context)

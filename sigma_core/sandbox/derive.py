@@ -14,7 +14,8 @@ from sigma_core.sandbox.declared import DeclaredSurface, read_declared
 from sigma_core.sandbox.endpoints import endpoint_findings, endpoint_review, source_facts
 from sigma_core.sandbox.facts import SCHEMA, Fact, FactsDocument, Location, Severity, canonical_order
 from sigma_core.sandbox.fragments import text_across_files
-from sigma_core.sandbox.inspection import FileInspector
+from sigma_core.sandbox.inspection import FileInspector, attacks
+from sigma_core.sandbox.joined_texts import joined_texts
 from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.kinds import guess_text_kind
 from sigma_core.sandbox.layers import FileKind
@@ -22,11 +23,12 @@ from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.risk import assess, with_joint_fact
 from sigma_core.sandbox.rules import RuleBook, load_rules
 from sigma_core.sandbox.secrets import Redactor
+from sigma_core.sandbox.shell import read_shell
 from sigma_core.sandbox.supply_chain import supply_chain
 from sigma_core.sandbox.use_or_mention import TOLD
 from sigma_core.submissions.package import Package, PackageFile
 
-SANDBOX_VERSION = "4"
+SANDBOX_VERSION = "5"
 """Raised with every change that can change facts."""
 
 
@@ -53,6 +55,7 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
         declared = read_declared(package, readings)
         findings += Judgement(declared, readings).judge()
         findings += _joined_fragments(readings, rules, budgets, meter)
+        findings += _joined_modules(readings)
         findings += bytecode_without_its_source(readings)
         findings += endpoint_findings(package, declared, readings)
     except Exception as error:
@@ -154,6 +157,18 @@ def _joined_fragments(
             "SIGMA-OBF-012", ", ".join(sorted({at.file for _, at in pieces}))[:160], first, text[:120], "use", True
         ),
     ]
+
+
+def _joined_modules(readings: Iterable[Reading]) -> list[Finding]:
+    """Commands that several modules of Python make together and that fetch and run something, or send a secret."""
+    modules = {reading.path: reading.text for reading in readings if reading.kind is FileKind.PYTHON and reading.text}
+    found: list[Finding] = []
+    for joined in joined_texts(modules) if len(modules) > 1 else ():
+        if any(attacks(flow) for flow in read_shell(joined.text).flows):
+            place = Location(joined.path, joined.line, joined.line, 0, 0)
+            subject = ", ".join([joined.path, *joined.others])[:160]
+            found.append(Finding("SIGMA-OBF-012", subject, place, joined.text[:120], "use", True))
+    return found
 
 
 def _declared_json(declared: DeclaredSurface) -> dict[str, Any]:

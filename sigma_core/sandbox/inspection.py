@@ -171,10 +171,10 @@ class FileInspector:
         lone = urls[0] if len(urls) == 1 and urls[0][2] == layer.text.strip() else None
         if lone is not None and vocabulary.classify_host(lone[3]) not in {HostClass.LOCAL, HostClass.KNOWN}:
             return "address"
-        return "flow" if any(_attacks(entry.what) for entry in self.reading.seen[seen:]) else ""
+        return "flow" if any(attacks(entry.what) for entry in self.reading.seen[seen:]) else ""
 
 
-def _attacks(what: Capability | Flow) -> bool:
+def attacks(what: Capability | Flow) -> bool:
     """Whether a flow is one that nobody encodes for an honest reason."""
     if not isinstance(what, Flow):
         return False

@@ -76,6 +76,12 @@ _OWN_WORK = re2.compile(
     r"(?i)-ExclusionPath\s+\S*[\\/](?:src|dev|code|repos?|projects?|workspaces?|git|target|node_modules|build|\.cargo|\.rustup)\b"
 )
 """A folder in which the person builds programs: antivirus is kept off it for speed."""
+NAME_LOOKUP = "dns"
+"""The origin of what a name server answered where the name is not known."""
+_DISCLOSED = re2.compile(
+    r"(?i)\b(?:affiliat\w*|referr?al\w*|partner (?:code|link|id|tag|program)\w*|commissions?|associates?)\b"
+)
+"""Words by which a document says that links earn somebody money."""
 _MANY_PLACES = 8
 """A host that is named more often than this belongs to what the package is about."""
 SEVERAL_SECRETS = 3
@@ -240,6 +246,8 @@ class Judgement:
             return False
         if finding.rule_id == "SIGMA-CODE-018":
             return swaps_in(finding.subject)
+        if finding.rule_id == "SIGMA-CODE-020":
+            return not _DISCLOSED.search(self.declared.text)
         return finding.rule_id not in _OF_FOREIGN_NAMES or self._of_foreign_name(reading, finding)
 
     def _of_foreign_name(self, reading: Reading, finding: Finding) -> bool:
@@ -342,7 +350,7 @@ class Judgement:
             target = self.target(flow.origin, reading.path, in_prose=seen.in_prose)
             if (
                 target.known is HostClass.LOCAL
-                and target.host not in {"", "?"}
+                and target.host not in {"", "?", NAME_LOOKUP}
                 and not target.host.startswith(("$", "{"))
             ) or (seen.in_prose and flow.origin and not flow.origin.strip("./…")):
                 return
@@ -651,7 +659,9 @@ class Judgement:
                 if not program and not (known is HostClass.DROP and _PASTE.search(host)):
                     continue
                 before = "\n".join(line[:300] for line in lines[max(0, at.line_start - 8) : at.line_start])
-                if not CAUTION.search(before) and (program or _SETUP.search(before)):
+                # The words of an address are not the document's.
+                said = " ".join(word for word in before.split() if "://" not in word)
+                if not CAUTION.search(said) and (program or _SETUP.search(before)):
                     self.findings.append(Finding("SIGMA-THREAT-042", host, at, url, "use", hidden))
 
     def _configured_drops(self) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import re2
 
 from sigma_core.sandbox import vocabulary
-from sigma_core.sandbox.configuration_listings import Listing, configuration_listings, may_hold_configuration
+from sigma_core.sandbox.configuration_listings import (
+    MAX_LISTING,
+    Listing,
+    configuration_listings,
+    may_hold_configuration,
+)
 from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.install_commands import Tool, install_commands
+from sigma_core.sandbox.popular_names import Registry, is_listed
 from sigma_core.sandbox.readings import Finding
-from sigma_core.sandbox.started_commands import Trigger, servers, shown_commands
+from sigma_core.sandbox.started_commands import Server, StartedCommand, Trigger, servers, shown_commands, shown_units
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import HostClass, name_set
 
@@ -32,6 +39,21 @@ _KEYS_OF = name_set(
 
 _KEYS_OF_MODELS = name_set("openai anthropic claude gemini openrouter aws azure gcp stripe")
 """Of these one key is enough: they pay for anything, anywhere."""
+_KINDS_OF_KEYS = {
+    **dict.fromkeys(
+        name_set("openai anthropic claude gemini google openrouter xai groq mistral deepseek huggingface hf"), "models"
+    ),
+    **dict.fromkeys(name_set("github gh gitlab npm pypi docker"), "code"),
+    **dict.fromkeys(name_set("aws azure gcp cloudflare vercel supabase digitalocean hetzner"), "clouds"),
+    **dict.fromkeys(name_set("stripe paypal binance coinbase wallet eth ethereum solana private mnemonic"), "money"),
+    **dict.fromkeys(name_set("slack discord telegram twilio sendgrid gmail"), "messages"),
+    **dict.fromkeys(name_set("database postgres mongodb mysql redis"), "data"),
+}
+"""Services by what their keys open."""
+_KNOWN_SCOPES = name_set(
+    "modelcontextprotocol anthropic-ai openai google google-cloud microsoft azure aws cloudflare vercel stripe playwright upstash supabase sentry notionhq smithery composio pipedream zapier"
+)
+_REGISTRIES = {Tool.PIP: Registry.PYPI, Tool.NPM: Registry.NPM}
 _STARTS = re2.compile(
     r"\"(?:\w*[sS]ervers|hooks|scripts|tasks|statusLine|apiKeyHelper|awsAuthRefresh|awsCredentialExport|otelHeadersHelper|\w+Command)\"\s*:"
 )
@@ -42,6 +64,10 @@ def judge_loosened_configuration(declared: DeclaredSurface, place: TextPlaces) -
     """A finding for each listing with a check taken off beside a stranger's address, and for each stranger's server that is handed keys of several services."""
     if not may_hold_configuration(place):
         return
+    if place.is_document:
+        for fence in place.fences:
+            shown = Listing(fence.text[:MAX_LISTING], fence.start, "mention" if fence.cautionary else "use")
+            yield from _of_strangers(declared, place, shown, shown_units(shown.text))
     loosened = _LOOSENED.search(place.text) is not None
     for listing in configuration_listings(place) if loosened or _STARTS.search(place.text) else ():
         if loosened:
@@ -50,16 +76,19 @@ def judge_loosened_configuration(declared: DeclaredSurface, place: TextPlaces) -
             for server in servers(listing.text):
                 given = " ".join([server.url, *server.command, *server.headers])
                 yield from _keys_of_others(declared, place, listing, given, server.start, server.end)
+                yield from _keys_for_a_package(declared, place, listing, server)
         if place.is_document:
-            yield from _calls_a_stranger(declared, place, listing)
+            yield from _of_strangers(declared, place, listing, shown_commands(listing.text))
     if place.is_document:
         for match in _SERVER_ADDED.finditer(place.text):
             line = Listing(match.group(), match.start(), place.command_context(match.start()))
             yield from _keys_of_others(declared, place, line, line.text, 0, len(line.text))
 
 
-def _calls_a_stranger(declared: DeclaredSurface, place: TextPlaces, listing: Listing) -> Iterator[Finding]:
-    for command in shown_commands(listing.text):
+def _of_strangers(
+    declared: DeclaredSurface, place: TextPlaces, listing: Listing, commands: Iterable[StartedCommand]
+) -> Iterator[Finding]:
+    for command in commands:
         hosts = sorted(_strangers(declared, command.text))
         if command.trigger is not Trigger.SERVER and hosts:
             start, end = listing.start + command.start, listing.start + command.end
@@ -87,6 +116,29 @@ def _keys_of_others(
     if others or len(services) >= SEVERAL_KEYS:
         subject = f"{', '.join(names)[:120]} -> {hosts[0]}"
         yield place.at("SIGMA-SUPPLY-036", subject, listing.start + start, listing.start + end, listing.context)
+
+
+def _keys_for_a_package(
+    declared: DeclaredSurface, place: TextPlaces, listing: Listing, server: Server
+) -> Iterator[Finding]:
+    """A server that is fetched by a name which no list knows, and is given the keys of services of different kinds."""
+    kinds: dict[str, str] = {}
+    for name in server.variables:
+        service = name.lower().partition("_")[0]
+        if vocabulary.secret_variable(name) and service in _KINDS_OF_KEYS:
+            kinds[_KINDS_OF_KEYS[service]] = name
+    if len(kinds) < SEVERAL_KEYS:
+        return
+    for command in install_commands(" ".join(server.command)[:1_000]):
+        for wanted in command.wanted:
+            registry = _REGISTRIES.get(command.tool)
+            owner = wanted.name.removeprefix("@").partition("/")[0].lower()
+            unknown = registry is not None and bool(wanted.name) and not is_listed(registry, wanted.name)
+            named = any(word in wanted.name.lower() for word in _KINDS_OF_KEYS) or owner in _KNOWN_SCOPES
+            if command.runs and unknown and not named and owner not in declared.title:
+                subject = f"{', '.join(sorted(kinds.values()))} -> {wanted.name}"
+                start, end = listing.start + server.start, listing.start + server.end
+                yield place.at("SIGMA-SUPPLY-043", subject[:200], start, end, listing.context)
 
 
 def _strangers(declared: DeclaredSurface, text: str) -> Iterator[str]:

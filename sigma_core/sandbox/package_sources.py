@@ -12,7 +12,7 @@ from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.configuration_listings import configuration_listings
 from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.install_commands import InstallCommand, Tool, Wanted, install_commands
-from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of
+from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of, is_listed, is_popular
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.started_commands import read_json
 from sigma_core.sandbox.text_places import TextPlaces
@@ -41,6 +41,10 @@ _PROBLEM_RULES = {
     "DEPENDENCY_FILE_UNREADABLE": "SIGMA-SUPPLY-024",
 }
 _REQUIREMENT_NAME = re2.compile(r"(?m)^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]{0,99})[ \t]*(?:$|[\[=<>~!@;# ])")
+_VERSIONED = re2.compile(
+    r"^[ \t]*[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:\[[\w, -]{1,100}\])?[ \t]{0,4}(?:===?|~=|>=|<=|!=)[ \t]{0,4}\d"
+)
+_GENERATED_SCOPE = re2.compile(r"^@[a-z]{5,40}[0-9]{3,8}/([\w.-]{3,80})$")
 _TEXT_NAME = re2.compile(r"^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]{0,99})")
 _NODE_GROUPS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 _REGISTRIES = {Tool.PIP: Registry.PYPI, Tool.NPM: Registry.NPM}
@@ -61,18 +65,35 @@ def judge_dependencies(package: Package, places: dict[str, TextPlaces]) -> Itera
 
 
 def judge_listed_dependencies(place: TextPlaces) -> Iterator[Finding]:
-    """Findings of the names in the package.json that a document shows, whole or in part."""
-    if place.path.lower().rpartition("/")[2] == "package.json" or not any(
+    """Findings of the names in the package.json, pyproject.toml or requirements that a document shows, whole or in part."""
+    if place.path.lower().rpartition("/")[2] != "package.json" and any(
         f'"{group}"' in place.text for group in _NODE_GROUPS
     ):
-        return
-    for listing in configuration_listings(place):
-        registry, names = named_dependencies("package.json", listing.text)
-        for name, needle in list(names.items())[:MAX_NAMES]:
-            finding = judge_name(registry, name)
-            if finding is not None:
-                start = listing.start + max(listing.text.find(needle), 0)
-                yield place.at(*finding, start, start + len(needle), listing.context)
+        for listing in configuration_listings(place):
+            yield from _judge_listing(place, "package.json", listing.text, listing.start, listing.context)
+    for fence in place.fences if place.is_document else ():
+        if _is_requirements(fence.text):
+            path = "requirements.txt"
+        elif "dependencies" in fence.text and "[" in fence.text:
+            path = "pyproject.toml"
+        else:
+            continue
+        yield from _judge_listing(place, path, fence.text, fence.start, "mention" if fence.cautionary else "use")
+
+
+def _judge_listing(place: TextPlaces, path: str, text: str, offset: int, context: str) -> Iterator[Finding]:
+    registry, names = named_dependencies(path, text)
+    for name, needle in list(names.items())[:MAX_NAMES]:
+        finding = judge_name(registry, name)
+        if finding is not None:
+            start = offset + max(text.find(needle), 0)
+            yield place.at(*finding, start, start + len(needle), context)
+
+
+def _is_requirements(text: str) -> bool:
+    """Whether every line is a requirement, an option or a comment, and one at least has a version."""
+    lines = [line for line in text[:MAX_TOML].split("\n") if line.strip() and not line.lstrip().startswith(("#", "-"))]
+    return any(_VERSIONED.search(line) for line in lines) and all(_REQUIREMENT_NAME.match(line) for line in lines)
 
 
 def _judge_problem(problem: DependencyProblem, place: TextPlaces) -> Iterator[Finding]:
@@ -143,6 +164,9 @@ def _table(document: Any, *keys: str) -> dict[str, Any]:
 
 def judge_name(registry: Registry, name: str) -> tuple[str, str] | None:
     """``(rule, subject)`` where ``name`` imitates a well-known package, or None."""
+    scoped = _GENERATED_SCOPE.match(name) if registry is Registry.NPM else None
+    if scoped is not None and is_popular(registry, scoped[1]) and not is_listed(registry, name):
+        return "SIGMA-SUPPLY-046", f"{name} ~ {scoped[1]}"
     imitated = imitation_of(registry, name)
     if imitated is None:
         return None

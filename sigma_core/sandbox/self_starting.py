@@ -17,6 +17,8 @@ from sigma_core.sandbox.text_places import TextPlaces
 
 MAX_SCRIPTS = 8
 """Scripts of the package that one command is followed into."""
+UNREADABLE_LINE = 1_500
+"""Characters of a line that nobody reads, where it is most of a program."""
 _WORD = re2.compile(r"[\w@$.{}/\\-]+")
 _VARIABLE = re2.compile(r"^\"?\$\{?\w+\}?/")
 _SERIOUS = frozenset({Severity.HIGH.value, Severity.CRITICAL.value})
@@ -58,6 +60,13 @@ def judge_starting_files(
         deed = _deed_of(declared, rules, readings[path].findings, readings[path].seen, path, trigger)
         if deed:
             yield places[path].of(_threat_rule(trigger), f"{path}: {deed}", "")
+        elif trigger is Trigger.AGENT and _is_one_line(places[path].text):
+            yield places[path].of("SIGMA-SUPPLY-045", path, "")
+
+
+def _is_one_line(text: str) -> bool:
+    longest = max(map(len, text.split("\n")))
+    return longest > UNREADABLE_LINE and 2 * longest > len(text)
 
 
 def _whole_file_trigger(path: str) -> Trigger | None:

@@ -5,6 +5,7 @@ Each is found in the file of its own format and handed on as text, so that the s
 
 from __future__ import annotations
 
+import html
 import json
 import shlex
 from collections.abc import Callable, Iterator
@@ -62,12 +63,13 @@ class StartedCommand:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of an MCP configuration: its command line (argument list) or its address, and the values of its headers."""
+    """One server of an MCP configuration: its command line (argument list) or its address, the values of its headers, and the names of the variables that it gets."""
 
     name: str
     command: tuple[str, ...]
     url: str
     headers: tuple[str, ...]
+    variables: tuple[str, ...]
     start: int
     end: int
 
@@ -107,6 +109,10 @@ def _reader(path: str) -> Callable[[str], Iterator[StartedCommand]] | None:
         return lambda text: _whole_file(Trigger.ENTERING, text)
     if name.endswith((".service", ".desktop")):
         return _unit
+    if name.endswith(".plist"):
+        return _property_list
+    if name in {"crontab", "cron.txt"} or name.endswith((".cron", ".crontab")) or "/cron.d/" in f"/{lowered}":
+        return _timetable
     if is_git_hook(path):
         return lambda text: _whole_file(Trigger.GIT, text)
     if name in {"settings.json", "settings.local.json", "hooks.json", "plugin.json"} and (
@@ -146,6 +152,38 @@ def _unit(text: str) -> Iterator[StartedCommand]:
     """A systemd unit (systemd.service(5)) or a desktop entry: what it executes."""
     for match in _STARTS.finditer(text):
         yield StartedCommand(Trigger.ENTERING, match.group(1), *match.span(1))
+
+
+_ARGUMENTS = re2.compile(
+    r"(?s)<key>\s*(?:ProgramArguments|Program)\s*</key>\s*((?:<array>)?(?:\s*<string>[^<]*</string>)+)"
+)
+_STRING = re2.compile(r"<string>([^<]*)</string>")
+
+
+def _property_list(text: str) -> Iterator[StartedCommand]:
+    """A property list of launchd (launchd.plist(5)): what it executes."""
+    for match in _ARGUMENTS.finditer(text):
+        words = [html.unescape(word[1]) for word in _STRING.finditer(match[1])]
+        script = words[2] if len(words) == 3 and words[1] in {"-c", "-lc"} else ""
+        yield StartedCommand(Trigger.ENTERING, script or shlex.join(words), *match.span(1))
+
+
+_TIMED = re2.compile(
+    r"(?m)^[ \t]*(?:@(?:reboot|yearly|annually|monthly|weekly|daily|midnight|hourly)|[\d*][\d*/,-]{0,20}(?:[ \t]+[\w*][\w*/,-]{0,20}){4})[ \t]+(\S[^\n]{4,900})"
+)
+
+
+def _timetable(text: str) -> Iterator[StartedCommand]:
+    """A crontab (crontab(5)): what its lines run."""
+    for match in _TIMED.finditer(text):
+        yield StartedCommand(Trigger.ENTERING, match[1], *match.span(1))
+
+
+def shown_units(text: str) -> Iterator[StartedCommand]:
+    """The commands of the systemd units, launchd property lists and crontabs in a listing of a document."""
+    for mark, read in (("Exec", _unit), ("<key>", _property_list), ("", _timetable)):
+        if mark in text:
+            yield from islice(read(text), MAX_COMMANDS)
 
 
 def is_server_configuration(path: str) -> bool:
@@ -321,9 +359,13 @@ def servers(text: str) -> list[Server]:
             url = raw.get("url") or raw.get("serverUrl") or raw.get("httpUrl")
             headers = raw.get("headers")
             values = _words(list(headers.values())) if isinstance(headers, dict) else []
+            variables = raw.get("env")
+            given = tuple(str(key) for key in variables)[:MAX_WORDS] if isinstance(variables, dict) else ()
             place = finder.command(Trigger.SERVER, str(name))
             address = url if isinstance(url, str) else ""
-            found.append(Server(str(name), tuple(words), address, tuple(values[:MAX_WORDS]), place.start, place.end))
+            found.append(
+                Server(str(name), tuple(words), address, tuple(values[:MAX_WORDS]), given, place.start, place.end)
+            )
     return found
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.agent_configuration import judge_agent_configuration
+from sigma_core.sandbox.carried_keys import judge_carried_keys, judge_comments
 from sigma_core.sandbox.container_rights import judge_container_commands, judge_containers
 from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.imitated_names import judge_false_hosts, judge_installed_names, judge_own_name
 from sigma_core.sandbox.judgement import Judgement
 from sigma_core.sandbox.lock_files import is_lock_file
@@ -19,10 +21,12 @@ from sigma_core.sandbox.loosened_configuration import judge_loosened_configurati
 from sigma_core.sandbox.package_sources import judge_commands, judge_dependencies, judge_listed_dependencies
 from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of
 from sigma_core.sandbox.readings import Finding, Reading
+from sigma_core.sandbox.redirected_traffic import judge_redirected_traffic
 from sigma_core.sandbox.replaced_packages import judge_replacements
 from sigma_core.sandbox.rules import RuleBook
 from sigma_core.sandbox.self_starting import judge_started, judge_starting_files
 from sigma_core.sandbox.text_places import TextPlaces
+from sigma_core.sandbox.undeclared_parts import judge_first_scripts, judge_inner_skills, judge_unrelated_keys
 from sigma_core.sandbox.unverified_sources import judge_added_sources, judge_unverified_sources
 from sigma_core.sandbox.vocabulary import HostClass
 from sigma_core.sandbox.warned_programs import judge_warned_programs
@@ -37,6 +41,9 @@ _OWN_BUILD = re2.compile(
     r"(?m)^[ \t]*backend-path[ \t]*=|^\[tool\.hatch\.build\.hooks\.custom\]|^\[tool\.setuptools\.cmdclass\]"
 )
 _ACTION = re2.compile(r"(?m)^[ \t]*(?:-[ \t]+)?uses:[ \t]*['\"]?([\w.-]+/[\w./-]+)@([\w./-]+)")
+_FALSE_ENDING = re2.compile(
+    r"(?i)\.(?:mp4|mov|avi|mp3|jpe?g|png|gif|pdf|docx?|xlsx?|pptx?|txt)[ .]*\.(?:lnk|exe|scr|pif|com|bat|cmd|vb[se]|wsf|hta|ps1|msi|iso)$"
+)
 _COMMIT = re2.compile(r"^[0-9a-f]{40}$")
 
 
@@ -53,6 +60,10 @@ def supply_chain(
         *judge_starting_files(declared, by_path, places, rules),
     ]
     judgement = Judgement(declared, readings)
+    paths = frozenset(file.path for file in package.files)
+    findings += _false_endings(paths)
+    findings += judge_inner_skills(package.manifest, places)
+    findings += judge_unrelated_keys(by_path, places)
     findings += judge_replacements(by_path, places, str(package.manifest.get("name") or ""))
     for path in sorted(places):
         place = places[path]
@@ -60,13 +71,17 @@ def supply_chain(
         findings += _files_of_their_own(place)
         if place.is_document:
             findings += judge_warned_programs(declared, place)
+            findings += judge_first_scripts(declared, place, paths)
+        findings += judge_comments(place)
         if not is_lock_file(path):
             findings += judge_containers(place)
             findings += judge_container_commands(place)
-            findings += judge_workflows(place)
+            findings += judge_workflows(declared, place, judgement.named_only_at)
             findings += judge_loosened_configuration(declared, place)
             findings += judge_commands(place, judgement.named_only_at)
             findings += judge_added_sources(place, judgement.named_only_at)
+            findings += judge_carried_keys(declared, place)
+            findings += judge_redirected_traffic(place, judgement.named_only_at)
             findings += judge_listed_dependencies(place)
             findings += judge_unverified_sources(place)
             findings += judge_installed_names(declared, place)
@@ -77,6 +92,13 @@ def supply_chain(
         findings += judge_own_name(declared, places[skill], package.manifest)
         findings += _declared_installers(places[skill], package.manifest)
     return findings
+
+
+def _false_endings(paths: Iterable[str]) -> Iterator[Finding]:
+    """Programs that are named like documents."""
+    for path in sorted(paths):
+        if _FALSE_ENDING.search(path):
+            yield Finding("SIGMA-DOC-009", path[-200:], Location(path, 1, 1, 0, 0), "", "use", False)
 
 
 def _files_of_their_own(place: TextPlaces) -> Iterator[Finding]:

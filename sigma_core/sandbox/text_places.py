@@ -31,6 +31,11 @@ class TextPlaces:
         """Whether people read the file: Markdown, plain text, HTML."""
         return self.kind in _DOCUMENTS
 
+    @property
+    def is_code(self) -> bool:
+        """Whether the file is a program or script."""
+        return self.kind in _CODE
+
     def at(self, rule_id: str, subject: str, start: int, end: int, context: str = "use") -> Finding:
         """A finding at the characters ``start:end``."""
         return Finding(

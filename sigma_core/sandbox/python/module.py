@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import warnings
+from itertools import chain
 
 from sigma_core.sandbox.observations import Observations
 from sigma_core.sandbox.python.bypassed_checks import bypassed_checks
+from sigma_core.sandbox.python.own_ciphers import ciphered_code
 from sigma_core.sandbox.python.statements import ModuleReader
+from sigma_core.sandbox.python.weak_code import weak_code
 
 MAX_REPAIRS = 6
 _MIN_DOCSTRING = 20
@@ -24,6 +27,8 @@ def read_python(source: str) -> Observations:
     reader.read_module()
     for rule_id, subject, place in bypassed_checks(reader.nodes):
         observations.hit(rule_id, subject, *reader.span(place))
+    for rule_id, subject, found in chain(weak_code(reader.nodes, repaired), ciphered_code(reader.nodes)):
+        observations.hit(rule_id, subject, *reader.span(found))
     for node in reader.nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
             first = node.body[0]

@@ -12,7 +12,7 @@ from sigma_core.sandbox.encodings import bounded_decompress, decode_base64, read
 from sigma_core.sandbox.observations import NO_LABELS, Source, join
 from sigma_core.sandbox.shell.script import Script
 from sigma_core.sandbox.shell.transfers import secure_socket
-from sigma_core.sandbox.shell.values import MAX_TEXT, Call, Stream, unescape
+from sigma_core.sandbox.shell.values import MAX_TEXT, Call, Stream, is_literal, unescape
 
 MAX_ROUNDS = 64
 """How often ``printf`` repeats its form."""
@@ -49,6 +49,11 @@ def _formatted(form: str, values: list[str]) -> str:
     return "".join(piece + value for piece, value in zip(pieces, [*filled[: len(pieces) - 1], ""], strict=True))[
         :MAX_TEXT
     ]
+
+
+def _rearranged(_script: Script, call: Call) -> Stream | None:
+    """``awk`` on a text of the script's own: who wants the words in another order writes them so, or hides them."""
+    return Stream(frozenset({(Source.DECODED, call.name)})) if is_literal(call.stdin) else None
 
 
 def _decode(script: Script, call: Call) -> Stream | None:
@@ -171,5 +176,6 @@ DECODERS: dict[str, Callable[[Script, Call], Stream | None]] = {
     "echo": _echo,
     "printf": _printf,
     **dict.fromkeys(_KINDS, _decode),
+    **dict.fromkeys(("awk", "gawk", "mawk"), _rearranged),
     "openssl": _openssl,
 }

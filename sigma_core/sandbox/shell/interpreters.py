@@ -7,7 +7,7 @@ import re2
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.observations import Ability, Sink, Source, join, only
 from sigma_core.sandbox.shell.script import Script
-from sigma_core.sandbox.shell.values import Call, Stream
+from sigma_core.sandbox.shell.values import Call, Stream, is_literal
 from sigma_core.sandbox.vocabulary import name_set
 
 _SHELLS = name_set("sh bash zsh ksh dash ash fish eval source .")
@@ -52,6 +52,9 @@ def interpret(script: Script, call: Call) -> Stream | None:
             script.embed("command", language, code.text, node)
             for match in _SHELL_SCRIPT.finditer(code.text) if name == "osascript" else ():
                 script.embed("command", "shell", match.group(1).replace("\\", ""), node)
+        if language not in {"shell", "text"} and is_literal(call.stdin):
+            # What a program makes of a text that stands in the script could stand there itself.
+            return Stream(frozenset({(Source.DECODED, name)}))
         # Data piped into inline code is input, not code.
         return Stream(only(call.stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT, Source.REMOTE))
     if name in _POWERSHELL and flags:

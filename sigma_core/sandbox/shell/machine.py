@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import re2
+
 from sigma_core.sandbox.observations import Ability, Sink, Source, join, only
 from sigma_core.sandbox.shell.script import Script
 from sigma_core.sandbox.shell.values import Call, Stream, Word
 from sigma_core.sandbox.vocabulary import name_set
 
+_FIXED_ACCOUNT = re2.compile(r"(?i)^(?:gh|lp):[a-z0-9](?:[a-z0-9-]{1,38}[a-z0-9])$")
 _CAPTURES = name_set("screencapture scrot arecord grim imagesnap gnome-screenshot spectacle")
 
 
@@ -115,6 +118,15 @@ def _service(script: Script, call: Call) -> None:
         script.hit("SIGMA-THREAT-016", call.name, call.node)
 
 
+def _imported_keys(script: Script, call: Call) -> Stream | None:
+    """``ssh-import-id gh:name``: whoever has that account may log in."""
+    account = next((text for text in call.operands if _FIXED_ACCOUNT.search(text)), "")
+    if account:
+        script.can(Ability.PERSISTENCE, "authorized_keys", call.node)
+        script.hit("SIGMA-THREAT-044", f"{call.name} {account}", call.node)
+    return None
+
+
 def git_setting(script: Script, call: Call) -> None:
     """``git config``: settings that make git run something."""
     everywhere = bool({"--global", "--system"} & set(call.texts))
@@ -144,6 +156,7 @@ MACHINE: dict[str, Callable[[Script, Call], Stream | None]] = {
     **dict.fromkeys(name_set("read mapfile readarray"), _read),
     **dict.fromkeys(name_set("history fc"), _history),
     **dict.fromkeys(name_set("at batch"), _later),
+    **dict.fromkeys(name_set("ssh-import-id ssh-import-id-gh ssh-import-id-lp"), _imported_keys),
     "compgen": _completions,
     "trap": _trap,
     "alias": _alias,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import re2
@@ -13,7 +11,10 @@ import tree_sitter
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observations, Sink, Source, join
 from sigma_core.sandbox.shell.values import MAX_TEXT, Call, Stream, Word
+from sigma_core.sandbox.started_commands import shown_units
 
+_ABOVE = re2.compile(r"^(?:\./)?(?:\.\./)+\.(?:claude|cursor|codex|gemini|openclaw|clawdbot|windsurf)/")
+"""A path that climbs to the settings of an agent."""
 _CODE = re2.compile(
     r"(?m)(?:^#!|\b(?:curl|wget|import|eval|exec|require|function|def|nohup|bash|python3?|node)\b|[|;&]{1,2}\s*\w+|\$\()"
 )
@@ -143,10 +144,12 @@ class Script:
             self.flow(fetched, Sink.AGENT_FILE, agent, node)
             if content.text:
                 self.embed("agent-file", "markdown", content.text, node)
+        if _ABOVE.search(path):
+            self.hit("SIGMA-THREAT-057", path, node)
         place = vocabulary.autostart_place(path)
         if place and content.text:
-            for command in started_by(content.text):
-                self.embed("crontab", "shell", command, node)
+            for command in shown_units(content.text):
+                self.embed("crontab", "shell", command.text, node)
         if place:
             self.can(Ability.PERSISTENCE, place, node)
             if vocabulary.acts_unasked(place):
@@ -155,22 +158,6 @@ class Script:
                 self.hit("SIGMA-THREAT-016" if _only_path_line(content.text) else "SIGMA-THREAT-006", place, node)
         if content.text and len(content.text) > 20 and code:
             self.embed("written-file", "guess", content.text, node)
-
-
-_PLIST_ARGUMENTS = re2.compile(r"(?is)<key>ProgramArguments</key>\s*<array>(.*?)</array>")
-_PLIST_STRING = re2.compile(r"(?is)<string>(.*?)</string>")
-_UNIT_COMMAND = re2.compile(
-    r"(?m)^[ \t]*Exec(?:Start|StartPre|StartPost|Reload|Stop)?[ \t]*=[ \t]*[-@:+!]{0,3}([^\n]+)"
-)
-
-
-def started_by(text: str) -> Iterator[str]:
-    """The command lines of a launchd property list (launchd.plist(5)), a systemd unit (systemd.service(5)) or a desktop entry."""
-    for match in _PLIST_ARGUMENTS.finditer(text):
-        words = [html.unescape(word.group(1)) for word in _PLIST_STRING.finditer(match.group(1))]
-        yield " ".join(shlex.quote(word) for word in words)
-    for match in _UNIT_COMMAND.finditer(text):
-        yield match.group(1)
 
 
 def looks_like_code(text: str) -> bool:

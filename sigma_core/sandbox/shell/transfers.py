@@ -65,16 +65,26 @@ def _copy(script: Script, call: Call) -> Stream:
         if call.name in {"scp", "rsync", "sftp"} and call.operands[-1:] == [remote]:
             sent = join(sent, frozenset({(Source.FILE, text) for text in call.operands[:-1][:4]}))
         script.flow(sent, Sink.SEND, remote, call.node)
+        if call.name in {"scp", "rsync", "sftp"} and call.operands[-1:] != [remote]:
+            host, _, path = remote.rpartition("@")[2].partition(":")
+            script.written[path.rpartition("/")[2]] = frozenset({(Source.REMOTE, host)})
     return Stream()
 
 
 def _remote_shell(script: Script, call: Call) -> Stream:
-    """``ssh host 'cat > file'``: what is piped in leaves."""
+    """``ssh host 'cat > file'``: what is piped in leaves, and what comes out is what the other machine says."""
     valued = {at + 1 for at, text in enumerate(call.texts) if text in _SSH_VALUED}
     target = next((text for at, text in enumerate(call.texts) if at not in valued and not text.startswith("-")), "")
     script.can(Ability.NETWORK, target or "ssh", call.node)
     script.flow(sendable(join(call.stdin.labels, call.labels)), Sink.SEND, target, call.node)
-    return Stream()
+    return Stream(frozenset({(Source.REMOTE, target.rpartition("@")[2] or "?")}))
+
+
+def _answered(script: Script, call: Call) -> Stream:
+    """Programs that print what a server, queue or directory holds."""
+    target = next((text.rpartition("@")[2] for text in call.operands if "." in text), "?")
+    script.can(Ability.NETWORK, target, call.node)
+    return Stream(frozenset({(Source.REMOTE, target)}))
 
 
 def _cloud(script: Script, call: Call) -> Stream | None:
@@ -89,10 +99,12 @@ def _cloud(script: Script, call: Call) -> Stream | None:
     script.can(Ability.NETWORK, target or call.name, call.node)
     script.can(Ability.PROCESS, call.name, call.node)
     script.flow(_sent(script, call), Sink.SEND, target or call.name, call.node)
-    return Stream()
+    return Stream(frozenset({(Source.REMOTE, target)})) if call.texts[-1] == "-" and target else Stream()
 
 
 def _gist(script: Script, call: Call) -> Stream | None:
+    if call.texts[:2] == ["gist", "view"]:
+        return Stream(frozenset({(Source.REMOTE, "https://gist.github.com/")}))
     if call.texts[:2] != ["gist", "create"]:
         return None
     script.can(Ability.NETWORK, "https://api.github.com/gists", call.node)
@@ -104,7 +116,8 @@ def _name_lookup(script: Script, call: Call) -> Stream:
     script.can(Ability.NETWORK, call.texts[-1] if call.texts else call.name, call.node)
     sent = sendable(join(call.labels, call.stdin.labels))
     script.flow(sent, Sink.NAME_LOOKUP, " ".join(call.texts)[:120], call.node)
-    return Stream(frozenset({(Source.REMOTE, "dns")}))
+    asked = next((text for text in call.operands if "." in text and not text.startswith("+")), "?")
+    return Stream(frozenset({(Source.REMOTE, asked)}))
 
 
 def push(script: Script, call: Call) -> None:
@@ -139,6 +152,7 @@ TRANSFERS: dict[str, Callable[[Script, Call], Stream | None]] = {
     **dict.fromkeys(name_set("scp rsync sftp ftp lftp tftp mail mailx sendmail mutt"), _copy),
     **dict.fromkeys(name_set("dig nslookup host ping drill"), _name_lookup),
     **dict.fromkeys(_CLOUD_UPLOADS, _cloud),
+    **dict.fromkeys(name_set("finger whois mosquitto_sub nats redis-cli smbclient"), _answered),
     "ssh": _remote_shell,
     "gh": _gist,
 }

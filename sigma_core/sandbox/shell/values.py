@@ -59,6 +59,11 @@ class Call:
         return [text for text in self.texts if not text.startswith("-")]
 
 
+def is_literal(stream: Stream) -> bool:
+    """Whether ``stream`` is a text that stands in the script as it is."""
+    return bool(stream.text) and "$" not in (stream.text or "") and not stream.labels
+
+
 def sendable(labels: Labels) -> Labels:
     """Those of ``labels`` whose arrival at the network matters."""
     return only(labels, *SENDABLE)
