@@ -21,6 +21,7 @@ _FOLDERS = (".claude/", ".cursor/", ".codex/", ".gemini/", ".windsurf/", ".openc
 _BLANKET_TOOLS = frozenset({"*", "Bash", "Bash(*)", "Bash(*:*)", "Bash(:*)"})
 _BLANKET_VALUES = frozenset({"bypassPermissions", "approve-all", "dontAsk", "yolo", "never"})
 _MODE_KEYS = ("permissionMode", "defaultMode", "approvalMode", "approval_policy")
+_SERVERS_SHOWN = ('"mcpServers"', '"servers"', "context_servers")
 _SWITCHES = ("enableAllProjectMcpServers", "dangerouslySkipPermissions", "autoApproveAll", "chat.tools.autoApprove")
 
 
@@ -35,7 +36,8 @@ def judge_agent_configuration(declared: DeclaredSurface, place: TextPlaces) -> I
             yield from _judge_address(declared, place, server.url)
             for word in server.command:
                 yield from _judge_address(declared, place, word)
-    if place.is_document:
+    # A document that shows its servers has them switched on; one that shows none switches on whatever comes.
+    if place.is_document and not any(key in place.text for key in _SERVERS_SHOWN):
         for fence in place.fences:
             document = (
                 read_json(fence.text[:MAX_LISTING]) if any(switch in fence.text for switch in _SWITCHES) else None

@@ -17,7 +17,7 @@ from sigma_core.sandbox.vocabulary import HostClass, name_set
 from sigma_core.submissions.package import Package
 
 _LOCAL_CLAIM = re2.compile(
-    r"(?i)\b(?:no (?:network|internet) (?:access|calls?|requests?|connections?)|(?:works?|runs?|operates?) (?:entirely |fully |completely |100% )?(?:offline|locally)|never (?:leaves?|sends? (?:anything|data)|uploads?)|no data (?:is sent|leaves|ever leaves)|nothing (?:leaves|is sent)|without (?:any )?network|network: (?:none|false)|local[- ]only|everything stays (?:on|local))\b"
+    r"(?i)\b(?:100 ?% local(?:ly)?\b|(?:documents?|files?|data|notes?|photos?|images?|texts?) never leaves?\b|no (?:network|internet) (?:access|calls?|requests?|connections?)|(?:works?|runs?|operates?) (?:entirely |fully |completely |100% )?(?:offline|locally)|never (?:leaves?|sends? (?:anything|data)|uploads?)|no data (?:is sent|leaves|ever leaves)|nothing (?:leaves|is sent)|without (?:any )?network|network: (?:none|false)|local[- ]only|everything stays (?:on|local))\b"
 )
 _TITLE = re2.compile(r"(?m)^(?:name:|#)\s*(\S[^\n]{0,120})")
 _PROSE_ENDINGS = (".txt", ".rst", ".adoc", ".text", ".example", ".sample", ".tmpl", ".template", ".org")

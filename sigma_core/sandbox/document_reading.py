@@ -19,7 +19,7 @@ from sigma_core.sandbox.use_or_mention import TOLD, command_context
 
 _PLAIN_FENCES = frozenset({"text", "txt", "plain", "plaintext", "markdown", "md", "dockerfile", "makefile"})
 _INTO_A_SHELL = re2.compile(r"^[^\n]{4,400}\|\s*(?:sudo\s+)?(?:ba|z|da)?sh(?:\s+-s?)?\s*$")
-_UNMISTAKABLE = frozenset({"remote_code", "social_engineering", "safety_bypass"})
+_UNMISTAKABLE = frozenset({"remote_code", "social_engineering", "safety_bypass", "payment_redirection"})
 """Categories of commands that are read also where the code in a sentence does not begin like a command."""
 _DATA = frozenset({FileKind.JSON, FileKind.YAML, FileKind.TOML})
 _TITLE = re2.compile(r"\s\"([^\"\n]{20,})\"\s*\)")

@@ -120,5 +120,6 @@ def _value(
             waiting += reversed(part.args[0].elts)
         else:
             return None
-    text = "".join(piece for piece, _ in found)
-    return (text, frozenset().union(*(places for _, places in found))) if len(text) <= MAX_TEXT else None
+    if sum(len(piece) for piece, _ in found) > MAX_TEXT:
+        return None
+    return "".join(piece for piece, _ in found), frozenset().union(*(places for _, places in found))

@@ -56,6 +56,7 @@ _SECRET_WORDS = re2.compile(
 )
 _NAME_PART = re2.compile(r"[a-z0-9]{4,}")
 _PROGRAM = re2.compile(r"(?i)\.(?:sh|exe|msi|dmg|pkg|zip|7z|rar|ps1|bat|bin|py|js|scr|apk|tar\.gz|tgz)(?:$|[?#])")
+_PACKAGE = re2.compile(r"(?i)\.(?:whl|tgz|tar\.gz|zip|deb|rpm|dmg|pkg|msi|exe|apk|vsix)(?:$|[?#])")
 _CONTACT = re2.compile(
     r"(?i)\b(?:help|support|questions?|contact|feedback to|e\.g\.|for example|your[-\w]*\.|@(?:your|example|company|domain|acme|mail|test)|placeholder|sales)\b"
 )
@@ -450,6 +451,14 @@ class Judgement:
                 subject,
                 seen,
             )
+        elif (
+            self.declared.local_claim
+            and target.known is HostClass.UNKNOWN
+            and target.branded
+            and not (target.named or seen.in_prose)
+        ):
+            # A host that is only named after the package is not spoken of, and the documents say that nothing leaves.
+            self._add("SIGMA-MIS-003", f"{self.declared.local_claim} / {target.host}", seen)
         elif unknown_place or target.trusted:
             self._add("SIGMA-THREAT-024", subject, seen)
         elif target.known is HostClass.DROP:
@@ -650,12 +659,19 @@ class Judgement:
     def _programs_from_nowhere(self) -> None:
         """Links in documents to a program on a raw address, or to a paste board from a section on setting up."""
         for reading in self.readings:
-            if reading.kind not in {FileKind.MARKDOWN, FileKind.TEXT}:
+            if reading.kind not in {FileKind.MARKDOWN, FileKind.TEXT} | _CODE_KINDS:
                 continue
+            in_code = reading.kind in _CODE_KINDS
             lines = reading.text.split("\n")
             for url, host, at, hidden in reading.urls:
                 known = vocabulary.classify_host(host)
-                program = known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE} and bool(_PROGRAM.search(url))
+                if in_code and not (
+                    known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE} and _PACKAGE.search(url)
+                ):
+                    continue
+                program = in_code or (
+                    known in {HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE} and bool(_PROGRAM.search(url))
+                )
                 if not program and not (known is HostClass.DROP and _PASTE.search(host)):
                     continue
                 before = "\n".join(line[:300] for line in lines[max(0, at.line_start - 8) : at.line_start])

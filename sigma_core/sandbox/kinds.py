@@ -69,6 +69,7 @@ _EXTENSIONS: dict[str, FileKind] = {
             "r",
             "jl",
             "dart",
+            "sql",
         ),
         FileKind.CODE,
     ),

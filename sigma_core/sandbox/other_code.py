@@ -35,6 +35,10 @@ _ENVIRONMENT = re2.compile(
 _RUNS = linear_pattern(
     r"\b(?:shell_exec|passthru|proc_open|popen|system|exec|sh|Open3\.\w+|exec\.Command|Command::new|getRuntime\(\)\.exec|ProcessBuilder|Process\.Start|os\.execute)\s*[( ]\s*(?:\"((?:[^\"\\\n]|\\.)+)\"|'((?:[^'\\\n]|\\.)+)')"
 )
+_SHELL_CODE = linear_pattern(
+    r"[\"'](?:/bin/)?(?:ba|z|da)?sh[\"']\s*\)?\s*[,.]\s*(?:args?\s*\(\s*\[?)?\s*[\"']-l?c[\"']\s*\)?\s*[,.]\s*(?:arg\s*\()?\s*(?:&?format!\s*\(|fmt\.Sprintf\(|String\.format\()?\s*(?:\"((?:[^\"\\\n]|\\.)+)\"|'((?:[^'\\\n]|\\.)+)')"
+)
+"""The text that is handed to a shell by a list of arguments, as Rust, Go, Java and their kin do."""
 _QUOTED_COMMAND = linear_pattern(r"`([^`\n]+)`|%x[({\[]([^)}\]\n]+)[)}\]]|\bqx[/({]([^/)}\n]+)[/)}]")
 _EVALUATES = re2.compile(
     r"\b(?:eval|assert|create_function|instance_eval|class_eval|module_eval|loadstring|include|include_once|require_once)\s*[( ]"
@@ -77,7 +81,7 @@ def read_other_code(text: str) -> Observations:
 
 def _commands(text: str, out: Observations) -> None:
     """Command lines that are handed to a shell."""
-    for search in (_RUNS, _QUOTED_COMMAND):
+    for search in (_RUNS, _SHELL_CODE, _QUOTED_COMMAND):
         for count, match in enumerate(search.finditer(text)):
             if count >= _MOST:
                 break

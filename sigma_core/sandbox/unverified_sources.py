@@ -9,7 +9,7 @@ import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.facts import Location
-from sigma_core.sandbox.install_commands import InstallCommand
+from sigma_core.sandbox.install_commands import InstallCommand, Tool
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import HostClass, name_set
@@ -85,7 +85,8 @@ def _of_a_file(place: TextPlaces) -> Iterator[Finding]:
 
 
 def _strange_sources(command: InstallCommand) -> list[str]:
-    return _strange([*(wanted.url for wanted in command.wanted), *(value for _, value in command.indexes)])
+    hosted = [f"https://{wanted.name}" for wanted in command.wanted if command.tool is Tool.GO and not wanted.url]
+    return _strange([*(wanted.url for wanted in command.wanted), *hosted, *(value for _, value in command.indexes)])
 
 
 def _strange(texts: list[str]) -> list[str]:

@@ -29,6 +29,7 @@ _SECRET = r"\$\{\{\s*secrets\.(\w{1,100})\s*\}\}|\$\{\{\s*secrets\[['\"](\w{1,10
 _SECRETS = re2.compile(_SECRET)
 _BOUND = re2.compile(rf"(?m)^[ \t]*-?[ \t]*(\w{{1,100}}):[ \t]*[\"']?[^\n]{{0,40}}(?:{_SECRET})")
 _STRANGE = frozenset({HostClass.UNKNOWN, HostClass.DROP, HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE})
+_USED = re2.compile(r"\$\{?(\w{1,100})|\benv[.:](\w{1,100})|environ(?:\.get)?[\[(][\"'](\w{1,100})")
 _SENDS = re2.compile(
     r"\b(?:curl|wget|https?|xh|nc|ncat|Invoke-WebRequest|Invoke-RestMethod|iwr|irm|requests\.\w{3,6}|urlopen|fetch|axios)\b|\bwith:|\buses:"
 )
@@ -72,7 +73,8 @@ def _secrets_sent(
         if _SENDS.search(step) is None:
             continue
         named = {name for match in _SECRETS.finditer(step) for name in match.groups() if name}
-        named |= {secret for variable, secret in variables.items() if _uses(step, variable)}
+        used = {name for match in _USED.finditer(step) for name in match.groups() if name}
+        named |= {variables[name] for name in used & set(variables)}
         for first, last, url, host in vocabulary.urls_in(step) if named else ():
             sent = sorted(name for name in named if not _belongs(name, host))
             at = listing.start + start + first, listing.start + start + last
@@ -85,10 +87,6 @@ def _secrets_sent(
             finding = place.at("SIGMA-SUPPLY-042", f"{', '.join(sent)[:120]} -> {host}", *at, listing.context)
             if named_only_at(url, finding.location):
                 yield finding
-
-
-def _uses(step: str, variable: str) -> bool:
-    return any(form in step for form in (f"${variable}", f"${{{variable}}}", f"env.{variable}", f"env:{variable}"))
 
 
 def _belongs(secret: str, host: str) -> bool:

@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from sigma_core.sandbox.python.weak_code import dotted_name
 from sigma_core.sandbox.vocabulary import name_set
 
 MOST = 4_000
@@ -48,10 +49,10 @@ def ciphered_code(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, ast.AST]
         if isinstance(target, ast.Name)
     }
     for node in nodes:
-        if isinstance(node, ast.Call) and node.args and ast.unparse(node.func) in _RUNS:
+        if isinstance(node, ast.Call) and node.args and dotted_name(node.func) in _RUNS:
             given = node.args[0]
             if (isinstance(given, ast.Name) and given.id in made) or _deciphers(given, ciphers, long):
-                yield "SIGMA-THREAT-005", ast.unparse(node.func), node
+                yield "SIGMA-THREAT-005", dotted_name(node.func), node
 
 
 def _is_long(node: ast.expr) -> bool:

@@ -76,7 +76,7 @@ def _own(function: _Function) -> Iterator[ast.AST]:
             waiting += ast.iter_child_nodes(node)
 
 
-def _name(node: ast.expr) -> str:
+def dotted_name(node: ast.expr) -> str:
     """A dotted name, or empty."""
     parts = []
     while isinstance(node, ast.Attribute):
@@ -87,7 +87,7 @@ def _name(node: ast.expr) -> str:
 
 def _shell_text(call: ast.Call) -> ast.expr | None:
     """What a call runs as a shell's text, or None."""
-    name = _name(call.func)
+    name = dotted_name(call.func)
     whole = name in _RUNS_WITH_SHELL and any(
         keyword.arg == "shell" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
         for keyword in call.keywords
@@ -106,7 +106,7 @@ def _parameters_used(
         for item in node.items
         if isinstance(item.optional_vars, ast.Name)
         and isinstance(item.context_expr, ast.Call)
-        and _name(item.context_expr.func) == "open"
+        and dotted_name(item.context_expr.func) == "open"
         and item.context_expr.args
         and isinstance(item.context_expr.args[0], ast.Name)
     }
@@ -118,9 +118,9 @@ def _parameters_used(
             yield "SIGMA-WEAK-001", f"{function.name}({text.id})", call
         first = call.args[0] if call.args else None
         name = first.id if isinstance(first, ast.Name) else ""
-        if _name(call.func) in _LOADERS and (name in given or opened.get(name) in given):
+        if dotted_name(call.func) in _LOADERS and (name in given or opened.get(name) in given):
             yield "SIGMA-WEAK-005", f"{function.name}({opened.get(name, name)})", call
-        if metadata and _name(call.func) in _FETCHES and name in given:
+        if metadata and dotted_name(call.func) in _FETCHES and name in given:
             yield "SIGMA-WEAK-006", f"{function.name}({name})", call
 
 
@@ -164,7 +164,7 @@ def _paths(function: _Function, inner: Sequence[ast.AST], given: set[str]) -> It
         if isinstance(target, ast.Name)
     }
     for node in inner:
-        if isinstance(node, ast.Call) and _name(node.func) == "os.path.join" and len(node.args) >= 2:
+        if isinstance(node, ast.Call) and dotted_name(node.func) == "os.path.join" and len(node.args) >= 2:
             folder, name = node.args[0], node.args[-1]
             fixed = (isinstance(folder, ast.Name) and folder.id in folders) or (
                 isinstance(folder, ast.Constant) and str(folder.value).startswith("/")
@@ -239,11 +239,11 @@ def _of_environment(value: ast.expr, held: set[str]) -> bool:
         if isinstance(value, ast.Name):
             return value.id in held
         if isinstance(value, ast.Subscript):
-            if _name(value.value) == "os.environ":
+            if dotted_name(value.value) == "os.environ":
                 return True
             value = value.value
         elif isinstance(value, ast.Call):
-            if _name(value.func) in {"os.getenv", "os.environ.get"}:
+            if dotted_name(value.func) in {"os.getenv", "os.environ.get"}:
                 return len(value.args) < 2 or (isinstance(value.args[1], ast.Constant) and not value.args[1].value)
             if not isinstance(value.func, ast.Attribute) or value.func.attr not in {"split", "strip", "splitlines"}:
                 return False
@@ -258,9 +258,9 @@ def _keys_put_in_place(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, ast
         name: ast.expr | None = None
         value: ast.expr | None = None
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-            if _name(node.targets[0].value) == "os.environ":
+            if dotted_name(node.targets[0].value) == "os.environ":
                 name, value = node.targets[0].slice, node.value
-        elif isinstance(node, ast.Call) and len(node.args) == 2 and _name(node.func) in _DEFAULTS:
+        elif isinstance(node, ast.Call) and len(node.args) == 2 and dotted_name(node.func) in _DEFAULTS:
             name, value = node.args
         if (
             isinstance(name, ast.Constant)

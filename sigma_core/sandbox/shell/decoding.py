@@ -12,7 +12,7 @@ from sigma_core.sandbox.encodings import bounded_decompress, decode_base64, read
 from sigma_core.sandbox.observations import NO_LABELS, Source, join
 from sigma_core.sandbox.shell.script import Script
 from sigma_core.sandbox.shell.transfers import secure_socket
-from sigma_core.sandbox.shell.values import MAX_TEXT, Call, Stream, is_literal, unescape
+from sigma_core.sandbox.shell.values import ESCAPED, MAX_TEXT, Call, Stream, is_literal, unescape
 
 MAX_ROUNDS = 64
 """How often ``printf`` repeats its form."""
@@ -34,7 +34,8 @@ def _printf(_script: Script, call: Call) -> Stream:
     texts = call.texts[1:] if call.texts[:1] == ["--"] else call.texts
     if not texts:
         return Stream(call.labels, "")
-    return Stream(call.labels, _formatted(unescape(texts[0]), texts[1:]))
+    labels = join(call.labels, frozenset({(Source.DECODED, "printf")})) if ESCAPED.search(texts[0]) else call.labels
+    return Stream(labels, _formatted(unescape(texts[0]), texts[1:]))
 
 
 def _formatted(form: str, values: list[str]) -> str:

@@ -7,7 +7,7 @@ import tree_sitter
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.observations import join
 from sigma_core.sandbox.shell.script import Body, Script
-from sigma_core.sandbox.shell.values import Call, Stream, Word
+from sigma_core.sandbox.shell.values import ESCAPED, Call, Stream, Word
 
 MAX_CALL_DEPTH = 8
 
@@ -54,5 +54,7 @@ def call_function(script: Script, call: Call) -> Stream | None:
 
 def _matters(call: Call) -> bool:
     return bool(
-        call.labels or call.stdin.labels or any("://" in text or vocabulary.secret_file(text) for text in call.texts)
+        call.labels
+        or call.stdin.labels
+        or any("://" in text or ESCAPED.search(text) or vocabulary.secret_file(text) for text in call.texts)
     )

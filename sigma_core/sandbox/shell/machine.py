@@ -12,6 +12,7 @@ from sigma_core.sandbox.shell.values import Call, Stream, Word
 from sigma_core.sandbox.vocabulary import name_set
 
 _FIXED_ACCOUNT = re2.compile(r"(?i)^(?:gh|lp):[a-z0-9](?:[a-z0-9-]{1,38}[a-z0-9])$")
+_TO_FILL_IN = re2.compile(r"(?i)^..:(?:your|my|user|name|example|github|account)")
 _CAPTURES = name_set("screencapture scrot arecord grim imagesnap gnome-screenshot spectacle")
 
 
@@ -120,7 +121,7 @@ def _service(script: Script, call: Call) -> None:
 
 def _imported_keys(script: Script, call: Call) -> Stream | None:
     """``ssh-import-id gh:name``: whoever has that account may log in."""
-    account = next((text for text in call.operands if _FIXED_ACCOUNT.search(text)), "")
+    account = next((text for text in call.operands if _FIXED_ACCOUNT.search(text) and not _TO_FILL_IN.search(text)), "")
     if account:
         script.can(Ability.PERSISTENCE, "authorized_keys", call.node)
         script.hit("SIGMA-THREAT-044", f"{call.name} {account}", call.node)

@@ -13,6 +13,8 @@ from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observat
 from sigma_core.sandbox.shell.values import MAX_TEXT, Call, Stream, Word
 from sigma_core.sandbox.started_commands import shown_units
 
+_FETCHES_AND_RUNS = re2.compile(r"\b(?:curl|wget)\b[^\n]{1,300}\|\s*(?:ba|z|da)?sh\b")
+_DOCUMENTS = (".md", ".txt", ".rst", ".html")
 _ABOVE = re2.compile(r"^(?:\./)?(?:\.\./)+\.(?:claude|cursor|codex|gemini|openclaw|clawdbot|windsurf)/")
 """A path that climbs to the settings of an agent."""
 _CODE = re2.compile(
@@ -157,7 +159,8 @@ class Script:
             else:
                 self.hit("SIGMA-THREAT-016" if _only_path_line(content.text) else "SIGMA-THREAT-006", place, node)
         if content.text and len(content.text) > 20 and code:
-            self.embed("written-file", "guess", content.text, node)
+            fetches = _FETCHES_AND_RUNS.search(content.text) and not path.lower().endswith(_DOCUMENTS)
+            self.embed("written-file", "shell" if fetches else "guess", content.text, node)
 
 
 def looks_like_code(text: str) -> bool:

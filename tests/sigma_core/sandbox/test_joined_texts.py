@@ -33,7 +33,7 @@ def test_texts_of_one_module_and_of_unknown_pieces_are_not_joined() -> None:
 
 
 def test_honest_addresses_in_two_modules_do_not_block() -> None:
-    files = {
+    files: dict[str, str | bytes] = {
         "config.py": 'BASE = "https://api.github.com"\n',
         "run.py": 'from config import BASE\ncommand = "curl -s " + BASE + "/zen | jq ."\n',
     }

@@ -1,4 +1,4 @@
-"""What functions do with their parameters and the environment, and where it is none of a weakness."""
+"""What functions do with their parameters and the environment, what ciphers of a module hide, and what only looks so."""
 
 from __future__ import annotations
 
@@ -47,3 +47,26 @@ def test_weakness_is_a_fact(rule: str, source: str) -> None:
 )
 def test_work_of_the_same_look_is_none(source: str) -> None:
     assert _rules(source) == set()
+
+
+def _runs_decoded(source: str) -> bool:
+    return any(hit.rule_id == "SIGMA-THREAT-005" for hit in read_python(source).hits)
+
+
+MIX = "def mix(key, data):\n    out = []\n    a, b = 0, key\n    for x in data:\n        a, b = b, (a + x) % 251\n        out.append(x ^ b)\n    return bytes(out)\n"
+LONG = "b'" + "\\x91\\x12" * 20 + "'"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        f"exec(mix(7, {LONG}))",
+        f"exec(mix(7, {LONG}).decode())",
+        f"data = {LONG}\ncode = mix(7, data)\nexec(code)",
+        f"import os\nos.system(mix(7, {list(range(40))}))",
+    ],
+)
+def test_literal_that_a_cipher_of_the_module_turns_into_what_is_run(call: str) -> None:
+    assert _runs_decoded(MIX + call + "\n")
+    assert not _runs_decoded(MIX + call.replace("exec(", "print(").replace("os.system(", "print(") + "\n")
+    assert not _runs_decoded(MIX.replace("x ^ b", "x + b") + call.replace("os.system", "print") + "\n")
