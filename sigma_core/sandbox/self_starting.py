@@ -61,7 +61,7 @@ def judge_starting_files(
         if deed:
             yield places[path].of(_threat_rule(trigger), f"{path}: {deed}", "")
         elif trigger is Trigger.AGENT and _is_one_line(places[path].text):
-            yield places[path].of("SIGMA-SUPPLY-045", path, "")
+            yield places[path].at("SIGMA-SUPPLY-045", path, 0, min(len(places[path].text), UNREADABLE_LINE))
 
 
 def _is_one_line(text: str) -> bool:

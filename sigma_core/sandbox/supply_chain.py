@@ -29,7 +29,7 @@ from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.undeclared_parts import judge_first_scripts, judge_inner_skills, judge_unrelated_keys
 from sigma_core.sandbox.unverified_sources import judge_added_sources, judge_unverified_sources
 from sigma_core.sandbox.vocabulary import HostClass
-from sigma_core.sandbox.warned_programs import judge_warned_programs
+from sigma_core.sandbox.warned_programs import judge_pasted_commands, judge_warned_programs
 from sigma_core.sandbox.workflow_rights import judge_workflows
 from sigma_core.submissions.package import Package
 
@@ -71,6 +71,7 @@ def supply_chain(
         findings += _files_of_their_own(place)
         if place.is_document:
             findings += judge_warned_programs(declared, place)
+            findings += judge_pasted_commands(declared, place)
             findings += judge_first_scripts(declared, place, paths)
         findings += judge_comments(place)
         if not is_lock_file(path):
