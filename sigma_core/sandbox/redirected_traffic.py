@@ -41,19 +41,10 @@ _GATEWAYS = name_set(
 )
 """Model gateways and mirrors that serve everyone and say who they are."""
 _STRANGE = frozenset({HostClass.UNKNOWN, HostClass.DROP, HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE})
-_PLACEHOLDERS = (
-    "example",
-    "your",
-    "my",
-    "proxy.",
-    "corp",
-    "company",
-    "internal",
-    "host",
-    "registry.corp",
-    "foo",
-    "test",
+_TO_FILL_IN = re2.compile(
+    r"^(?:your|example|my-?(?:company|corp|org|domain|host|proxy)|company|corp|acme|domain|host|foo|internal)"
 )
+"""The owner's name in an address that the reader is to write in."""
 
 
 def judge_redirected_traffic(place: TextPlaces, named_only_at: Callable[[str, Location], bool]) -> Iterator[Finding]:
@@ -82,6 +73,6 @@ def _strange(host: str) -> bool:
         vocabulary.classify_host(host) in _STRANGE
         and not vocabulary.package_host(host)
         and not vocabulary.private_name(host)
-        and not host.startswith(_PLACEHOLDERS)
+        and not _TO_FILL_IN.search(vocabulary.registrable(host))
         and not any(".".join(labels[at:]) in _GATEWAYS for at in range(len(labels)))
     )
