@@ -12,6 +12,7 @@ from sigma_core.sandbox.configuration_listings import configuration_listings, ma
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import name_set
+from sigma_core.sandbox.worded_pattern import WordedPattern
 from sigma_core.sandbox.yaml_texts import MAX_DEPTH, MAX_NODES, YamlNode, yaml_documents
 
 ENOUGH_RIGHTS = 2
@@ -25,7 +26,7 @@ _REGISTRIES = name_set(
 """Registries that vendors and projects publish in for everyone."""
 _OWN = name_set("localhost example.com example.org local internal lan corp test example invalid")
 _HOST_ROOT = re2.compile(r"^(?:/|/etc|/root|/home|/var/run/docker\.sock|/run/docker\.sock|/proc|/dev):")
-_RUN = re2.compile(r"\b(?:docker|podman|nerdctl)\s+(?:container\s+)?run\b((?:\\\n|[^\n`;|&]){1,600})")
+_RUN = WordedPattern(r"\b(?:docker|podman|nerdctl)\s+(?:container\s+)?run\b((?:\\\n|[^\n`;|&]){1,600})")
 _CLOUD_KEY = re2.compile(
     r"^(?:-e|--env=)?[\"']?(AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN|AZURE_CLIENT_SECRET|GOOGLE_APPLICATION_CREDENTIALS|GCP_\w{0,20}KEY|DIGITALOCEAN_\w{0,20}TOKEN|HCLOUD_TOKEN|CLOUDFLARE_API_\w{3,5})\b"
 )
@@ -69,7 +70,7 @@ def _right_of_option(option: str) -> str:
 
 def judge_container_commands(place: TextPlaces) -> Iterator[Finding]:
     """Findings of each ``docker run`` of a stranger's image with at least `ENOUGH_RIGHTS` rights over the machine, and of any image with one and a cloud's keys."""
-    for count, match in enumerate(_RUN.finditer(place.text)):
+    for count, match in enumerate(place.matches(_RUN)):
         if count >= MAX_SERVICES:
             return
         words = match[1].replace("\\\n", " ").split()

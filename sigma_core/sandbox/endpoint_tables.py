@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import re2
 
+from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.markdown import Part, Segment, split_markdown
 
 MAX_ENDPOINTS = 500
@@ -53,7 +54,7 @@ _AUTH = re2.compile(
 _NO_AUTH = re2.compile(
     r"(?i)\b(?:no auth(?:entication|orization)?|without auth\w*|unauthenticated|publicly accessible|auth(?:entication)? (?:is )?not (?:required|needed)|no (?:api )?key (?:is )?(?:required|needed))\b"
 )
-_ALL_AUTH = re2.compile(
+_ALL_AUTH = linear_pattern(
     r"(?i)\b(?:all|every|each|any)\b[^.\n]{0,30}\b(?:endpoints?|requests?|calls?|routes?|operations?)\b[^.\n]{0,80}\b(?:require|need|must|use|includ|authenticat|send|pass)\w*[^.\n]{0,100}"
 )
 _ALL_OPEN = re2.compile(

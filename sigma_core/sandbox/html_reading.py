@@ -11,16 +11,17 @@ from sigma_core.sandbox.code_reading import read_script
 from sigma_core.sandbox.document_reading import read_document
 from sigma_core.sandbox.hidden_markup import read_hidden_markup
 from sigma_core.sandbox.layers import FileKind
+from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.pattern_reading import read_patterns, read_prose
 from sigma_core.sandbox.scan import LayerScan
 
-_SCRIPT_TAG = re2.compile(r"(?is)<script\b[^>]{0,300}>(.*?)</script>")
-_NOT_WORDS = re2.compile(r"(?is)<(?:script|style)\b[^>]{0,300}>.*?</(?:script|style)>|<!--.*?-->")
+_SCRIPT_TAG = linear_pattern(r"(?is)<script\b[^>]{0,300}>(.*?)</script>")
+_NOT_WORDS = linear_pattern(r"(?is)<(?:script|style)\b[^>]{0,300}>.*?</(?:script|style)>|<!--.*?-->")
 _COMMENT = re2.compile(r"(?s)<!--(.*?)-->")
 _HANDLER = re2.compile(
     r"(?i)\son[a-z]{3,20}\s*=\s*(?:\"([^\"]{4,})\"|'([^']{4,})')|\b(?:href|src|action)\s*=\s*(?:\"\s*javascript:([^\"]{4,})\"|'\s*javascript:([^']{4,})')"
 )
-_REFRESH = re2.compile(r"(?i)<meta\b[^<>]{0,200}http-equiv\s*=\s*[\"']?refresh[^<>]{0,400}>")
+_REFRESH = linear_pattern(r"(?i)<meta\b[^<>]{0,200}http-equiv\s*=\s*[\"']?refresh[^<>]{0,400}>")
 _MAX_TAG = 4_000
 _MAX_SCRIPTS = 64
 

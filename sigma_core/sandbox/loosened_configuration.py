@@ -20,6 +20,7 @@ from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.started_commands import Server, StartedCommand, Trigger, servers, shown_commands, shown_units
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import HostClass, name_set
+from sigma_core.sandbox.worded_pattern import WordedPattern
 
 SEVERAL_KEYS = 2
 """Services whose keys one stranger's server must be handed: its own key is a common need."""
@@ -57,7 +58,7 @@ _REGISTRIES = {Tool.PIP: Registry.PYPI, Tool.NPM: Registry.NPM}
 _STARTS = re2.compile(
     r"\"(?:\w*[sS]ervers|hooks|scripts|tasks|statusLine|apiKeyHelper|awsAuthRefresh|awsCredentialExport|otelHeadersHelper|\w+Command)\"\s*:"
 )
-_SERVER_ADDED = re2.compile(r"\bmcp\s+add(?:-json)?\b[^\n]{4,400}")
+_SERVER_ADDED = WordedPattern(r"\bmcp\s+add(?:-json)?\b[^\n]{4,400}")
 
 
 def judge_loosened_configuration(declared: DeclaredSurface, place: TextPlaces) -> Iterator[Finding]:
@@ -80,7 +81,7 @@ def judge_loosened_configuration(declared: DeclaredSurface, place: TextPlaces) -
         if place.is_document:
             yield from _of_strangers(declared, place, listing, shown_commands(listing.text))
     if place.is_document:
-        for match in _SERVER_ADDED.finditer(place.text):
+        for match in place.matches(_SERVER_ADDED):
             line = Listing(match.group(), match.start(), place.command_context(match.start()))
             yield from _keys_of_others(declared, place, line, line.text, 0, len(line.text))
 

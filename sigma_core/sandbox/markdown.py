@@ -6,6 +6,7 @@ needs it, so nothing here can be driven into the super-linear cases of full inli
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,7 +50,8 @@ _FENCE = re2.compile(r"^[ >*+0-9.)-]{0,40}?(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 _HEADING = re2.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)$")
 _LINK = re2.compile(r"(!?)\[([^\]\n]{0,300})\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"\n]*\")?\s*\)")
 _REFERENCE = re2.compile(r"(?m)^ {0,3}\[([^\]\n]{1,200})\]:\s*(\S+)")
-_INLINE_CODE = re2.compile(r"`([^`]{2,800})`")
+_LEAST_CODE, _MOST_CODE = 2, 800
+"""Characters between two backticks that are code in a line of prose."""
 _LIST_ITEM = re2.compile(r"^[ \t>]*(?:[-*+]|\d+[.)])\s")
 _SENTENCE_HEAD = re2.compile(r"\n[ \t>]*(?:[-*+]|\d+[.)])\s|\n[ \t>]*\||\n[ \t]*\n")
 """Where a list item, a table's row or a paragraph begins: what stands before it says nothing of what follows."""
@@ -251,18 +253,28 @@ def _inline(segments: list[Segment]) -> None:
                     heading=segment.heading,
                 )
             )
-        for match in _INLINE_CODE.finditer(segment.text):
-            before = _SENTENCE_HEAD.split(segment.text[max(0, match.start() - 160) : match.start()])[-1]
+        for start, end in _inline_code(segment.text):
+            before = _SENTENCE_HEAD.split(segment.text[max(0, start - 161) : start - 1])[-1]
             found.append(
                 Segment(
                     Part.INLINE_CODE,
-                    segment.start + match.start(1),
-                    segment.start + match.end(1),
-                    match.group(1),
+                    segment.start + start,
+                    segment.start + end,
+                    segment.text[start:end],
                     heading=segment.heading,
                     cautionary=segment.cautionary or _cautionary(before),
-                    disposed=disposed(segment.text[match.end() : match.end() + _REST_OF_CODE]),
+                    disposed=disposed(segment.text[end + 1 : end + 1 + _REST_OF_CODE]),
                 )
             )
     segments += found
     segments.sort(key=lambda segment: (segment.start, -segment.end, segment.part))
+
+
+def _inline_code(text: str) -> Iterator[tuple[int, int]]:
+    """Where code stands between two backticks of a line or paragraph: from after the first to the second."""
+    opened = text.find("`")
+    while opened >= 0 and (closed := text.find("`", opened + 1)) >= 0:
+        is_code = _LEAST_CODE <= closed - opened - 1 <= _MOST_CODE
+        if is_code:
+            yield opened + 1, closed
+        opened = text.find("`", closed + 1) if is_code else closed

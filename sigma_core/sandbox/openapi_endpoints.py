@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import re2
-
 from sigma_core.sandbox.endpoint_tables import MAX_ENDPOINTS, NONE, UNKNOWN, Endpoint
+from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.submissions.openapi_manifest import parse_openapi
 from sigma_core.submissions.refusal import Refusal
 
 MAX_BYTES = 1_048_576
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-_MARK = re2.compile(
+_MARK = linear_pattern(
     r"(?m)^[ \t]*[\"']?(?:openapi|swagger)[\"']?[ \t]*:[ \t]*[\"']?[23]\.|^\s*\{[^{}\[\]]{0,400}\"(?:openapi|swagger)\"\s*:\s*\"[23]\."
 )
 

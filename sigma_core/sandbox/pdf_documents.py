@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 
 import re2
 
+from sigma_core.sandbox.linear_pattern import linear_pattern
+
 _MAX_STREAMS = 256
 _MAX_STREAM = 65_536
 _MAX_TOTAL = 1_048_576
 _HEX_NAME = re2.compile(r"#([0-9A-Fa-f]{2})")
 _ACTION = re2.compile(r"/(JavaScript|JS|Launch|OpenAction|AA|SubmitForm|ImportData|GoToR|EmbeddedFile|RichMedia|XFA)\b")
 _URI = re2.compile(r"/URI\s*\(((?:[^()\\]|\\.)+)\)")
-_SCRIPT = re2.compile(r"/JS\s*\(((?:[^()\\]|\\.|\((?:[^()\\]|\\.){0,400}\))+)\)")
+_SCRIPT = linear_pattern(r"/JS\s*\(((?:[^()\\]|\\.|\((?:[^()\\]|\\.){0,400}\))+)\)")
 _SHOWN = re2.compile(r"\(((?:[^()\\]|\\.)*)\)|<([0-9A-Fa-f\s]{4,})>|(T\*|Td|TD|ET|'|\")\b?")
 _LITERAL_ESCAPE = re2.compile(r"\\([0-7]{1,3}|.)")
 _ESCAPES = {"n": "\n", "r": "\n", "t": "\t", "b": "", "f": "\n"}

@@ -16,6 +16,7 @@ from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.started_commands import read_json
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import name_set
+from sigma_core.sandbox.worded_pattern import WordedPattern
 
 RULE = "SIGMA-SUPPLY-031"
 _ALSO_KNOWN = name_set(
@@ -45,8 +46,8 @@ _INSTEAD = (
     rf"as (?:a|an|the|our|its) {_WORDS}(?:replacement|substitute|successor|stand-in)(?: for| to| of)?)"
 )
 # Each form, and which of its names is the one put in the other's place.
-_FORMS: tuple[tuple[Any, int, int], ...] = tuple(
-    (re2.compile(rf"(?i)\b{pattern}"), new, old)
+_FORMS = tuple(
+    (WordedPattern(rf"(?i)\b{pattern}"), new, old)
     for pattern, new, old in (
         (rf"{_VERB}{_GAP}{_NAME}{_KIND}[,(]?{_GAP}{_WORDS}{_INSTEAD}{_GAP}{_PLAIN}{_NAME}", 1, 2),
         (
@@ -59,7 +60,7 @@ _FORMS: tuple[tuple[Any, int, int], ...] = tuple(
         (rf"(?:migrate|move|switch|upgrade|change|go) from{_GAP}{_PLAIN}{_NAME}{_KIND}{_GAP}to{_GAP}{_PLAIN}{_NAME}", 2, 1),
     )
 ) + tuple(
-    (re2.compile(rf"(?i){pattern}"), new, old)
+    (WordedPattern(rf"(?i){pattern}"), new, old)
     for pattern, new, old in (
         (
             rf"{_NAME}{_KIND}{_GAP}(?:replaces|supersedes|succeeds|(?:is|as|,|:|-|–|—){_GAP}(?:a|an|the|our|its)?{_GAP}{_WORDS}(?:replacement|successor|substitute|fork)(?: for| of| to)){_GAP}{_PLAIN}{_NAME}",
@@ -132,7 +133,7 @@ def _in_words(place: TextPlaces) -> Iterator[tuple[str, str, int, int, bool]]:
     if place.kind not in _DOCUMENTS:
         return
     for pattern, new, old in _FORMS:
-        for match in islice(pattern.finditer(place.text), MAX_MATCHES):
+        for match in islice(place.matches(pattern), MAX_MATCHES):
             quoted = all(match[group][0] in _QUOTES for group in (new, old))
             yield _bare(match[new]), _bare(match[old]), match.start(), match.end(), quoted
 

@@ -1,4 +1,4 @@
-"""Rules as data: the packs in ``rules/*.toml``, checked, expanded and compiled once, with one hash over all of them.
+"""Rules as data: the packs in ``rules/*.toml``, checked and expanded once, with one hash over all of them, and compiled when a text first needs them.
 
 Patterns run one by one, not as one `re2.Set`: a set's automaton that outgrows its memory answers "no match" without a word, which a hostile text could bring about; a single pattern falls
 back to a slower, still linear, search.
@@ -82,11 +82,8 @@ class Rule:
 
     @cached_property
     def searches(self) -> tuple[_Search, ...]:
-        """The patterns, compiled by google-re2, each with the words and parts that a match needs."""
-        return tuple(
-            _Search(self, linear_pattern(pattern), required_words(pattern), _parts(pattern))
-            for pattern in self.patterns
-        )
+        """The patterns, each with the words and parts that a match needs."""
+        return tuple(_Search(self, pattern, required_words(pattern), _parts(pattern)) for pattern in self.patterns)
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ class Possible:
     def _has(self, part: str) -> bool:
         known = self._occurs.get(part)
         if known is None:
-            known = self._occurs[part] = _part(part).search(self._text) is not None
+            known = self._occurs[part] = _compiled(part).search(self._text) is not None
         return known
 
     def _names(self, runs: frozenset[bytes]) -> bool:
@@ -146,13 +143,13 @@ class Possible:
         kept = self._kept.get(surface)
         if kept is None:
             kept = self._kept[surface] = tuple(filter(self._can, self._by_surface[surface]))
-        return [(search.rule, *match.span()) for search in kept for match in search.pattern.finditer(text)]
+        return [(search.rule, *match.span()) for search in kept for match in _compiled(search.pattern).finditer(text)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
     rule: Rule
-    pattern: Any
+    pattern: str
     words: Required
     parts: tuple[str, ...]
 
@@ -162,8 +159,9 @@ _GAP = re2.compile(r"(?:\.|\[\^\\n\])\{\d+,\d+\}")
 
 
 @cache
-def _part(text: str) -> Any:
-    return linear_pattern(text)
+def _compiled(pattern: str) -> Any:
+    """A pattern or part: compiled when the first text has its words, and once, since most patterns are their own only part."""
+    return linear_pattern(pattern)
 
 
 def _parts(pattern: str) -> tuple[str, ...]:

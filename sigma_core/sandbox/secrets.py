@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import re2
 
+from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.secret_forms import FORMS, entropy_millibits, is_sequence
 from sigma_core.sandbox.wallet_secrets import wallet_secrets
 
@@ -18,7 +19,7 @@ _TOKEN = re2.compile("|".join(f"({form.pattern})" for form in FORMS))
 _ASSIGNED = re2.compile(
     r"(?i)\b([a-z0-9_.-]{0,40}(?:secret|passwd|password|passphrase|api_?key|apikey|access_?key|auth_?token|token|private_?key|client_?secret|mnemonic))\b['\"]?\s{0,3}(?:[:=]|is)\s{0,3}['\"`]?((?:0x)?[A-Za-z0-9+/_.=-]{16,})"
 )
-_LOGIN_URL = re2.compile(
+_LOGIN_URL = linear_pattern(
     r"(?i)\b([a-z][a-z0-9+]{2,15})://([^\s:@/'\"`<>{}$]{0,80}):([^\s@/'\"`]{3,200})@(\[?[\w.:-]{1,253})"
 )
 _PLACEHOLDER = re2.compile(
@@ -74,7 +75,7 @@ def find_secrets(text: str) -> Iterator[Secret]:
     for start, end, name, live in wallet_secrets(text):
         taken.append((start, end))
         yield Secret(start, end, name, live)
-    if "://" in text:
+    if "://" in text and "@" in text:
         for match in _LOGIN_URL.finditer(text):
             user, password, host = match[2], match[3], match[4]
             plain = (

@@ -14,6 +14,7 @@ from typing import Any
 import re2
 
 from sigma_core.sandbox.confusables import UPSIDE_DOWN
+from sigma_core.sandbox.linear_pattern import linear_pattern
 
 _TELLING = (
     "ignore disregard instructions previous override password credentials secrets without confirmation exfiltrate upload execute environment private always system prompt "
@@ -48,7 +49,7 @@ _LETTER = re2.compile(r"([A-Za-z])([-.*_~`|/+\\,: ]{0,4})")
 _LEET_WORD = re2.compile(r"[A-Za-z0-9@$!|]{2,}")
 _EMPHASIS_IN_WORD = re2.compile(r"([A-Za-z])(?:\*\*|~~|``|\*)([A-Za-z])")
 _SPLIT_WORD = re2.compile(r"[A-Za-z]{1,10}(?:[-.*_~`|+\\]{1,4}[A-Za-z]{1,10}){1,12}")
-_TAG_IN_WORD = re2.compile(r"([A-Za-z])(?:<[^<>\n]{0,80}>){1,6}([A-Za-z])")
+_TAG_IN_WORD = linear_pattern(r"([A-Za-z])(?:<[^<>\n]{0,80}>){1,6}([A-Za-z])")
 _TURNED = re2.compile("[ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ][^\n]{0,12}[ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ][^\n]{0,12}[ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ]")
 _PUNCTUATION = {ord(character): None for character in "-.*_~`|/+\\ ,:"}
 _MAX_BLOCK = 8_192

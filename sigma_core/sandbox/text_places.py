@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 from sigma_core.sandbox.install_commands import InstallCommand, install_commands
 from sigma_core.sandbox.layers import FileKind, Layer
 from sigma_core.sandbox.markdown import Part, Segment, split_markdown
 from sigma_core.sandbox.readings import Finding, Reading
+from sigma_core.sandbox.required_words import words_of
 from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, code_context, command_context, prose_context
+from sigma_core.sandbox.worded_pattern import WordedPattern
 
 _DOCUMENTS = frozenset({FileKind.MARKDOWN, FileKind.TEXT, FileKind.HTML})
 _CODE = frozenset(
@@ -62,6 +66,14 @@ class TextPlaces:
     def prose_context(self, start: int, end: int) -> str:
         """Whether the words ``start:end`` of a document ask (``use``) or are talked about (``mention``)."""
         return prose_context(self.text, start, end, self.is_cautionary(start), quotes=PLAIN_QUOTES)
+
+    def matches(self, pattern: WordedPattern) -> Iterator[Any]:
+        """The matches of ``pattern`` in the text, in order."""
+        return pattern.finditer(self.text, self._words)
+
+    @cached_property
+    def _words(self) -> bytes:
+        return words_of(self.text)
 
     @cached_property
     def install_commands(self) -> list[InstallCommand]:

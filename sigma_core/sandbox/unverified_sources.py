@@ -13,6 +13,7 @@ from sigma_core.sandbox.install_commands import InstallCommand, Tool
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import HostClass, name_set
+from sigma_core.sandbox.worded_pattern import WordedPattern
 
 MOST = 200
 """Commands of one kind that are looked at in one file."""
@@ -33,18 +34,18 @@ _SOURCE_FILES = name_set(
 )
 
 
-_ADDED = re2.compile(
+_ADDED = WordedPattern(
     r"(?i)\b(?:(?:npm|yarn|pnpm)\s+config\s+set\s+(?:-g\s+)?(?:@[\w-]+:)?(?:registry|npmRegistryServer)|pip3?\s+config\s+(?:--\w+\s+)?set\s+(?:global|user|site)\.(?:extra-)?index-url|composer\s+config\s+(?:-g\s+|--global\s+)?repositories\.\S+\s+\w+"
     r"|scoop\s+bucket\s+add\s+\S+|choco\s+(?:install\s[^\n`]{1,80}|source\s+add\s[^\n`]{0,80})(?:--source|-s)|winget\s+(?:install\s[^\n`]{0,40}--manifest|source\s+add\s[^\n`]{1,60})|gem\s+sources\s+(?:-a|--add)|conda\s+config\s+--add\s+channels"
     r"|(?:openclaw|clawdbot|claude|gemini|codex|cursor|agy)\s+(?:plugins?|extensions?|skills?)\s+(?:marketplace\s+)?(?:install|add)|(?:npx|bunx)\s+(?:-y\s+)?(?:skills|clawhub|clawdhub)(?:@\w+)?\s+(?:add|install)|clawhub\s+install|(?:uv|cargo)\s[^\n`]{1,80}--index"
     r"|Register-PSRepository\s[^\n`]{1,80}-SourceLocation|Install-Module\s[^\n`]{1,80}-Repository)[=\s]+[\"']?(?:git\+)?(https?://[^\s\"'`]{4,300})"
 )
 """A command that makes a place a source of packages, skills or plugins; group 1 is its address."""
-_CLONED = re2.compile(
+_CLONED = WordedPattern(
     r"(?s)\bgit\s+clone\s+(?:-\S+\s+){0,4}[\"']?(https?://[^\s\"'`]{4,300}).{0,200}?(?:\./\w|\b(?:bash|sh|python3?|node|make|pip3? install|npm (?:i|ci|install|run)|uv (?:sync|run)|docker compose up)\b)"
 )
 """A repository that is cloned, and built or run right after; group 1 is its address."""
-_REPOSITORY = re2.compile(
+_REPOSITORY = WordedPattern(
     r"(?i)(?:\bdeb\s+\[[^\]\n]{1,120}\]\s+|--add-repo[ =]|\bzypper\s+(?:addrepo|ar)\s[^\n`]{0,60}|\bflatpak\s+remote-add\s[^\n`]{1,80}\s|\bbaseurl\s*=\s*)[\"']?(https?://[^\s\"'`]{4,300})"
 )
 """A repository of the system's own package manager, as vendors have them added; group 1 is its address."""
@@ -52,7 +53,7 @@ _REPOSITORY = re2.compile(
 
 def judge_added_sources(place: TextPlaces, named_only_at: Callable[[str, Location], bool]) -> Iterator[Finding]:
     """A finding for each stranger's address that a command makes a source or clones to run it, and that nothing else in the package speaks of."""
-    found = (islice(search.finditer(place.text), MOST) for search in (_ADDED, _CLONED))
+    found = (islice(place.matches(search), MOST) for search in (_ADDED, _CLONED))
     for match in chain.from_iterable(found):
         for url in _strange([match[1]]):
             context = place.command_context(match.start())
@@ -69,7 +70,7 @@ def judge_unverified_sources(place: TextPlaces) -> Iterator[Finding]:
     if not switches:
         return
     installs = [(command.start, command.end, _strange_sources(command)) for command in place.install_commands]
-    added = [(*match.span(), _strange([match[1]])) for match in _REPOSITORY.finditer(place.text)]
+    added = [(*match.span(), _strange([match[1]])) for match in place.matches(_REPOSITORY)]
     for start, end, sources in [*installs, *added]:
         if sources and any(start - NEAR <= first and last <= end + NEAR for first, last in switches):
             yield place.at("SIGMA-SUPPLY-033", sources[0], start, end, place.command_context(start))

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import re2
 
+from sigma_core.sandbox.linear_pattern import linear_pattern
+
 
 def name_set(names: str) -> frozenset[str]:
     """The blank-separated ``names`` as a set: how the long tables of this package are written."""
@@ -82,7 +84,7 @@ _SECOND_LEVEL = name_set("co com org net gov edu ac github vercel netlify pages 
 _URL = re2.compile(
     r"(?i)\b(?:https?|wss?|ftps?|tcp|stratum\+tcp|smtps?)://(?:[^\s/@'\"<>`]{1,200}@)?(\[[0-9a-fA-F:.]{2,45}\]|[\w.*-]{1,253}|\$\{?\w+\}?[\w.-]*|\{[\w.]+\}[\w.-]*)(?::\d{1,5})?([/?#][^\s'\"<>`\\)\]}|*]*)?"
 )
-_BARE_HOST = re2.compile(
+_BARE_HOST = linear_pattern(
     r"(?i)\b((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:com|net|org|io|dev|app|ai|co|sh|xyz|site|online|top|ru|cn|tk|pw|cc|me|info|biz|club|live|pro|fun|link|us|uk|de|eu|in|so|gg|tech|cloud|store|onion|test|example))\b"
 )
 _DIGITS_HOST = re2.compile(r"^(?:0x[0-9a-f]{8}|[0-9]{8,10})$")

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import re2
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sigma_core.sandbox.secret_forms import MIN_HEX_ENTROPY, entropy_millibits
 
@@ -94,6 +93,8 @@ def _is_key_pair(numbers: list[int]) -> bool:
     """Whether the last 32 bytes are the Ed25519 public key of the first 32."""
     if any(number > 255 for number in numbers):
         return False
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - 6 MB, needed by few packages
+
     data = bytes(numbers)
     return Ed25519PrivateKey.from_private_bytes(data[:32]).public_key().public_bytes_raw() == data[32:]
 

@@ -9,6 +9,7 @@ import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import HostClass
@@ -17,7 +18,7 @@ MOST = 20
 """Places of one kind that are looked at in one document."""
 _OFF = r"turn(?:ed)? off|switch(?:ed)? off|disable|deactivate|pause|stop|отключ\w*|выключ\w*|desactiv\w*|desativ\w*|deshabilit\w*|apag\w+|tắt|关掉|关闭|禁用|停用|退出|無効|끄|deaktivier\w*|ausschalten|désactiv\w*|wyłącz\w*|kapat\w*|matikan|nonaktifkan"
 _GUARD = r"anti-?virus(?:es)?|defender|smart ?screen|gatekeeper|real-?time protection|антивирус\w*|защитник\w*|杀毒软件|杀软|实时防护|实时保护|安全软件|防病毒|diệt virus|virenscanner|virenschutz"
-_LET_PASS = re2.compile(
+_LET_PASS = linear_pattern(
     rf"(?i)\bxattr\s+-[a-z]*[cdr][a-z]*\b[^\n]{{0,60}}(?:quarantine|\.app\b)|\brun anyway\b|\bopen anyway\b|\bкак администратор[^\n]{{0,60}}(?:вирус|антивирус)|\ballow on device\b|permitir (?:no|en el) dispositivo|разрешить на устройстве|在设备上允许|允许在设备上|仍要运行|ejecutar de todas formas|executar (?:assim )?mesmo assim|trotzdem ausführen|exécuter quand même|vẫn chạy"
     rf"|(?:{_OFF})[^.。\n]{{0,40}}(?:{_GUARD})|(?:{_GUARD})[^.。\n]{{0,30}}(?:{_OFF}|\boff\b)"
 )
@@ -43,8 +44,6 @@ _STRANGE = frozenset({HostClass.UNKNOWN, HostClass.DROP, HostClass.RAW_ADDRESS})
 
 def judge_warned_programs(declared: DeclaredSurface, place: TextPlaces) -> Iterator[Finding]:
     """A finding where a document has a stranger's program fetched and the machine's warning of it, or its guard, put out of the way."""
-    if _LET_PASS.search(place.text) is None:
-        return
     program = next(_strange_programs(declared, place), "")
     if not program:
         return
@@ -75,10 +74,9 @@ def _context(place: TextPlaces, start: int, end: int) -> str:
 def _strange_programs(declared: DeclaredSurface, place: TextPlaces) -> Iterator[str]:
     text = place.text
     for start, end, url, host in vocabulary.urls_in(text):
-        path = url.split(host, 1)[-1]
         if (
             "." not in host
-            or vocabulary.classify_host(host, path) not in _STRANGE
+            or vocabulary.classify_host(host, url.split(host, 1)[-1]) not in _STRANGE
             or vocabulary.package_host(host)
             or declared.names_owner(host, title_only=True)
         ):

@@ -40,3 +40,8 @@ def test_download_alone_and_words_against_the_way_past_do_not_block() -> None:
     assert RULE not in blocking(f"{DOWNLOADS[0]}\n\nNever press *Run anyway*.")
     assert RULE not in blocking(f"{DOWNLOADS[0]}\n\nDo not turn off Windows Defender for it.")
     assert RULE not in blocking(f"## Signs of phishing\n\n- {DOWNLOADS[0]}\n- {WAYS[0]}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_address_whose_host_is_left_out_hides_nothing(way: str) -> None:
+    assert RULE in blocking(f"See https://.../ for more.\n\n{DOWNLOADS[0]}\n\n{way}")
