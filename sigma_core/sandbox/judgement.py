@@ -192,7 +192,7 @@ class Judgement:
         urls = vocabulary.urls_in(text)
         host = urls[0][3] if urls else text.split("/", maxsplit=1)[0].split(":", maxsplit=1)[0].lower()
         # A placeholder's bracket ends an address, and says that the person fills it in.
-        url_path = (urls[0][2] + text[urls[0][1] : urls[0][1] + 1]).split(host, 1)[-1] if urls else ""
+        url_path = vocabulary.after_host(urls[0][2] + text[urls[0][1] : urls[0][1] + 1], host) if urls else ""
         known = vocabulary.classify_host(host, url_path) if host not in {"", "?"} else HostClass.UNKNOWN
         if known is HostClass.DROP and _OWN_BOT.search(url_path):
             known = HostClass.KNOWN
@@ -309,7 +309,7 @@ class Judgement:
         """Whether a link leads to the pages of a well-known service, which explain words and take no data; what anybody can have there is none."""
         for _, _, url, host in vocabulary.urls_in(link):
             shared = vocabulary.registrable(host).count(".") > 1
-            return not shared and vocabulary.classify_host(host, url.split(host, 1)[-1]) is HostClass.KNOWN
+            return not shared and vocabulary.classify_host(host, vocabulary.after_host(url, host)) is HostClass.KNOWN
         return False
 
     def _own_service(self, reading: Reading, remote: str) -> bool:

@@ -100,6 +100,11 @@ def urls_in(text: str) -> list[tuple[int, int, str, str]]:
     return found
 
 
+def after_host(url: str, host: str) -> str:
+    """What stands behind ``host`` in ``url``; nothing where it names no host (``https://.../x``)."""
+    return url.split(host, 1)[-1] if host else ""
+
+
 def bare_hosts_in(text: str) -> list[str]:
     """Names in prose that look like hosts (``api.example.com``), lower case."""
     return [match.group(1).lower() for match in _BARE_HOST.finditer(text)]

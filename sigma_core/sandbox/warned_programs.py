@@ -76,7 +76,7 @@ def _strange_programs(declared: DeclaredSurface, place: TextPlaces) -> Iterator[
     for start, end, url, host in vocabulary.urls_in(text):
         if (
             "." not in host
-            or vocabulary.classify_host(host, url.split(host, 1)[-1]) not in _STRANGE
+            or vocabulary.classify_host(host, vocabulary.after_host(url, host)) not in _STRANGE
             or vocabulary.package_host(host)
             or declared.names_owner(host, title_only=True)
         ):

@@ -56,7 +56,14 @@ def test_no_rule_loses_a_match_in_any_rules_examples() -> None:
         for search in rule.searches:
             for text, held in zip(texts, words, strict=True):
                 if not all(any(run in held for run in runs) for runs in search.words):
-                    assert not search.pattern.search(text)
+                    assert not linear_pattern(search.pattern).search(text)
+
+
+def test_every_pattern_and_part_is_one_that_re2_takes() -> None:
+    for rule in BOOK.rules.values():
+        for search in rule.searches:
+            for pattern in (search.pattern, *search.parts):
+                linear_pattern(pattern)
 
 
 _LITERALS = st.sampled_from(["curl", "ask", "rm", "-rf", "K", "s", "x_1", r"\.", r"\s", "[ab-]", "é"])
