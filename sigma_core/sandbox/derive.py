@@ -21,7 +21,7 @@ from sigma_core.sandbox.kinds import guess_text_kind
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.risk import assess, with_joint_fact
-from sigma_core.sandbox.rules import RuleBook, load_rules
+from sigma_core.sandbox.rules import RuleBook, load_rules, release_automata
 from sigma_core.sandbox.secrets import Redactor
 from sigma_core.sandbox.shell import read_shell
 from sigma_core.sandbox.supply_chain import supply_chain
@@ -69,6 +69,7 @@ def derive_facts(package: Package, policy: Policy) -> FactsDocument:
     redactor = Redactor(value for reading in readings for value in reading.secrets)
     facts = _facts(findings, declared, rules, budgets, incidents, redactor)
     risk = assess(facts, rules, complete)
+    release_automata()
     return FactsDocument(
         {
             "schema": SCHEMA,

@@ -10,9 +10,9 @@ MAX_MEMORY = 524_288
 """Bytes that RE2 may keep for one pattern's automaton. Beyond it RE2 goes on with a slower search that is linear too and finds the same."""
 
 
-def linear_pattern(pattern: str) -> Any:
+def linear_pattern(pattern: str, max_memory: int = MAX_MEMORY) -> Any:
     """``pattern`` as RE2 compiles it. Raises re2.error for one that RE2 does not take."""
     options = re2.Options()
-    options.max_mem = MAX_MEMORY
+    options.max_mem = max_memory
     options.log_errors = False
     return re2.compile(pattern, options)
