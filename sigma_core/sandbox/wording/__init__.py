@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -23,7 +23,15 @@ import numpy.typing as npt
 
 from sigma_core.canonical import sha256_hex
 from sigma_core.sandbox.sentences import Sentence
-from sigma_core.sandbox.wording.windows import DIMENSIONS, WINDOW_SENTENCES, Classes, features_of, tokens_of, windows_in
+from sigma_core.sandbox.wording.windows import (
+    DIMENSIONS,
+    WINDOW_SENTENCES,
+    Classes,
+    Weights,
+    features_of,
+    tokens_of,
+    windows_in,
+)
 
 _AT_ONCE = 100
 _HEAVIEST_WORDS = 5
@@ -46,7 +54,7 @@ class Model:
     """Weights by feature, classes of words, the bias that moves the threshold to margin 0, and the SHA-256 hex of all that
     shapes an answer."""
 
-    weights: npt.NDArray[np.int64]
+    weights: Weights
     classes: Classes
     bias: int
     revision: str
@@ -87,7 +95,25 @@ class Model:
         return list(dict.fromkeys(written[token] for token in heaviest))[:_HEAVIEST_WORDS]
 
     def _weight_of(self, token: str) -> int:
-        return int(self.weights[features_of([[token]], self.classes)[0]].sum())
+        return int(self.weights[features_of([[token]], self.classes)[0]].sum(dtype=np.int64))
+
+
+class _PackedClasses(Mapping[str, Sequence[int]]):
+    """Words and the row of classes of each, in a third of what tuples take."""
+
+    def __init__(self, words: Sequence[str], rows: npt.NDArray[np.int16]) -> None:
+        self._row_of = {word: row for row, word in enumerate(words)}
+        self._rows = rows
+
+    def __getitem__(self, word: str) -> Sequence[int]:
+        row: list[int] = self._rows[self._row_of[word]].tolist()
+        return row
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row_of)
+
+    def __len__(self) -> int:
+        return len(self._row_of)
 
 
 @cache
@@ -95,12 +121,10 @@ def load_model() -> Model:
     """The model that ships, read once. Raises ValueError where ``windows.py`` has changed since it was trained."""
     shaping = [resources.files(__package__).joinpath(name).read_bytes() for name in _SHAPING]
     document = json.loads(shaping[-1])
-    weights = np.frombuffer(zlib.decompress(base64.b64decode(document["weights"])), np.int8).astype(np.int64)
+    weights = np.frombuffer(zlib.decompress(base64.b64decode(document["weights"])), np.int8)
     if len(weights) != DIMENSIONS:
         raise ValueError(f"model.json has {len(weights)} weights, windows.py hashes to {DIMENSIONS}; train again")
     words = zlib.decompress(base64.b64decode(document["classes"]["words"])).decode().split("\n")
-    clusterings = [
-        np.frombuffer(zlib.decompress(base64.b64decode(ids)), np.int16).tolist() for ids in document["classes"]["of"]
-    ]
-    classes = dict(zip(words, zip(*clusterings, strict=True), strict=True))
+    clusterings = [np.frombuffer(zlib.decompress(base64.b64decode(ids)), np.int16) for ids in document["classes"]["of"]]
+    classes = _PackedClasses(words, np.stack(clusterings, axis=1))
     return Model(weights, classes, document["bias"], sha256_hex(b"".join(shaping)))

@@ -61,6 +61,8 @@ _ABOUT_PACKAGES = frozenset(
 """Words by which makers of test packages give their label away; they carry no evidence about a package in the wild."""
 _ENDINGS = (("ies", "y"), ("ied", "y"), ("ing", ""), ("es", ""), ("ed", ""), ("ly", ""), ("s", ""))
 
+Weights = npt.NDArray[np.signedinteger[Any]]
+"""A weight for each feature, in whatever integers hold it; sums are of 64 bits."""
 Classes = Mapping[str, Sequence[int]]
 """Word (its stem) to its class in each clustering of words by the company that they keep; −1 where it has none."""
 
@@ -74,10 +76,10 @@ class Windows:
     indices: npt.NDArray[np.int32]
     starts: npt.NDArray[np.int64]
 
-    def margins(self, weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def margins(self, weights: Weights) -> npt.NDArray[np.int64]:
         """Of each window the sum of its features' weights over the root of their number and `MORE_FEATURES`, times 256,
         rounded down."""
-        sums = np.concatenate(([0], np.cumsum(weights[self.indices])))
+        sums = np.concatenate(([0], np.cumsum(weights[self.indices], dtype=np.int64)))
         totals = sums[self.starts[1:]] - sums[self.starts[:-1]]
         margins: npt.NDArray[np.int64] = (
             totals * 65_536 // integer_roots((np.diff(self.starts) + MORE_FEATURES) * 65_536)
