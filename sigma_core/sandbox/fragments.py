@@ -9,6 +9,7 @@ import re2
 from sigma_core.sandbox import encodings
 from sigma_core.sandbox.encodings import Decoded
 from sigma_core.sandbox.facts import Location
+from sigma_core.sandbox.linear_pattern import linear_pattern
 
 # A piece of base64 or hexadecimal changes between small letters, capitals and digits; a word does not.
 _TOKEN = r"([A-Za-z0-9+/_-]*(?:[a-z][A-Z]|[A-Za-z][0-9]|[0-9][A-Za-z+/]|[A-Za-z0-9]=)[A-Za-z0-9+/_-]*={0,2})"
@@ -19,8 +20,9 @@ _LINE_PIECE = re2.compile(
 )
 _QUOTED_PIECE = re2.compile(r"[\"'`]" + _TOKEN + r"[\"'`]")
 _LABEL = re2.compile(r"(\d{1,3})[^\dA-Za-z]{0,6}$")
-_PART = re2.compile(
-    r"(?i)\b(?:part|piece|chunk|fragment|segment|p|s|x|cmd|line)[ _#-]{0,2}(\d{1,3})[\"'`*]{0,3}\s{0,3}(?:[:=]|is|->)\s{0,3}[*]{0,2}\s?(?:\"([^\"\n]{1,400})\"|'([^'\n]{1,400})'|`([^`\n]{1,400})`)"
+_PART = linear_pattern(
+    r"(?i)\b(?:part|piece|chunk|fragment|segment|p|s|x|cmd|line)[ _#-]{0,2}(\d{1,3})[\"'`*]{0,3}\s{0,3}(?:[:=]|is|->)\s{0,3}[*]{0,2}\s?(?:\"([^\"\n]{1,400})\"|'([^'\n]{1,400})'|`([^`\n]{1,400})`)",
+    2_097_152,
 )
 _HEX_PIECE = re2.compile(r"^[0-9a-f]+$|^[0-9A-F]+$")
 _NUMBER = re2.compile(r"\d+")

@@ -19,7 +19,7 @@ from typing import Any
 
 import re2
 
-from sigma_core.sandbox.linear_pattern import linear_pattern
+from sigma_core.sandbox.linear_pattern import MAX_MEMORY, linear_pattern
 from sigma_core.sandbox.sentences import Sentence
 from sigma_core.sandbox.use_or_mention import PLAIN_QUOTES, TOLD, prose_context
 
@@ -53,6 +53,8 @@ SEVERAL = {"secret_files": ("secret_file", "hard_secret")}
 """Terms of sentences that hold two different matches of the terms named."""
 HERE = "▸"
 """Marks in an exception's pattern where the occurrence begins."""
+_MEMORY_PER_CHARACTER = 768
+"""Bytes that the automaton of a term may keep for each character of its pattern: with fewer, the long ones start over so often that the slower search takes their place."""
 _EXCEPTION_REACH = 80
 """Characters before an occurrence, and from its beginning on, that its exceptions see."""
 UNSEEN = "unseen"
@@ -113,7 +115,10 @@ class FrameBook:
         occurrence begins. Raises FrameError."""
         self.names = tuple(sorted(terms))
         self._bits = {name: 1 << at for at, name in enumerate((*self.names, UNSEEN, *SEVERAL))}
-        self._searches = tuple(linear_pattern("(?i)" + terms[name]) for name in self.names)
+        self._searches = tuple(
+            linear_pattern("(?i)" + terms[name], max(MAX_MEMORY, _MEMORY_PER_CHARACTER * len(terms[name])))
+            for name in self.names
+        )
         unknown = sorted(set(exceptions or {}) - set(terms))
         if unknown:
             raise FrameError(f"exceptions are given for the unknown term {unknown[0]!r}")

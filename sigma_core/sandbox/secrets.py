@@ -16,8 +16,9 @@ from sigma_core.sandbox.secret_forms import FORMS, entropy_millibits, is_sequenc
 from sigma_core.sandbox.wallet_secrets import wallet_secrets
 
 _TOKEN = re2.compile("|".join(f"({form.pattern})" for form in FORMS))
-_ASSIGNED = re2.compile(
-    r"(?i)\b([a-z0-9_.-]{0,40}(?:secret|passwd|password|passphrase|api_?key|apikey|access_?key|auth_?token|token|private_?key|client_?secret|mnemonic))\b['\"]?\s{0,3}(?:[:=]|is)\s{0,3}['\"`]?((?:0x)?[A-Za-z0-9+/_.=-]{16,})"
+_ASSIGNED = linear_pattern(
+    r"(?i)\b([a-z0-9_.-]{0,40}(?:secret|passwd|password|passphrase|api_?key|apikey|access_?key|auth_?token|token|private_?key|client_?secret|mnemonic))\b['\"]?\s{0,3}(?:[:=]|is)\s{0,3}['\"`]?((?:0x)?[A-Za-z0-9+/_.=-]{16,})",
+    1_048_576,
 )
 _LOGIN_URL = linear_pattern(
     r"(?i)\b([a-z][a-z0-9+]{2,15})://([^\s:@/'\"`<>{}$]{0,80}):([^\s@/'\"`]{3,200})@(\[?[\w.:-]{1,253})"

@@ -13,6 +13,7 @@ from typing import Any
 import re2
 
 from sigma_core.sandbox.confusables import LOOK_ALIKE, STYLED
+from sigma_core.sandbox.linear_pattern import linear_pattern
 
 INVISIBLE = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\u206a\u206b\u206c\u206d\u206e\u206f\u3164\ufeff\uffa0"
 DIRECTION = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -29,7 +30,7 @@ _SPECIAL = re2.compile(
 )
 _TAGS = re2.compile("[\U000e0001-\U000e007f]+")
 _SELECTORS = re2.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
-_WORD = re2.compile(
+_WORD = linear_pattern(
     "[\\pL\\pM\\pN_\u2460-\u24ff\U0001f130-\U0001f189]*[^\\x00-\\x7f\\pP\\pZ\\pC][\\pL\\pM\\pN_\u2460-\u24ff\U0001f130-\U0001f189]*"
 )
 _MARK = re2.compile(r"\pM+")
