@@ -9,9 +9,11 @@ import re2
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import HostClass, name_set
+from sigma_core.sandbox.worded_pattern import WordedPattern
 
 MOST = 100
 """Addresses and comments of one file that are looked at."""
@@ -21,11 +23,11 @@ SEVERAL_SECRETS = 2
 _SERVICES = name_set(
     "openai anthropic claude gemini google github gh gitlab aws azure gcp stripe slack discord telegram hf huggingface openrouter npm pypi docker cloudflare vercel supabase notion linear"
 )
-_CARRIED = re2.compile(
+_CARRIED = WordedPattern(
     r"(https?://[^\s\"'`<>{}$]{4,200}[?&][\w.-]{1,40}=)\$\{?\{?\s?(?:env[:.]|secrets\.|process\.env\.)?([A-Za-z][A-Za-z0-9_]{3,60})\}?"
 )
 _COMMENTS = re2.compile(r"(?m)(?:^[ \t]*(?:#|//|\*)[^\n]*\n?)+")
-_TAKES_AWAY = re2.compile(
+_TAKES_AWAY = linear_pattern(
     r"(?is)\b(?:reads?|collects?|gathers?|grabs?|copies|harvests?|packs?)\b.{0,240}\b(?:sends?|uploads?|posts?|ships?|forwards?|transmits?|exfiltrates?)\b.{0,80}\b(?:server|endpoint|webhook|host|remote|url|address|bucket|channel)\b"
 )
 _OTHERWISE = re2.compile(
@@ -35,7 +37,7 @@ _OTHERWISE = re2.compile(
 
 def judge_carried_keys(declared: DeclaredSurface, place: TextPlaces) -> Iterator[Finding]:
     """A finding for each address with the key of a service that is not the host's. Time is linear in the text."""
-    for match in islice(_CARRIED.finditer(place.text), MOST) if "$" in place.text else ():
+    for match in islice(place.matches(_CARRIED), MOST) if "$" in place.text else ():
         url, name = match[1], match[2]
         service = name.lower().partition("_")[0]
         host = next((host for _, _, _, host in vocabulary.urls_in(url)), "")

@@ -12,6 +12,7 @@ from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import HostClass, name_set
+from sigma_core.sandbox.worded_pattern import WordedPattern
 
 MOST = 200
 """Settings of one kind that are looked at in one file."""
@@ -22,14 +23,14 @@ _VARIABLE = (
     r"|(?:PIP|UV)_(?:EXTRA_|DEFAULT_)?INDEX(?:_URL)?|UV_PYTHON_INSTALL_MIRROR|(?:NPM_CONFIG|npm_config)_(?:REGISTRY|registry)|YARN_NPM_REGISTRY_SERVER|YARN_REGISTRY|BUN_CONFIG_REGISTRY|GOPROXY|GOSUMDB"
     r"|HOMEBREW_(?:API|BOTTLE|ARTIFACT)_DOMAIN|HOMEBREW_(?:BREW|CORE)_GIT_REMOTE|RUSTUP_(?:DIST_SERVER|UPDATE_ROOT)|PLAYWRIGHT_DOWNLOAD_HOST|ELECTRON_MIRROR|NODEJS_ORG_MIRROR|NVM_NODEJS_ORG_MIRROR)"
 )
-_VARIABLES = re2.compile(
+_VARIABLES = WordedPattern(
     rf"\b({_VARIABLE})[\"'`\])}}*]{{0,4}}(?:\s{{0,3}}[:=,]{{1,2}}\s{{0,3}}|\s{{1,2}}(?:to|is|as)\s{{1,3}}|[ \t]{{1,4}})[\"'`(<\[]{{0,3}}{_ADDRESS}"
 )
-_COMMANDS = re2.compile(
+_COMMANDS = WordedPattern(
     rf"(?i)\b((?:npm|yarn|pnpm)\s+config\s+set\s+(?:-g\s+|--\w+\s+)?(?:https?-?)?proxy|pip3?\s+config\s+(?:--\w+\s+)?set\s+(?:global|user|site)\.proxy|git\s+config\s+(?:--\w+\s+){{0,2}}(?:https?\.proxy|core\.gitproxy)"
     rf"|networksetup\s+-set\w*(?:proxy|autoproxyurl)\s+\S{{1,30}}|gsettings\s+set\s+org\.gnome\.system\.proxy\S{{0,20}}\s+\S{{1,20}}|netsh\s+winhttp\s+set\s+proxy)[\s=]+[\"']?{_ADDRESS}"
 )
-_FILES = re2.compile(
+_FILES = WordedPattern(
     rf"(?im)^[ \t]*(\[url[ \t]+[\"']?)(https?://[^\s\"'`\]]{{4,200}})[\"']?\][^\n]{{0,20}}\n[^\[]{{0,80}}insteadof|^[ \t]*((?:extra-|default-)?index-url|registry|@[\w-]{{1,40}}:registry|https?-proxy|proxy)[ \t]*=[ \t]*[\"']?{_ADDRESS}"
 )
 _OWNERS_TOLD_APART = name_set("GITHUB GH GITLAB AWS DOCKER STRIPE SLACK")
@@ -49,7 +50,7 @@ _TO_FILL_IN = re2.compile(
 
 def judge_redirected_traffic(place: TextPlaces, named_only_at: Callable[[str, Location], bool]) -> Iterator[Finding]:
     """A finding for each setting whose address is a stranger's that nothing else in the package speaks of. Time is linear in the text."""
-    found = (islice(search.finditer(place.text), MOST) for search in (_VARIABLES, _COMMANDS, _FILES))
+    found = (islice(place.matches(search), MOST) for search in (_VARIABLES, _COMMANDS, _FILES))
     for match in chain.from_iterable(found):
         name, address = [group for group in match.groups() if group][:2]
         url = address if "://" in address else f"https://{address}"

@@ -26,7 +26,7 @@ from sigma_core.sandbox.wording import Model, load_model
 
 RULES_FOLDER = Path(__file__).with_name("rules")
 SURFACES = frozenset({"prose", "comment", "link", "command", "code", "config"})
-KEPT_AUTOMATA = 256
+KEPT_AUTOMATA = 224
 """Compiled patterns that are kept from one package to the next. A published skill uses 112 at the median and 285 at most; all of them, grown, take 26 MB."""
 _REQUIRED = (
     "id",

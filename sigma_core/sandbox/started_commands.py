@@ -18,6 +18,7 @@ from typing import Any
 import re2
 
 from sigma_core.sandbox.kinds import is_git_hook
+from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.yaml_texts import texts_under
 
 MAX_COMMANDS = 100
@@ -168,7 +169,7 @@ def _property_list(text: str) -> Iterator[StartedCommand]:
         yield StartedCommand(Trigger.ENTERING, script or shlex.join(words), *match.span(1))
 
 
-_TIMED = re2.compile(
+_TIMED = linear_pattern(
     r"(?m)^[ \t]*(?:@(?:reboot|yearly|annually|monthly|weekly|daily|midnight|hourly)|[\d*][\d*/,-]{0,20}(?:[ \t]+[\w*][\w*/,-]{0,20}){4})[ \t]+(\S[^\n]{4,900})"
 )
 

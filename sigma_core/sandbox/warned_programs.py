@@ -27,7 +27,7 @@ _BUTTON = re2.compile(
     r"(?i)^(?:run anyway|open anyway|allow on device|permitir|разрешить|允许|在设备上|仍要运行|ejecutar|executar|trotzdem|exécuter|vẫn chạy)"
 )
 """What is written on a button: it stands in quotes, beside words such as "not signed", and is meant all the same."""
-_PASTED = re2.compile(
+_PASTED = linear_pattern(
     r"(?i)\b(?:copy|copie|copia|copiez|kopier\w*|скопиру\w+)\b[^.\n]{0,60}\b(?:commands?|comandos?|commandes?|befehl\w*|команд\w*)\b[^\n]{0,100}\b(?:terminal|powershell|cmd|consola?|console|konsole|терминал\w*|командн\w+)\b"
     r"|(?:复制|拷贝)[^。\n]{0,12}(?:命令|指令)[^。\n]{0,24}(?:终端|命令行|PowerShell|cmd)|コマンド[^。\n]{0,12}コピー[^。\n]{0,24}(?:ターミナル|PowerShell)|명령[^.\n]{0,12}복사[^.\n]{0,24}(?:터미널|PowerShell)|sao chép[^.\n]{0,20}lệnh[^.\n]{0,40}(?:terminal|powershell)"
 )
@@ -56,8 +56,6 @@ def judge_warned_programs(declared: DeclaredSurface, place: TextPlaces) -> Itera
 
 def judge_pasted_commands(declared: DeclaredSurface, place: TextPlaces) -> Iterator[Finding]:
     """A finding where a document has a command of a stranger's page copied into a terminal."""
-    if _PASTED.search(place.text) is None:
-        return
     page = next(_strange_programs(declared, place), "")
     for match in islice(_PASTED.finditer(place.text), MOST) if page else ():
         context = place.prose_context(match.start(), match.end())
