@@ -110,6 +110,13 @@ class RuleBook:
             for surface in sorted(SURFACES)
         }
 
+    def compile(self) -> None:
+        """Compile every pattern now: for a process that others are forked from."""
+        for rule in self.rules.values():
+            for search in rule.searches:
+                for pattern in (search.pattern, *search.parts):
+                    _compiled(pattern)
+
     def possible(self, text: str) -> Possible:
         """Which patterns can match somewhere in ``text`` at all: each part between the gaps of a pattern must occur."""
         return Possible(self._by_surface, text)

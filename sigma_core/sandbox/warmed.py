@@ -7,4 +7,4 @@ from sigma_core.sandbox.rules import load_rules
 
 __all__ = ["derive", "dry_run"]
 
-load_rules()
+load_rules().compile()

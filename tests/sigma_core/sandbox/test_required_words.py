@@ -60,10 +60,7 @@ def test_no_rule_loses_a_match_in_any_rules_examples() -> None:
 
 
 def test_every_pattern_and_part_is_one_that_re2_takes() -> None:
-    for rule in BOOK.rules.values():
-        for search in rule.searches:
-            for pattern in (search.pattern, *search.parts):
-                linear_pattern(pattern)
+    BOOK.compile()
 
 
 _LITERALS = st.sampled_from(["curl", "ask", "rm", "-rf", "K", "s", "x_1", r"\.", r"\s", "[ab-]", "é"])
