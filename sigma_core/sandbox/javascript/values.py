@@ -19,8 +19,9 @@ MAX_PARTS = 1_024
 """Elements that one array keeps, and fields that one object keeps."""
 
 
-_ESCAPE = re2.compile(r"(?s)\\(.)")
-_ESCAPED = frozenset("\n\\'\"bfnrtv01234567xu")
+_ESCAPE = re2.compile(r"(?s)\\([0-3][0-7]{0,2}|[4-7][0-7]?|.)")
+"""An octal number ends before it would pass 255 (ECMAScript, annex B.1.2)."""
+_ESCAPED = frozenset("\n\\'\"bfnrtvxu")
 """What stands behind the backslash of an escape; behind any other one it means itself."""
 
 
@@ -91,6 +92,8 @@ def sendable(labels: Labels) -> Labels:
 
 def _as_python(escape: Any) -> str:
     """Of an escape that the language does not know the character stays: ``"\\c\\u0075rl"`` is a way to write curl."""
+    if escape.group(1)[0] in "01234567":
+        return f"\\x{int(escape.group(1), 8):02x}"
     return str(escape.group() if escape.group(1) in _ESCAPED else escape.group(1))
 
 

@@ -13,6 +13,7 @@ from sigma_core.sandbox.javascript.values import unescape
     ("written", "meant"),
     [
         (r"\x63url", "curl"),
+        (r"\143url\400", "curl 0"),
         (r"\c\u0075rl", "curl"),
         (r"a\\e", r"a\e"),
         (r"\N\a", "Na"),
@@ -21,6 +22,7 @@ from sigma_core.sandbox.javascript.values import unescape
     ],
     ids=[
         "hex",
+        "octal up to 255",
         "escapes that mean themselves",
         "escaped backslash",
         "no names of characters",
