@@ -4,7 +4,7 @@ It has no rule and knows no threat by name; it has seen how some thousands of in
 honest skills are. ``model.json`` holds the weights (`train` makes it and writes into it what it was measured to do).
 Integers only, so every machine gives the same margins.
 
-A margin of 0, which three in a hundred honest published skills reached in cross-validation, makes a fact
+A margin of 0, which four in a hundred honest published skills reached in cross-validation, makes a fact
 (SIGMA-WORD-001). The family ``text_statistics`` suspects what comes near it.
 """
 
@@ -118,7 +118,7 @@ class _PackedClasses(Mapping[str, Sequence[int]]):
 
 @cache
 def load_model() -> Model:
-    """The model that ships, read once. Raises ValueError where ``windows.py`` has changed since it was trained."""
+    """The model that ships, read once. Raises ValueError where ``windows.py`` hashes to another number of dimensions than it was trained with."""
     shaping = [resources.files(__package__).joinpath(name).read_bytes() for name in _SHAPING]
     document = json.loads(shaping[-1])
     weights = np.frombuffer(zlib.decompress(base64.b64decode(document["weights"])), np.int8)
