@@ -49,7 +49,18 @@ ACTIONS = frozenset(
 OTHER_VERBS = frozenset({"override", "obey", "paste"})
 """Terms that are verbs but not what a frame asks for first."""
 MANNERS = frozenset(
-    {"authority", "covert", "unasked", "unaware", "disguised", "lasting", "beyond", "hushed", "kept_quiet", "permission"}
+    {
+        "authority",
+        "covert",
+        "unasked",
+        "unaware",
+        "disguised",
+        "lasting",
+        "beyond",
+        "hushed",
+        "kept_quiet",
+        "permission",
+    }
 )
 """Terms that say how a thing is to be done. They carry their own negations, so they are never a mention by themselves."""
 SEVERAL = {"secret_files": ("secret_file", "hard_secret")}
