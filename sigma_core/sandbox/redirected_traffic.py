@@ -57,7 +57,7 @@ def judge_redirected_traffic(place: TextPlaces, named_only_at: Callable[[str, Lo
         hosts = [host for _, _, _, host in vocabulary.urls_in(url)]
         if (
             not hosts
-            or not _strange(hosts[0])
+            or not strange_host(hosts[0])
             or (name.partition("_")[0] in _OWNERS_TOLD_APART and not place.is_document)
         ):
             continue
@@ -68,7 +68,8 @@ def judge_redirected_traffic(place: TextPlaces, named_only_at: Callable[[str, Lo
             yield finding
 
 
-def _strange(host: str) -> bool:
+def strange_host(host: str) -> bool:
+    """Whether ``host`` is a public name that is neither known, nor a gateway's or mirror's, nor one to fill in."""
     labels = host.split(".")
     return (
         vocabulary.classify_host(host) in _STRANGE
