@@ -13,6 +13,7 @@ from itertools import islice
 import re2
 
 from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.container_rights import PUBLIC_REGISTRIES
 from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.redirected_traffic import strange_host
@@ -28,15 +29,18 @@ MANY_HOSTS = 3
 _HOST = re2.compile(
     r"(?i)((?:[a-z]{2,8}(?:\+[a-z]{2,6})?://(?:[^\s/@'\"<>`|]{1,60}@)?)?)((?:[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?\.){1,5}[a-z]{2,16})\b([:/]?)"
 )
-_COMMON_ENDS = name_set(
-    "com net org io dev app ai co xyz site online top ru cn tk pw cc me biz club live pro fun eu gg tech cloud de uk us"
-)
+_COMMON_ENDS = name_set("com net org io dev app ai co xyz ru cn tk pw cc biz eu gg tech cloud de uk")
 """Ends of names that are hosts wherever they stand."""
 _ENDS = _COMMON_ENDS | name_set(
-    "academy agency art bar best blog buzz cafe camp casa cash chat city codes company cyou deals digital direct directory download earth email energy exchange farm finance fit foundation fyi gallery games garden gs guru house icu ink international "
+    "site online top me club live pro fun us academy agency art bar best blog buzz cafe camp casa cash chat city codes company cyou deals digital direct directory download earth email energy exchange farm finance fit foundation fyi gallery games garden gs guru house icu ink international "
     "kim land lat life link lol love ltd market media mobi monster network news ninja ooo page party photos pics plus press pub quest rest rocks run sbs school services shop social software solutions space store stream studio support surf systems "
-    "team today tools trade vip wang watch website wiki win work works world wtf zone am at ca cf ch cl cz dk es fi fm fr ga gq gr hk hu il im info ir it jp kr kz la li lt lu lv ml mx ng nl nu nz ph pk pl pt ro se sg si sk su sx th tr tw ua vc vn ws za"
+    "team today tools trade vip wang watch website wiki win work works world wtf zone aero am at blue ca cab ma pm vet ws cf ch cl cz dk es fi fm fr ga gq gr hk hu il im info ir it jp kr kz la li lt lu lv ml mx ng nl nu nz ph pk pl pt ro se sg si sk su sx th tr tw ua vc vn ws za"
 )
+_SERVE_EVERYONE = PUBLIC_REGISTRIES | name_set(
+    "k8s.io golang.org godoc.org maven.org gradle.org nuget.org debian.org ubuntu.com archlinux.org alpinelinux.org fedoraproject.org openwrt.org videolan.org gnu.org gnupg.org sqlite.org kde.org gnome.org mozilla.org freedesktop.org r-project.org "
+    "bioconductor.org cpan.org metacpan.org hex.pm pub.dev packagist.com"
+)
+"""Registries and projects that publish for all."""
 _OWN_WORDS = re2.compile(r"(?:[a-z0-9_-]+\.)+[a-z]{2,}|[^a-z0-9]+")
 _ADDRESS_TO_COME = r"[\"'`(<\[=*]{0,3}$"
 _TURNED = re2.compile(
@@ -49,7 +53,7 @@ _TURNED = re2.compile(
 """A verb that turns something, and a preposition right before the address."""
 _SOURCE = re2.compile(
     r"(?i)(?:\b|[_.-])(?:registr(?:y|ies)|npmRegistryServer|repositor(?:y|ies)|repos?|mirrors?|feed|upstream|update[_ -]?(?:site|url|channel|server|center)|channel|proxy|pac|rpc(?:[_ -]?url)?|dsn|broker|ldap[_ -]?uri|resolver|nameservers?|dns|relay|jwks(?:[_ -]uri)?"
-    r"|sink|collector|(?:extra-)?index(?:[_ -]url)?|source|dependenc(?:y|ies)|artifact\w*|server_url|endpoint|base_?url)[\"'`\])]{0,3}\s{0,3}(?:[:=|,]|=>|->|→|\bis\b|\bto\b|\bat\b|\s)\s{0,3}[\"'`<\[]{0,3}$"
+    r"|sink|collector|(?:extra-)?index(?:[_ -]url)?|source|dependenc(?:y|ies)|artifact\w*|server[_ -]?ur[il]|endpoint|(?:api[_ -]?)?base(?:[_ -]?url)?|smtp[_ -]?(?:host|server)|[A-Z]{2,20}_(?:URI|HOST|SERVER|REMOTE|PROXY|MIRRORS?))[\"'`\])]{0,3}\s{0,3}(?:[:=|,]|=>|->|→|\bis\b|\bto\b|\bat\b|\s)\s{0,3}[\"'`<\[]{0,3}$"
 )
 """A setting's name that says where packages, updates or traffic come from or go to, right before the address."""
 _OFF = (
@@ -62,10 +66,10 @@ _CHECK = (
 )
 _UNCHECKED = re2.compile(
     rf"(?i)(?:{_OFF})[^.\n|;]{{0,50}}(?:{_CHECK})|(?:{_CHECK})[^.\n|;]{{0,50}}(?:{_OFF})|--ignore-certs|--no-verify|--trusted-host|--no-check-certificate|--insecure\b|\bcurl\b[^\n]{{0,40}}\s-[a-zA-Z]{{0,4}}k\b|--force\b|--allow-unauthenticated|trusted=yes|--nogpgcheck"
-    r"|unsigned_plugins|signatures?\.required|insecure-registr|strict-?ssl|ExecutionPolicy|\bxattr\b"
+    r"|(?:verify|ask|confirm|checksums?|signed|strict\w*)[\"'`]?\s{0,2}[:=]\s{0,2}[\"']?(?:false|no|off|none|0)\b|unsigned_plugins|signatures?\.required|insecure-registr|strict-?ssl|ExecutionPolicy|\bxattr\b"
 )
 _TAKES = re2.compile(
-    r"(?i)\b(?:install(?:s|ed|ing|er)?|download(?:s|ed|ing)?|fetch(?:es|ed|ing)?|curl|wget|iwr|irm|pip3?|npm|npx|uvx|brew|clone|load unpacked|side-?load\w*|unpack|attach|enable|add|put|run|execut\w+)\b"
+    r"(?i)\b(?:install(?:s|ed|ing|er)?|download(?:s|ed|ing)?|fetch(?:es|ed|ing)?|curl|wget|iwr|irm|pip3?|npm|npx|uvx|brew|clone|load unpacked|side-?load\w*|unpack|attach|enable|add|put|run|execut\w+|get|gets|take[ns]?|grab|obtain(?:ed|s)?|pull(?:s|ed)?|retriev\w+|load(?:s|ed)?|flash(?:es|ed)?|launch|auto_?update|update[sd]?)\b"
 )
 _UNSEEN = re2.compile(
     r"(?i)\b(?:silent\w*|quiet\w*|hidden|without (?:asking|a question|prompt\w*|confirm\w*|telling)|don'?t (?:ask|announce|tell|mention|bother|inform)|by yourself|no questions?|unattended|on the spot|self-?approv\w*|approve (?:by|it|the))\b|--silent\b|\s/(?:quiet|S|qn)\b"
@@ -98,8 +102,12 @@ _NOT_MEANT = re2.compile(
     r"(?i)\b(?:nothing|nobody|no one|none|nowhere|is(?:n'?t| not)|are(?:n'?t| not)|unless|declin\w+|reject\w*|look up|cite|close it)\b(?:[^.!?;\n]|[.!?][^\s]){0,160}$"
 )
 """Words of a passage's own sentence by which nothing is taken from the host that follows."""
+_LED = re2.compile(r"(?i)(?:\b(?:at|from|via|to|through|by|with)[ \t]+[`\"'(]?|@|→ ?)$")
+"""What stands before a host that nothing else tells from a file's name."""
 _ITEM = re2.compile(r"^[ \t>]{0,8}(?:[-*+|#]|\d{1,3}[.)])")
 _SHORTEST_LABEL = 3
+_SHORTEST_BEGINNING = 8
+"""Letters of a longer name that stand for it: its affixes (`get`, `tools`, `app`) are not said of the owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,8 @@ def judge_stranger_hosts(place: TextPlaces, named_only_at: Callable[[str, Locati
         rule, how = _judged(named)
         if not rule or _NOT_MEANT.search(named.before):
             continue
-        context = place.prose_context(named.start, named.end)
+        # A setting's value stands in quotes; what stands before them decides.
+        context = place.prose_context(named.start - _quotes(named.before), named.end)
         finding = place.at(rule, f"{named.host}: {how}", named.start, named.end, context)
         own_words = own_words or _OWN_WORDS.sub("", place.text.lower()) or " "
         if named_only_at(f"https://{named.host}/", finding.location) and not _spoken_of(named.host, own_words):
@@ -151,7 +160,11 @@ def _judged(named: _Named) -> tuple[str, str]:
 def _strangers(text: str) -> Iterator[_Named]:
     for match in _HOST.finditer(text):
         host = match[2].lower()
-        if not _is_host(host, scheme=bool(match[1]), followed=match[3]) or not strange_host(host):
+        led = _LED.search(text[max(0, match.start() - 10) : match.start()]) is not None
+        if not _is_host(host, scheme=bool(match[1]), led=led, followed=match[3]) or not strange_host(host):
+            continue
+        labels = host.split(".")
+        if any(".".join(labels[at:]) in _SERVE_EVERYONE for at in range(len(labels))):
             continue
         start, end = match.start(), match.end(2)
         head, tail = text[max(0, start - NEAR) : start], text[end : end + NEAR]
@@ -164,15 +177,20 @@ def _strangers(text: str) -> Iterator[_Named]:
             yield _Named(host, start, end, head, line, around, text[end : end + NEAR])
 
 
-def _is_host(host: str, *, scheme: bool, followed: str) -> bool:
+def _quotes(before: str) -> int:
+    return len(before) - len(before.rstrip("\"'`(<[=*"))
+
+
+def _is_host(host: str, *, scheme: bool, led: bool, followed: str) -> bool:
     """Whether a dotted name is a host's rather than a file's or an attribute's."""
     end = host.rsplit(".", 1)[-1]
     if scheme or end in _COMMON_ENDS:
         return scheme or end in _ENDS
-    return end in _ENDS and (host.count(".") > 1 or "-" in host or bool(followed))
+    return end in _ENDS and (host.count(".") > 1 or "-" in host or led or followed == "/")
 
 
 def _spoken_of(host: str, own_words: str) -> bool:
     """Whether the document says the name of the host's owner apart from its address, as pages of a product do."""
     labels = vocabulary.registrable(host).split(".")[:-1]
-    return any(len(label) >= _SHORTEST_LABEL and label.replace("-", "") in own_words for label in labels)
+    names = (label.replace("-", "") for label in labels if len(label) >= _SHORTEST_LABEL)
+    return any(name[: max(_SHORTEST_BEGINNING, len(name) * 2 // 3)] in own_words for name in names)
