@@ -15,6 +15,7 @@ import re2
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.container_rights import PUBLIC_REGISTRIES
 from sigma_core.sandbox.facts import Location
+from sigma_core.sandbox.judgement import background_reading
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.redirected_traffic import strange_host
 from sigma_core.sandbox.text_places import TextPlaces
@@ -81,9 +82,6 @@ _RIGHTS = re2.compile(
 _DISPLACED = re2.compile(
     r"(?i)\b(?:instead of|in (?:the )?place of|in lieu of|rather than|takes? the place|replac\w+|never (?:\w+ ){0,4}(?:with|from|by)|in the official one)\b"
 )
-_DEMANDED = re2.compile(
-    r"(?i)\b(?:mandatory|required|obligatory|prerequisite|must be|has to be|have to be|needs? to be|before (?:anything|answering|any|the first|you)|refus\w+|no fallback|don'?t improvise|until (?:it|they|this|the)|won'?t work|hold (?:the|back))\b"
-)
 _RUN_AT_ONCE = re2.compile(
     r"(?i)(?:\||&&|;)\s{0,3}(?:sudo )?(?:ba|z)?sh\b|chmod \+x|\bstart(?:s|ed)? it\b|\brun(?:s|ning)? it\b|\bexecut\w+ it\b|\bthen run\b"
 )
@@ -95,9 +93,10 @@ _TAKEN_HOW = (
     (_UNSEEN, "unseen"),
     (_DISPLACED, "in place of another"),
     (_RIGHTS, "with rights"),
-    (_DEMANDED, "demanded"),
     (_RUN_AT_ONCE, "run at once"),
 )
+_OF_WHAT_IS_TO_BE_DONE = frozenset({"turned to it", "in place of another", "with rights"})
+"""Ways that background reading tells of well-known tools in, too."""
 _NOT_MEANT = re2.compile(
     r"(?i)\b(?:nothing|nobody|no one|none|nowhere|is(?:n'?t| not)|are(?:n'?t| not)|unless|declin\w+|reject\w*|look up|cite|close it)\b(?:[^.!?;\n]|[.!?][^\s]){0,160}$"
 )
@@ -130,7 +129,8 @@ def judge_stranger_hosts(place: TextPlaces, named_only_at: Callable[[str, Locati
     own_words = ""
     for named in islice(_strangers(place.text), MOST):
         rule, how = _judged(named)
-        if not rule or _NOT_MEANT.search(named.before):
+        told = how in _OF_WHAT_IS_TO_BE_DONE and background_reading(place.path)
+        if not rule or told or _NOT_MEANT.search(named.before):
             continue
         # A setting's value stands in quotes; what stands before them decides.
         context = place.prose_context(named.start - _quotes(named.before), named.end)

@@ -68,6 +68,12 @@ def test_list_of_links_and_dotted_names_of_code_do_not_block() -> None:
     assert not {TURNED, TAKEN} & blocking(fence("js", "// run it quietly, then install\nset(camera.top, self.link)"))
 
 
+def test_background_reading_tells_of_tools_and_still_sets_no_source() -> None:
+    files = {"SKILL.md": "Notes.\n", "references/a.md": f"Profiler: download from {HOST}/w, needs sudo.\n"}
+    assert TAKEN not in blocking_files(files)
+    assert TURNED in blocking_files({"SKILL.md": "Notes.\n", "references/a.md": f"mirror = https://m.{HOST}\n"})
+
+
 def test_scripts_are_left_to_their_own_readers() -> None:
     files = {"SKILL.md": "Notes.\n", "a.py": f'MIRROR = "https://mirror.{HOST}"\n'}
     assert not {TURNED, TAKEN} & blocking_files(files)
