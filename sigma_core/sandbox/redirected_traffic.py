@@ -43,7 +43,7 @@ _GATEWAYS = name_set(
 """Model gateways and mirrors that serve everyone and say who they are."""
 _STRANGE = frozenset({HostClass.UNKNOWN, HostClass.DROP, HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE})
 _TO_FILL_IN = re2.compile(
-    r"^(?:your|example|my-?(?:company|corp|org|domain|host|proxy)|company|corp|acme|domain|host|foo|internal)"
+    r"^(?:your|example|my-?(?:company|corp|org|domain|host|proxy)|company|corp|acme|domain|host|foo|internal|my-?(?:app|site|server|api|project|service|store|shop|team|cluster|registry|mcp)\.)"
 )
 """The owner's name in an address that the reader is to write in."""
 

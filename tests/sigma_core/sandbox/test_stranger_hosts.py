@@ -51,6 +51,7 @@ def test_what_is_taken_from_a_strangers_host_and_kept_from_eyes_blocks(passage: 
     [
         "Point the update site to https://registry.npmjs.org/.",
         "Point the update site to http://localhost:4873.",
+        "mirror = https://staging.myapp.com",
         f"Never point the update site to https://updates.{HOST}/center.json.",
         f"Point the update site to https://updates.{HOST}/center.json.\n\nOne.\n\nTwo.\n\nMore: https://www.{HOST}/about",
         f"Quill-Tools hosts its own feed: add https://updates.{HOST}/center.json as the update site.",
