@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packages_of_ours import package_of
+from packages_of_ours import Files, package_of
 from strangers_of_ours import HOST, blocking, blocking_files, fence
 
 from sigma_core.policy import load_policy
@@ -70,13 +70,13 @@ def test_list_of_links_and_dotted_names_of_code_do_not_block() -> None:
 
 
 def test_background_reading_tells_of_tools_and_still_sets_no_source() -> None:
-    files = {"SKILL.md": "Notes.\n", "references/a.md": f"Profiler: download from {HOST}/w, needs sudo.\n"}
+    files: Files = {"SKILL.md": "Notes.\n", "references/a.md": f"Profiler: download from {HOST}/w, needs sudo.\n"}
     assert TAKEN not in blocking_files(files)
     assert TURNED in blocking_files({"SKILL.md": "Notes.\n", "references/a.md": f"mirror = https://m.{HOST}\n"})
 
 
 def test_scripts_are_left_to_their_own_readers() -> None:
-    files = {"SKILL.md": "Notes.\n", "a.py": f'MIRROR = "https://mirror.{HOST}"\n'}
+    files: Files = {"SKILL.md": "Notes.\n", "a.py": f'MIRROR = "https://mirror.{HOST}"\n'}
     assert not {TURNED, TAKEN} & blocking_files(files)
 
 
