@@ -19,7 +19,7 @@ ENOUGH_RIGHTS = 2
 """Rights over the machine that a stranger's container must hold: one alone is a common need."""
 MAX_SERVICES = 200
 _MARKS = ("privileged", "docker.sock", "/:/", "network_mode", "cap_add", "pid:", "hostPath", "hostPID", "hostNetwork")
-_REGISTRIES = name_set(
+PUBLIC_REGISTRIES = name_set(
     "docker.io docker.com ghcr.io gcr.io pkg.dev quay.io mcr.microsoft.com azurecr.io public.ecr.aws amazonaws.com registry.k8s.io k8s.gcr.io nvcr.io registry.gitlab.com docker.elastic.co lscr.io cgr.dev "
     "docker.n8n.io registry.redhat.io registry.access.redhat.com container-registry.oracle.com registry.opensource.zalan.do registry.suse.com icr.io ocir.io docker.gitea.com codeberg.org docker.getoutline.com aliyuncs.com digitalocean.com"
 )
@@ -130,7 +130,7 @@ def is_strange_image(image: str) -> bool:
         return False
     labels = host.split(".")
     owners = {".".join(labels[at:]) for at in range(len(labels))}
-    return not owners & (_REGISTRIES | _OWN) and not host.replace(".", "").isdigit()
+    return not owners & (PUBLIC_REGISTRIES | _OWN) and not host.replace(".", "").isdigit()
 
 
 def _rights(values: dict[str, YamlNode]) -> Iterator[str]:

@@ -126,7 +126,7 @@ _ASKED_OF_OWN_SERVICE = {
 """What an instruction amounts to where it names only the package's own service; empty for nothing."""
 
 
-def _reference(path: str) -> bool:
+def background_reading(path: str) -> bool:
     """Whether a document is background reading of the package rather than what the agent is told to do."""
     return path.startswith(("references/", "reference/", "docs/", "resources/", "templates/", "examples/", "assets/"))
 
@@ -222,7 +222,7 @@ class Judgement:
         own = bool(asked.remotes) and all(self._own_service(reading, remote) for remote in asked.remotes)
         explained = not asked.remotes and bool(asked.linked) and all(self._well_known(link) for link in asked.linked)
         named = finding.rule_id == "SIGMA-ORDER-001" and vocabulary.secret_file(finding.line_text)
-        if not (own or explained) or (named and not _reference(reading.path)):
+        if not (own or explained) or (named and not background_reading(reading.path)):
             self.findings.append(finding)
         elif explained:
             self.findings.append(replace(finding, context=TOLD) if finding.context == "use" else finding)
@@ -243,7 +243,7 @@ class Judgement:
 
     def _holds(self, reading: Reading, finding: Finding) -> bool:
         """Whether what a pattern matched is what its rule means, where the names in it decide that."""
-        if finding.rule_id in _OF_BAD_CODE and reading.kind not in _CODE_KINDS and _reference(reading.path):
+        if finding.rule_id in _OF_BAD_CODE and reading.kind not in _CODE_KINDS and background_reading(reading.path):
             return False
         if finding.rule_id == "SIGMA-CODE-018":
             return swaps_in(finding.subject)
@@ -357,7 +357,7 @@ class Judgement:
                 return
             vouched = self._vouches(flow.origin, target, in_prose=seen.in_prose) or (
                 seen.in_prose
-                and _reference(reading.path)
+                and background_reading(reading.path)
                 and not flow.origin.startswith("http://")
                 and target.known in {HostClass.UNKNOWN, HostClass.KNOWN}
             )
@@ -374,7 +374,7 @@ class Judgement:
 
     def _weighed(self, reading: Reading, finding: Finding) -> Finding:
         """A pattern's finding by where it stands: background documents show commands, and installers belong to a host."""
-        if finding.rule_id.startswith("SIGMA-OPS-") and _reference(reading.path):
+        if finding.rule_id.startswith("SIGMA-OPS-") and background_reading(reading.path):
             return replace(finding, rule_id="SIGMA-OPS-010")
         if finding.rule_id == "SIGMA-INJ-019" and self._badge(finding):
             return replace(finding, context="mention")
@@ -409,7 +409,7 @@ class Judgement:
         if finding.rule_id not in _OF_INSTALLERS or not urls:
             return finding
         targets = [(url, self.target(url, reading.path, in_prose=True)) for _, _, url, _ in urls]
-        known = _reference(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)
+        known = background_reading(reading.path) and all(target.known is HostClass.KNOWN for _, target in targets)
         vouched = known or all(self._vouches(url, target, in_prose=True) for url, target in targets)
         return replace(finding, rule_id="SIGMA-THREAT-013") if vouched else finding
 

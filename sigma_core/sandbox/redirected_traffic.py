@@ -43,7 +43,7 @@ _GATEWAYS = name_set(
 """Model gateways and mirrors that serve everyone and say who they are."""
 _STRANGE = frozenset({HostClass.UNKNOWN, HostClass.DROP, HostClass.RAW_ADDRESS, HostClass.HIDDEN_SERVICE})
 _TO_FILL_IN = re2.compile(
-    r"^(?:your|example|my-?(?:company|corp|org|domain|host|proxy)|company|corp|acme|domain|host|foo|internal)"
+    r"^(?:your|example|my-?(?:company|corp|org|domain|host|proxy)|company|corp|acme|domain|host|foo|internal|my-?(?:app|site|server|api|project|service|store|shop|team|cluster|registry|mcp)\.)"
 )
 """The owner's name in an address that the reader is to write in."""
 
@@ -57,7 +57,7 @@ def judge_redirected_traffic(place: TextPlaces, named_only_at: Callable[[str, Lo
         hosts = [host for _, _, _, host in vocabulary.urls_in(url)]
         if (
             not hosts
-            or not _strange(hosts[0])
+            or not strange_host(hosts[0])
             or (name.partition("_")[0] in _OWNERS_TOLD_APART and not place.is_document)
         ):
             continue
@@ -68,7 +68,8 @@ def judge_redirected_traffic(place: TextPlaces, named_only_at: Callable[[str, Lo
             yield finding
 
 
-def _strange(host: str) -> bool:
+def strange_host(host: str) -> bool:
+    """Whether ``host`` is a public name that is neither known, nor a gateway's or mirror's, nor one to fill in."""
     labels = host.split(".")
     return (
         vocabulary.classify_host(host) in _STRANGE

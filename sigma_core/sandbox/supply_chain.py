@@ -25,6 +25,7 @@ from sigma_core.sandbox.redirected_traffic import judge_redirected_traffic
 from sigma_core.sandbox.replaced_packages import judge_replacements
 from sigma_core.sandbox.rules import RuleBook
 from sigma_core.sandbox.self_starting import judge_started, judge_starting_files
+from sigma_core.sandbox.stranger_hosts import judge_stranger_hosts
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.undeclared_parts import judge_first_scripts, judge_inner_skills, judge_unrelated_keys
 from sigma_core.sandbox.unverified_sources import judge_added_sources, judge_unverified_sources
@@ -83,6 +84,7 @@ def supply_chain(
             findings += judge_added_sources(place, judgement.named_only_at)
             findings += judge_carried_keys(declared, place)
             findings += judge_redirected_traffic(place, judgement.named_only_at)
+            findings += judge_stranger_hosts(place, judgement.named_only_at)
             findings += judge_listed_dependencies(place)
             findings += judge_unverified_sources(place)
             findings += judge_installed_names(declared, place)
