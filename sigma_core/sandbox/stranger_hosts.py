@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-import re2
-
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.container_rights import PUBLIC_REGISTRIES
 from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.judgement import background_reading
+from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.redirected_traffic import strange_host
 from sigma_core.sandbox.text_places import TextPlaces
@@ -27,7 +26,7 @@ NEAR = 300
 """Characters on each side of a host, within its block, that belong to what is said of it."""
 MANY_HOSTS = 3
 """A passage with more hosts is a list of links, not an instruction."""
-_HOST = re2.compile(
+_HOST = linear_pattern(
     r"(?i)((?:[a-z]{2,8}(?:\+[a-z]{2,6})?://(?:[^\s/@'\"<>`|]{1,60}@)?)?)((?:[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?\.){1,5}[a-z]{2,16})\b([:/]?)"
 )
 _COMMON_ENDS = name_set("com net org io dev app ai co xyz ru cn tk pw cc biz eu gg tech cloud de uk")
@@ -42,9 +41,9 @@ _SERVE_EVERYONE = PUBLIC_REGISTRIES | name_set(
     "bioconductor.org cpan.org metacpan.org hex.pm pub.dev packagist.com"
 )
 """Registries and projects that publish for all."""
-_OWN_WORDS = re2.compile(r"(?:[a-z0-9_-]+\.)+[a-z]{2,}|[^a-z0-9]+")
+_OWN_WORDS = linear_pattern(r"(?:[a-z0-9_-]+\.)+[a-z]{2,}|[^a-z0-9]+")
 _ADDRESS_TO_COME = r"[\"'`(<\[=*]{0,3}$"
-_TURNED = re2.compile(
+_TURNED = linear_pattern(
     r"(?i)\b(?:point(?:s|ed|ing)?|chang(?:e|es|ed|ing)|set(?:s|ting)?|switch(?:es|ed|ing)?|swap(?:s|ped|ping)?|replac(?:e|es|ed|ing)|substitut(?:e|es|ed|ing)|map(?:s|ped|ping)?|redirect(?:s|ed|ing)?|rout(?:e|es|ed|ing)|repoint\w*|bump(?:s|ed)?|overrid\w+"
     r"|rewrit\w+|mov(?:e|es|ed|ing)|configur(?:e|es|ed|ing)|add(?:s|ed|ing)?|list(?:s|ed)?|put(?:s|ting)?|let|run(?:s|ning)?|register(?:s|ed|ing)?)\b(?:[^.\n]|\.[^\s]){0,160}?\b(?:to|at|for|by|with|from|through|via|against|into|on|use|towards?|be|is|as|over)\s+"
     + _ADDRESS_TO_COME
@@ -52,7 +51,7 @@ _TURNED = re2.compile(
     + _ADDRESS_TO_COME
 )
 """A verb that turns something, and a preposition right before the address."""
-_SOURCE = re2.compile(
+_SOURCE = linear_pattern(
     r"(?i)(?:\b|[_.-])(?:registr(?:y|ies)|npmRegistryServer|repositor(?:y|ies)|repos?|mirrors?|feed|upstream|update[_ -]?(?:site|url|channel|server|center)|channel|proxy|pac|rpc(?:[_ -]?url)?|dsn|broker|ldap[_ -]?uri|resolver|nameservers?|dns|relay|jwks(?:[_ -]uri)?"
     r"|sink|collector|(?:extra-)?index(?:[_ -]url)?|source|dependenc(?:y|ies)|artifact\w*|server[_ -]?ur[il]|endpoint|(?:api[_ -]?)?base(?:[_ -]?url)?|smtp[_ -]?(?:host|server)|[A-Z]{2,20}_(?:URI|HOST|SERVER|REMOTE|PROXY|MIRRORS?))[\"'`\])]{0,3}\s{0,3}(?:[:=|,]|=>|->|→|\bis\b|\bto\b|\bat\b|\s)\s{0,3}[\"'`<\[]{0,3}$"
 )
@@ -65,27 +64,27 @@ _CHECK = (
     r"anti-?virus\w*|defender|smart ?screen|gatekeeper|endpoint protection|\bEDR\b|signatures?\b|unsigned|checksums?|sha-?256\w*|hash(?:es)?\b|certificate (?:warning|error|check)\w*|play protect|quarantine|secure boot|\bgpg\b|fingerprints?|publisher|provenance|attestation"
     r"|lockfile|integrity|unknown (?:developer|publisher|source)s?|driver signature|developer mode|execution ?policy|\bSIP\b|firewall"
 )
-_UNCHECKED = re2.compile(
+_UNCHECKED = linear_pattern(
     rf"(?i)(?:{_OFF})[^.\n|;]{{0,50}}(?:{_CHECK})|(?:{_CHECK})[^.\n|;]{{0,50}}(?:{_OFF})|--ignore-certs|--no-verify|--trusted-host|--no-check-certificate|--insecure\b|\bcurl\b[^\n]{{0,40}}\s-[a-zA-Z]{{0,4}}k\b|--force\b|--allow-unauthenticated|trusted=yes|--nogpgcheck"
     r"|(?:verify|ask|confirm|checksums?|signed|strict\w*)[\"'`]?\s{0,2}[:=]\s{0,2}[\"']?(?:false|no|off|none|0)\b|unsigned_plugins|signatures?\.required|insecure-registr|strict-?ssl|ExecutionPolicy|\bxattr\b"
 )
-_TAKES = re2.compile(
+_TAKES = linear_pattern(
     r"(?i)\b(?:install(?:s|ed|ing|er)?|download(?:s|ed|ing)?|fetch(?:es|ed|ing)?|curl|wget|iwr|irm|pip3?|npm|npx|uvx|brew|clone|load unpacked|side-?load\w*|unpack|attach|enable|add|put|run|execut\w+|get|gets|take[ns]?|grab|obtain(?:ed|s)?|pull(?:s|ed)?|retriev\w+|load(?:s|ed)?|flash(?:es|ed)?|launch|auto_?update|update[sd]?)\b"
 )
-_UNSEEN = re2.compile(
+_UNSEEN = linear_pattern(
     r"(?i)\b(?:silent\w*|quiet\w*|hidden|without (?:asking|a question|prompt\w*|confirm\w*|telling)|don'?t (?:ask|announce|tell|mention|bother|inform)|by yourself|no questions?|unattended|on the spot|self-?approv\w*|approve (?:by|it|the))\b|--silent\b|\s/(?:quiet|S|qn)\b"
 )
-_RIGHTS = re2.compile(
+_RIGHTS = linear_pattern(
     r"(?i)\b(?:as root|sudo|root rights?|admin(?:istrator)?(?: rights?| privileges?)?|elevated|localsystem|full disk access|accessibility|screen recording|input monitoring|root (?:certificate|CA)|trusted root|all (?:data|sites|pages|files|folders|rights|permissions)"
     r"|kernel|driver|microphone|contacts|key(?:chain|strokes)|clipboard|docker\.sock|--privileged|start(?:s)? at login|at log-?in|at boot|SMS|whole (?:account|disk|drive|home)|device admin\w*|mdm|configuration profile)\b"
 )
-_DISPLACED = re2.compile(
+_DISPLACED = linear_pattern(
     r"(?i)\b(?:instead of|in (?:the )?place of|in lieu of|rather than|takes? the place|replac\w+|never (?:\w+ ){0,4}(?:with|from|by)|in the official one)\b"
 )
-_RUN_AT_ONCE = re2.compile(
+_RUN_AT_ONCE = linear_pattern(
     r"(?i)(?:\||&&|;)\s{0,3}(?:sudo )?(?:ba|z)?sh\b|chmod \+x|\bstart(?:s|ed)? it\b|\brun(?:s|ning)? it\b|\bexecut\w+ it\b|\bthen run\b"
 )
-_PROGRAM = re2.compile(
+_PROGRAM = linear_pattern(
     r"(?i)^[/:][^\s\"'`<>|)]{0,200}\.(?:exe|msi|msix|dmg|pkg|zip|7z|rar|apk|ipa|jar|sh|ps1|bat|bin|tgz|tar\.gz|tar\.xz|deb|rpm|xpi|crx|vsix|whl|ko|dll|iso|img|appimage|user\.js|mobileconfig|reg|xll|xlam|docm|xlsm|tflite|onnx|pt|pkl|gguf|uf2|hex|wasm)\b"
 )
 """A file that is installed, loaded or run, right after the host."""
@@ -97,13 +96,13 @@ _TAKEN_HOW = (
 )
 _OF_WHAT_IS_TO_BE_DONE = frozenset({"turned to it", "in place of another", "with rights"})
 """Ways that background reading tells of well-known tools in, too."""
-_NOT_MEANT = re2.compile(
+_NOT_MEANT = linear_pattern(
     r"(?i)\b(?:nothing|nobody|no one|none|nowhere|is(?:n'?t| not)|are(?:n'?t| not)|unless|declin\w+|reject\w*|look up|cite|close it)\b(?:[^.!?;\n]|[.!?][^\s]){0,160}$"
 )
 """Words of a passage's own sentence by which nothing is taken from the host that follows."""
-_LED = re2.compile(r"(?i)(?:\b(?:at|from|via|to|through|by|with)[ \t]+[`\"'(]?|@|→ ?)$")
+_LED = linear_pattern(r"(?i)(?:\b(?:at|from|via|to|through|by|with)[ \t]+[`\"'(]?|@|→ ?)$")
 """What stands before a host that nothing else tells from a file's name."""
-_ITEM = re2.compile(r"^[ \t>]{0,8}(?:[-*+|#]|\d{1,3}[.)])")
+_ITEM = linear_pattern(r"^[ \t>]{0,8}(?:[-*+|#]|\d{1,3}[.)])")
 _SHORTEST_LABEL = 3
 _SHORTEST_BEGINNING = 8
 """Letters of a longer name that stand for it: its affixes (`get`, `tools`, `app`) are not said of the owner."""
