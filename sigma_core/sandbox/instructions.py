@@ -42,26 +42,12 @@ ACTIONS = frozenset(
         "prefer",
         "ask",
         "deny",
-        "tamper",
     }
 )
 """Terms that are verbs. A frame is an instruction only where one of its verbs stands where an order stands."""
 OTHER_VERBS = frozenset({"override", "obey", "paste"})
 """Terms that are verbs but not what a frame asks for first."""
-MANNERS = frozenset(
-    {
-        "authority",
-        "covert",
-        "unasked",
-        "unaware",
-        "disguised",
-        "lasting",
-        "beyond",
-        "hushed",
-        "kept_quiet",
-        "permission",
-    }
-)
+MANNERS = frozenset({"authority", "covert", "unasked", "unaware", "disguised", "lasting", "beyond"})
 """Terms that say how a thing is to be done. They carry their own negations, so they are never a mention by themselves."""
 SEVERAL = {"secret_files": ("secret_file", "hard_secret")}
 """Terms of sentences that hold two different matches of the terms named."""
