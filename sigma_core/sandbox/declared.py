@@ -53,6 +53,12 @@ class DeclaredSurface:
                 paths.setdefault(owner, []).append(path)
         return paths
 
+    @cached_property
+    def _title_words(self) -> frozenset[str]:
+        name = str(self.manifest.get("name", "")).lower()
+        whole = name.replace("-", "").replace("_", "").replace(" ", "")
+        return frozenset({whole, *(word.replace("-", "") for word in _WORD.findall(self.title))})
+
     def names_host(self, host: str, besides: str = "") -> bool:
         """Whether a document other than ``besides`` (or the manifest) names the host or its owner."""
         return any(path != besides for path in self._documents_by_owner.get(vocabulary.registrable(host), ()))
@@ -64,11 +70,9 @@ class DeclaredSurface:
             for label in vocabulary.registrable(host).split(".")[:-1]
             if len(label) >= 3 and label not in _GENERIC_LABELS
         ]
-        name = str(self.manifest.get("name", "")).lower()
-        words = {word.replace("-", "") for word in _WORD.findall(self.title)} | {
-            name.replace("-", "").replace("_", "").replace(" ", "")
-        }
-        return any(label.replace("-", "") in words or (not title_only and label in self.words) for label in labels)
+        return any(
+            label.replace("-", "") in self._title_words or (not title_only and label in self.words) for label in labels
+        )
 
     def trusts(self, host: str, besides: str = "") -> bool:
         """Whether code may talk to ``host`` without surprising anyone: known everywhere, on this machine, or spoken of by a document other than ``besides``."""
