@@ -479,7 +479,8 @@ class SourceIntegrity(WireModel):
 # For readers of the document only: `sigma_api.public.source` takes these forms, and says which rule another one breaks.
 _REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/\.?[A-Za-z0-9_-][A-Za-z0-9._-]{0,98}"
 _REF = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
-_PATH = r'(/\.?[ !"$-\-0->@-\[\]-~][ !"$-.0->@-\[\]-~]*)'
+_ESCAPE = "%(2[0-9A-Da-d]|[346][0-9A-Fa-f]|5[0-9ABD-Fabd-f]|7[0-9A-Ea-e])"
+_PATH = rf'(/\.?([ !"$&-\-0->@-\[\]-~]|{_ESCAPE})([ !"$&-.0->@-\[\]-~]|{_ESCAPE})*)'
 GITHUB_URL = (
     rf"^https://((www\.)?github\.com/{_REPOSITORY}(/(tree|blob)/{_REF}{_PATH}*)?"
     rf"|raw\.githubusercontent\.com/{_REPOSITORY}/{_REF}{_PATH}+)/*([?#][ -\[\]-~]*)?$"
