@@ -27,7 +27,7 @@ from sigma_core.submissions.package import Package, PackageFile
 
 _SLOPE_PPM = 150
 """What a unit of margin is worth; 500,000 ppm is margin 0."""
-_REPORTED_SCORE_PPM = 300_000
+_REPORTED_SCORE_PPM = 150_000
 
 
 class TextStatistics(EmbeddedFamily):

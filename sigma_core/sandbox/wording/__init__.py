@@ -4,7 +4,7 @@ It has no rule and knows no threat by name; it has seen how some thousands of in
 honest skills are. ``model.json`` holds the weights (`train` makes it and writes into it what it was measured to do).
 Integers only, so every machine gives the same margins.
 
-A margin of 0, which four in a hundred honest published skills reached in cross-validation, makes a fact
+A margin of 0, which 28 in a thousand honest published skills reached in cross-validation, makes a fact
 (SIGMA-WORD-001). The family ``text_statistics`` suspects what comes near it.
 """
 
