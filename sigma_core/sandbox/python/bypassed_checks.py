@@ -8,6 +8,8 @@ from itertools import islice
 
 import re2
 
+from sigma_core.sandbox.python.syntax_trees import Function, own_nodes
+
 _CHECK = re2.compile(r"(?i)^(?:check|verif|compare|authenticate|authori[sz]e|decode$|exists$|validate|loads$)")
 _VERIFIER = re2.compile(
     r"(?i)(?:verif(?:y|ies|ied)|signature|checksum|authentic|integrity|is_(?:signed|trusted|authori[sz]ed)|(?:check|valid(?:ate)?)_?(?:hash|sum|sig|token|cert|licen[cs]e|password|auth|digest))"
@@ -22,7 +24,6 @@ _ADMITS = re2.compile(
 )
 _MOST = 200
 """Nodes that are looked at below one statement or comparison: what grants or checks stands near the top."""
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def bypassed_checks(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, ast.expr | ast.stmt]]:
@@ -36,9 +37,9 @@ def bypassed_checks(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, ast.ex
     }
     doors = any(isinstance(node, ast.If | ast.BoolOp) and any(_compares(part, fixed) for part in _parts(node)) for node in nodes)  # fmt: skip
     for function in nodes:
-        if isinstance(function, _Function):
+        if isinstance(function, Function):
             verifies = bool(_VERIFIER.search(function.name))
-            inner = list(_own(function)) if doors or verifies else []
+            inner = list(own_nodes(function)) if doors or verifies else []
             if verifies and _never_refuses(inner):
                 yield "SIGMA-CODE-006", f"{function.name} never refuses", function
             if doors:
@@ -49,16 +50,6 @@ def _parts(node: ast.If | ast.BoolOp) -> Sequence[ast.expr]:
     """What is tested, or what is joined by ``and`` or ``or``."""
     tested = node.test if isinstance(node, ast.If) else node
     return tested.values if isinstance(tested, ast.BoolOp) else [tested]
-
-
-def _own(function: _Function) -> Iterator[ast.AST]:
-    """The nodes of a function without those of functions within it."""
-    waiting: list[ast.AST] = list(function.body)
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, _Function | ast.ClassDef | ast.Lambda):
-            waiting += ast.iter_child_nodes(node)
 
 
 def _never_refuses(inner: Sequence[ast.AST]) -> bool:

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from sigma_core.sandbox.python.weak_code import dotted_name
+from sigma_core.sandbox.python.syntax_trees import Function, dotted_name
 from sigma_core.sandbox.vocabulary import name_set
 
 MOST = 4_000
@@ -19,7 +19,6 @@ LONG = 24
 _RUNS = name_set(
     "exec eval compile os.system os.popen subprocess.run subprocess.call subprocess.Popen subprocess.check_output"
 )
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def ciphered_code(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, ast.AST]]:
@@ -27,7 +26,7 @@ def ciphered_code(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, ast.AST]
     ciphers = {
         node.name
         for node in nodes
-        if isinstance(node, _Function)
+        if isinstance(node, Function)
         and any(
             isinstance(part, ast.BinOp) and isinstance(part.op, ast.BitXor) for part in islice(ast.walk(node), MOST)
         )

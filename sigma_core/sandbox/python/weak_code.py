@@ -8,9 +8,9 @@ from itertools import islice
 
 import re2
 
+from sigma_core.sandbox.python.syntax_trees import Function, dotted_name, own_nodes
 from sigma_core.sandbox.vocabulary import name_set, secret_variable
 
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
 MOST = 4_000
 """Nodes of one function that are looked at."""
 _RUNS_TEXT = name_set(
@@ -41,12 +41,12 @@ _HARMLESS = name_set(
 
 def weak_code(nodes: Sequence[ast.AST], source: str) -> Iterator[tuple[str, str, ast.AST]]:
     """``(rule, subject, node)`` of each weakness among ``nodes``, all nodes of a module. Time is linear in them."""
-    functions = [node for node in nodes if isinstance(node, _Function)]
+    functions = [node for node in nodes if isinstance(node, Function)]
     called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     called |= {node.func.attr for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
     metadata = _METADATA.search(source) is not None
     for function in functions:
-        inner = list(islice(_own(function), MOST))
+        inner = list(islice(own_nodes(function), MOST))
         given = {
             argument.arg for argument in [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         }
@@ -66,25 +66,6 @@ def weak_code(nodes: Sequence[ast.AST], source: str) -> Iterator[tuple[str, str,
     yield from _keys_put_in_place(nodes)
 
 
-def _own(function: _Function) -> Iterator[ast.AST]:
-    """The nodes of a function without those of functions and classes within it."""
-    waiting: list[ast.AST] = list(function.body)
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, _Function | ast.ClassDef | ast.Lambda):
-            waiting += ast.iter_child_nodes(node)
-
-
-def dotted_name(node: ast.expr) -> str:
-    """A dotted name, or empty."""
-    parts = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
-
-
 def _shell_text(call: ast.Call) -> ast.expr | None:
     """What a call runs as a shell's text, or None."""
     name = dotted_name(call.func)
@@ -96,7 +77,7 @@ def _shell_text(call: ast.Call) -> ast.expr | None:
 
 
 def _parameters_used(
-    function: _Function, inner: Sequence[ast.AST], given: set[str], metadata: bool
+    function: Function, inner: Sequence[ast.AST], given: set[str], metadata: bool
 ) -> Iterator[tuple[str, str, ast.AST]]:
     """What a function that only others call does with what it is given."""
     opened = {
@@ -124,7 +105,7 @@ def _parameters_used(
             yield "SIGMA-WEAK-006", f"{function.name}({name})", call
 
 
-def _queries(function: _Function, inner: Sequence[ast.AST], given: set[str]) -> Iterator[tuple[str, str, ast.AST]]:
+def _queries(function: Function, inner: Sequence[ast.AST], given: set[str]) -> Iterator[tuple[str, str, ast.AST]]:
     """Queries into whose value places a parameter is put as text."""
     if not any(
         isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _QUERIES
@@ -145,7 +126,7 @@ def _queries(function: _Function, inner: Sequence[ast.AST], given: set[str]) -> 
                     before += "x"
 
 
-def _paths(function: _Function, inner: Sequence[ast.AST], given: set[str]) -> Iterator[tuple[str, str, ast.AST]]:
+def _paths(function: Function, inner: Sequence[ast.AST], given: set[str]) -> Iterator[tuple[str, str, ast.AST]]:
     """Files below a fixed folder whose name is a parameter that nothing checks."""
     names = {
         node.attr if isinstance(node, ast.Attribute) else node.id
@@ -173,7 +154,7 @@ def _paths(function: _Function, inner: Sequence[ast.AST], given: set[str]) -> It
                 yield "SIGMA-WEAK-003", f"{function.name}({name.id})", node
 
 
-def _endless(nodes: Sequence[ast.AST], functions: Sequence[_Function]) -> Iterator[tuple[str, str, ast.AST]]:
+def _endless(nodes: Sequence[ast.AST], functions: Sequence[Function]) -> Iterator[tuple[str, str, ast.AST]]:
     """Loops without an end that wait for nothing: nothing in them leaves, and all that they call are functions of the module that only compute."""
     computing = {function.name for function in functions if _computes(function.body, set())}
     for node in nodes:
