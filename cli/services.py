@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import http.client
@@ -25,7 +26,11 @@ START_SECONDS = 120
 INTERRUPT_SECONDS = 15
 TERMINATE_SECONDS = 5
 POLL_SECONDS = 0.2
-WORKSPACE = Path(__file__).resolve().parent.parent / "workspace.yaml"
+HERE = Path(__file__).resolve().parent
+# At the top of a checkout; a wheel carries it beside this file.
+WORKSPACE = next(file for file in (HERE.parent / "workspace.yaml", HERE / "workspace.yaml") if file.exists())
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -163,11 +168,18 @@ def _start(service: Service, settings: Settings) -> Running:
             stdout=output,
             stderr=output,
             env={**os.environ, "DAGSTER_HOME": str(settings.dagster_home), "SIGMA_HOME": str(settings.home)},
-            cwd=WORKSPACE.parent,
+            cwd=HERE.parent,
             # A session of its own: Ctrl-C reaches us alone, and we stop the children.
             start_new_session=True,
+            preexec_fn=_end_with_the_parent,  # noqa: PLW1509 - one system call, which takes no lock
         )
     return Running(service, process, log)
+
+
+def _end_with_the_parent() -> None:
+    """In the service's process: should `sigma up` be killed, the kernel asks the service to end. Linux only; elsewhere it would stay."""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _await_health(

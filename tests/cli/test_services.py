@@ -157,6 +157,25 @@ def test_what_does_not_want_to_stop_is_killed_with_all_that_it_started(
     assert await_(lambda: not is_alive(tmp_path / "daemon"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
+def test_when_sigma_up_is_killed_its_services_end(settings: Settings, tmp_path: Path) -> None:
+    program = (
+        "import sys, time\n"
+        "from cli import services\n"
+        "from sigma_core.config import load_settings\n"
+        "services._start(services.Service('daemon', [sys.executable, '-c', *sys.argv[1:]]), load_settings())\n"
+        "time.sleep(600)"
+    )
+    settings.home.mkdir()
+    up = subprocess.Popen(
+        [sys.executable, "-c", program, SLEEPS, str(tmp_path / "daemon")], cwd=Path(cli.services.__file__).parents[1]
+    )
+    with up:
+        assert await_(lambda: is_alive(tmp_path / "daemon"))
+        up.kill()
+    assert await_(lambda: not is_alive(tmp_path / "daemon"))
+
+
 def test_a_service_that_never_answers_is_named(
     run: Callable[..., list[str]], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
