@@ -34,6 +34,12 @@ def _refuse_relative_sqlite(url: SecretStr) -> SecretStr:
     return url
 
 
+def _refuse_other_databases(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith("postgresql://"):
+        raise ValueError("Dagster's store is SQLite in home, or what a URL that begins with postgresql:// names")
+    return url
+
+
 def _split(urls: object) -> object:
     return tuple(url.strip().rstrip("/") for url in urls.split(",") if url.strip()) if isinstance(urls, str) else urls
 
@@ -48,6 +54,7 @@ def _refuse_other_schemes(urls: tuple[str, ...]) -> tuple[str, ...]:
 # Absolute, because the services of `sigma up` run in another folder than the shell that set the variable.
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_refuse_relative_sqlite)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_refuse_other_databases)]
 RelayUrls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_refuse_other_schemes)]
 
 
@@ -66,6 +73,10 @@ class Settings(BaseSettings):
     )
     usage_database_url: DatabaseUrl | None = Field(
         default=None, description="Usage database, never the protocol one. Default: SQLite in home."
+    )
+    dagster_database_url: PostgresUrl | None = Field(
+        default=None,
+        description="Dagster's own store, a third database (postgresql://…), set before first use. Default: SQLite in home.",
     )
     blob_url: SecretStr | None = Field(
         default=None, description="Content-addressed blobs: file:///… or s3://bucket/prefix. Default: a folder in home."

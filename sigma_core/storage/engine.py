@@ -70,7 +70,11 @@ def one_at_a_time(engine: Engine, what: str) -> Iterator[None]:
 
 
 def _wrong_url(message: str) -> SigmaError:
-    return SigmaError(message, code="SETTINGS_INVALID", hint="check SIGMA_DATABASE_URL and SIGMA_USAGE_DATABASE_URL")
+    return SigmaError(
+        message,
+        code="SETTINGS_INVALID",
+        hint="check SIGMA_DATABASE_URL, SIGMA_USAGE_DATABASE_URL and SIGMA_DAGSTER_DATABASE_URL",
+    )
 
 
 def _open_postgresql(url: URL) -> Engine:
