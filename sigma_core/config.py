@@ -229,6 +229,9 @@ def load_settings() -> Settings:
         raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
     if settings.protocol_url == settings.usage_url:
         raise SettingsError("SIGMA_USAGE_DATABASE_URL: protocol and usage must be two databases, never one")
+    dagster_url = settings.dagster_database_url
+    if dagster_url is not None and dagster_url.get_secret_value() in (settings.protocol_url, settings.usage_url):
+        raise SettingsError("SIGMA_DAGSTER_DATABASE_URL: Dagster's tables need a database of their own")
     if settings.api_port == settings.dagster_port:
         raise SettingsError("SIGMA_DAGSTER_PORT: the API listens on this port; give the Dagster UI another")
     return settings

@@ -131,6 +131,13 @@ def test_a_sqlite_url_without_an_absolute_path(
     )
 
 
+@pytest.mark.parametrize("other", ["SIGMA_DATABASE_URL", "SIGMA_USAGE_DATABASE_URL"])
+def test_one_database_for_dagster_and_us(home: Path, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    for name in (other, "SIGMA_DAGSTER_DATABASE_URL"):
+        monkeypatch.setenv(name, "postgresql://sigma@localhost/sigma")
+    assert refusal() == "SIGMA_DAGSTER_DATABASE_URL: Dagster's tables need a database of their own"
+
+
 def test_one_database_for_protocol_and_usage(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rule = "SIGMA_USAGE_DATABASE_URL: protocol and usage must be two databases, never one"
     for url in ("postgresql://sigma@db/sigma", f"sqlite:///{home}/sigma.db"):
