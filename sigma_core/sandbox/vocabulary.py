@@ -46,7 +46,7 @@ _INSTALLERS = name_set(
     "raw.githubusercontent.com/homebrew raw.githubusercontent.com/nvm-sh raw.githubusercontent.com/helm raw.githubusercontent.com/ohmyzsh raw.githubusercontent.com/pyenv raw.githubusercontent.com/rvm raw.githubusercontent.com/aquasecurity raw.githubusercontent.com/anchore raw.githubusercontent.com/golangci raw.githubusercontent.com/trufflesecurity "
     "install.python-poetry.org pyenv.run bootstrap.pypa.io deb.nodesource.com rpm.nodesource.com tailscale.com sdk.cloud.google.com aka.ms cli.github.com cli.github.io claude.ai opencode.ai "
     "starship.rs foundry.paradigm.xyz get.k3s.io fly.io cursor.com install.determinate.systems nixos.org mise.run mise.jdx.dev get.jetpack.io zed.dev warp.dev openclaw.ai clawd.bot molt.bot "
-    "get.tuist.io dl.google.com cli.doppler.com getcomposer.org get.rvm.io just.systems git.io get.haskellup.org get-ghcup.haskell.org ghcup.haskell.org sh.brew.sh brew.sh apt.llvm.org dl.cloudsmith.io packagecloud.io cdn.jsdelivr.net install.duckdb.org get.sigstore.dev"
+    "get.tuist.io dl.google.com cli.doppler.com getcomposer.org get.rvm.io just.systems git.io get.haskellup.org get-ghcup.haskell.org ghcup.haskell.org sh.brew.sh brew.sh apt.llvm.org dl.cloudsmith.io packagecloud.io cdn.jsdelivr.net install.duckdb.org get.sigstore.dev community.chocolatey.org get.scoop.sh proton.me"
 )
 # Hosts so common in honest work that naming them in code needs no mention in SKILL.md.
 _KNOWN = name_set(

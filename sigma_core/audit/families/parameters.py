@@ -29,7 +29,7 @@ FAMILY_PARAMETERS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
         "rules_taint": (Parameter("threshold_ppm", 500_000, 460_000, 650_000, _THRESHOLD),),
         "signatures": (Parameter("threshold_ppm", 500_000, 450_000, 590_000, _THRESHOLD),),
         "capability_difference": (Parameter("threshold_ppm", 460_000, 400_000, 500_000, _THRESHOLD),),
-        "text_statistics": (Parameter("threshold_ppm", 200_000, 170_000, 260_000, _THRESHOLD),),
+        "text_statistics": (Parameter("threshold_ppm", 120_000, 90_000, 180_000, _THRESHOLD),),
     }
 )
 """By family name, in the order in which families are listed everywhere."""

@@ -25,9 +25,9 @@ from sigma_core.sandbox.wording import load_model
 from sigma_core.sandbox.wording.windows import DOCUMENT_SUFFIXES, sentences_in
 from sigma_core.submissions.package import Package, PackageFile
 
-_SLOPE_PPM = 150
+_SLOPE_PPM = 100
 """What a unit of margin is worth; 500,000 ppm is margin 0."""
-_REPORTED_SCORE_PPM = 150_000
+_REPORTED_SCORE_PPM = 60_000
 
 
 class TextStatistics(EmbeddedFamily):

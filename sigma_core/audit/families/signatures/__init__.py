@@ -25,7 +25,14 @@ from sigma_core.audit.families.embedded import (
     revision_of,
     strongest_first,
 )
-from sigma_core.audit.families.signatures.context import fences_of, is_order, is_searched_for, is_spoken_about
+from sigma_core.audit.families.signatures.context import (
+    fences_of,
+    is_a_strangers_deed,
+    is_enumerated,
+    is_order,
+    is_searched_for,
+    is_spoken_about,
+)
 from sigma_core.audit.model import Finding, View
 from sigma_core.sandbox.encodings import find_encoded
 from sigma_core.sandbox.facts import FactsDocument, Severity
@@ -40,6 +47,8 @@ _KNOWN_HOST_CONFIDENCE_PPM = 200_000
 _PROSE_SUFFIXES = (".md", ".mdx", ".markdown", ".rst", ".txt")
 
 _HOST = re2.compile(r"""(?i)(?:https?|hxxps?|ftp)://(?:[^/\s@"'`]{0,200}@)?([a-z0-9._\[\]-]+)""")
+_ARGUMENT = re2.compile(rb"""^[\w.()\s]{0,24}["'][^"'\n]{0,200}["']""")
+"""The string in which a match that ends before its URL goes on."""
 _KNOWN_HOSTS = frozenset({HostClass.LOCAL, HostClass.KNOWN, HostClass.INSTALLER})
 
 
@@ -53,6 +62,7 @@ class _Rule:
     host_matters: bool
     mention_matters: bool
     order_only: bool
+    list_matters: bool
 
 
 @cache
@@ -111,7 +121,7 @@ def _matches(content: bytes) -> Iterator[tuple[_Rule, int, int]]:
         rule = _rule_of(matched)
         found = [list(each.matches) for each in matched.patterns if not each.identifier.startswith("$near")]
         if any(len(matches) == _MATCHES_PER_PATTERN for matches in found):
-            rule = replace(rule, host_matters=False, mention_matters=False, order_only=False)
+            rule = replace(rule, host_matters=False, mention_matters=False, order_only=False, list_matters=False)
         for start, end in sorted({(each.offset, each.offset + each.length) for matches in found for each in matches}):
             yield rule, start, end
 
@@ -127,6 +137,7 @@ def _rule_of(matched: yara_x.Rule) -> _Rule:
         host_matters=values.get("host") == "matters",
         mention_matters=values.get("mention") == "matters",
         order_only=values.get("voice") == "order",
+        list_matters=values.get("list") == "matters",
     )
 
 
@@ -155,10 +166,12 @@ def _confidence(rule: _Rule, file: PackageFile, fences: Sequence[int], start: in
 
 def _is_mention(rule: _Rule, file: PackageFile, fences: Sequence[int], start: int, end: int) -> bool:
     """Whether the match speaks about the thing or, for what only counts as an order, orders nothing."""
-    if rule.order_only and not is_order(file.content, start):
+    if rule.order_only and (not is_order(file.content, start) or is_a_strangers_deed(file.content[start:end])):
         return True
     if not rule.mention_matters:
         return False
+    if rule.list_matters and is_enumerated(file.content, start, end):
+        return True
     if file.path.lower().endswith(_PROSE_SUFFIXES):
         return is_spoken_about(file.content, start, end, fences)
     return is_searched_for(file.content, start)
@@ -169,5 +182,6 @@ def _is_from_known_hosts(content: bytes, start: int, end: int) -> bool:
 
     How often a package links a host says nothing: its author chooses that.
     """
-    named = _HOST.findall(content[start:end].decode("latin-1"))
+    argument = _ARGUMENT.search(content[end : end + 226])
+    named = _HOST.findall((content[start:end] + (argument.group() if argument else b"")).decode("latin-1"))
     return bool(named) and all(classify_host(host.lower()) in _KNOWN_HOSTS for host in named)

@@ -1,5 +1,6 @@
 /* Things that code and commands do. A match of a pattern is evidence, but for `$near…`: those only have to be close by. `confidence` is ppm; `host` = "matters" lowers the confidence for hosts that everybody
-   installs from; `mention` = "matters" drops matches that are spoken about, not said; `voice` = "order" drops what is not an order to the reader. context.py decides the last two. */
+   installs from; `mention` = "matters" drops matches that are spoken about, not said; `voice` = "order" drops what is not an order to the reader; `list` = "matters" drops a bare name
+   among others. context.py decides the last three. */
 
 rule fetch_piped_into_shell {
   meta: title = "Downloads and pipes into an interpreter" category = "remote_code" severity = "HIGH" confidence = 700000 host = "matters" mention = "matters"
@@ -141,7 +142,7 @@ rule environment_sent {
   condition: for any i in (1..#env) : ( $near_send in (@env[i] - 600 .. @env[i] + 1200) )
 }
 rule drop_site_sent {
-  meta: title = "Sends to a throw-away collection site" category = "exfiltration" severity = "HIGH" confidence = 700000 mention = "matters"
+  meta: title = "Sends to a throw-away collection site" category = "exfiltration" severity = "HIGH" confidence = 700000 mention = "matters" list = "matters"
   strings:
     $site = /(webhook\.site|requestbin|pipedream\.net|interact\.sh|oast\.(fun|pro|live|me|site|online)|burpcollaborator|transfer\.sh|0x0\.st|pastebin\.com\/(api|raw)|hastebin|glot\.io\/|dpaste|rentry\.co|beeceptor|hookbin|trycloudflare\.com|[a-z0-9-]{4,40}\.ngrok(-free)?\.(io|app|dev)|\.onion\b|serveo\.net|localhost\.run)/ nocase
     $near_send = /(requests\.(post|put)|urlopen|fetch\(|axios|curl\s|wget\s|POST|upload|send|base_url|exfil|mirror|kind["']?\s*:\s*["']?download)/

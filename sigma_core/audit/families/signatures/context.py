@@ -33,6 +33,37 @@ _ORDERED = re2.compile(
 _QUOTED = re2.compile(r"""^(?:[^"“”«»`]|"[^"]*"|“[^”]*”|«[^»]*»|`[^`]*`)*(?:"[^"]*|“[^”]*|«[^»]*|`[^`]*)$""")
 """A quotation mark or backtick of the line is still open at its end."""
 
+_QUOTATION = re2.compile(r"""["“][^"”\n]*["”]""")
+"""What somebody else is said to say: it orders nothing here."""
+
+_EXAMPLE = re2.compile(r"""(?i)\((?:e\.g\.|for example|such as)[,:]?\s*["“]$""")
+"""The match is the example in brackets of what the sentence before it names."""
+
+_CELL_BEFORE = re2.compile(r"""^\s*\|(.*)\|\s*["“`]$""")
+_CELL_AFTER = re2.compile(r"""^[^"“”`|]{0,80}["”`][^|]{0,40}\|(.*)$""")
+"""A cell of a table that holds the match as a quotation, and the other cells of its row."""
+
+_SCANNED_BEFORE = re2.compile(
+    r"""^\s*(?:\$\s+)?[\w./~-]*\s?(?:scan|check|validate|detect|inspect|screen|classify)(?:-[\w-]+)?\s+["']([^"'$`]*)$"""
+)
+_SCANNED_AFTER = re2.compile(r"""^[^"'$`\n]{0,200}["']\s*$""")
+"""All that a command does with the match is to scan or to check it: its last word, in quotes that expand nothing."""
+
+_LOGGED = re2.compile(r"^\s*\[?[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}Z?\b")
+"""A line of a log: a shell could not run it."""
+
+_LITERAL_BEFORE = re2.compile(r"""^\s*(?:["'][\w-]+["']\s*:\s*)?["']$""")
+_LITERAL_AFTER = re2.compile(r"""^[^"'\n]{0,200}["'],?\s*$""")
+_LITERAL_LINE = re2.compile(r"""^\s*(?:["'].*["'],?|[\[\]{}(),]*)\s*$""")
+"""Lines of a list or a table of strings, as code writes them."""
+
+_ENUMERATED_BEFORE = re2.compile(r"(?:[|(:]|\b[\w.-]{4,40}\s*,(?:\s*or)?)\s*$")
+_ENUMERATED_AFTER = re2.compile(r"^\s*(?:,\s*(?:or\s+)?[\w.-]{3,40}\s*[,|)]|\||\)|,\s*etc)")
+"""One bare name among others, with neither a scheme before it nor a path behind."""
+
+_COULD = re2.compile(r"(?i)\b(?:malicious|hostile|rogue|compromised)\s+\w+\s+(?:can|could|may|might|would|will)\b")
+"""What a hostile thing could do is not asked of the agent."""
+
 _FENCE = re2.compile(rb"(?m)^[ \t]*(`{3,}|~{3,})[ \t]*(\S?)")
 
 _PROHIBITED = re2.compile(
@@ -84,18 +115,30 @@ def fences_of(content: bytes) -> tuple[int, ...]:
 def is_spoken_about(content: bytes, start: int, end: int, fences: Sequence[int]) -> bool:
     """Whether prose prohibits the match, or quotes all of it as a threat, outside fenced code, where nothing orders it.
 
-    What stands in fenced code is there to be copied, and its quotation marks are the shell's.
+    What stands in fenced code is there to be copied, and its quotation marks are the shell's: there the match must be what a command
+    scans, or a string in a list that is named after a threat.
     """
     before, after = _line_around(content, start, end)
     if _is_prohibited(before, after):
         return True
+    if bisect_right(fences, start) % 2:
+        logged = _LOGGED.search(before) and _THREAT.search(before)
+        return bool(logged) or _is_scanned(before, after) or _is_listed_as_a_threat(content, start, before, after)
     quoted = all(_QUOTED.search(text) for text in (before, before + content[start:end].decode("utf-8", "ignore")))
-    return quoted and bisect_right(fences, start) % 2 == 0 and _is_about_a_threat(content, start, end)
+    return quoted and (
+        _is_a_threats_cell(before, after)
+        or (bool(_EXAMPLE.search(before)) and _is_told_of_a_threat(content, start))
+        or _is_about_a_threat(content, start, end)
+    )
 
 
 def is_searched_for(content: bytes, start: int) -> bool:
-    """Whether a script has the match in a quoted pattern that it searches for, in the line of the search."""
-    return bool(_SEARCHED_FOR.search(_line_around(content, start, start)[0]))
+    """Whether a script has the match in a quoted pattern that it searches for, in the line of the search.
+
+    Quotes begin anew within ``$(…)``.
+    """
+    before = _line_around(content, start, start)[0]
+    return any(_SEARCHED_FOR.search(text) for text in (before, before.rpartition("$(")[2]))
 
 
 def is_order(content: bytes, start: int) -> bool:
@@ -105,12 +148,51 @@ def is_order(content: bytes, start: int) -> bool:
     return bool(_ORDER_BEFORE.search(before.rpartition("\n\n")[2]))
 
 
+def is_enumerated(content: bytes, start: int, end: int) -> bool:
+    """Whether the match is a bare name in a list of such, in a line that orders nothing."""
+    before, after = _line_around(content, start, end)
+    listed = _ENUMERATED_BEFORE.search(before) and _ENUMERATED_AFTER.search(after)
+    return bool(listed) and not _ORDERED.search(f"{before} {after}")
+
+
+def is_a_strangers_deed(said: bytes) -> bool:
+    """Whether a match tells what something hostile could do."""
+    return bool(_COULD.search(said.decode("utf-8", "ignore")))
+
+
 def _is_prohibited(before: str, after: str) -> bool:
     governed = _PROHIBITED.search(before)
     if governed is None:
         return False
     clause = governed.group(1) + _CLAUSE.search(after).group()
     return not _BUT.search(clause) and not _ORDERED.search(clause)
+
+
+def _is_scanned(before: str, after: str) -> bool:
+    return bool(_SCANNED_BEFORE.search(before) and _SCANNED_AFTER.search(after))
+
+
+def _is_listed_as_a_threat(content: bytes, start: int, before: str, after: str) -> bool:
+    """Whether the match is all of a string in a list of strings, and the line that opens the list, or that above it, says threats."""
+    if not (_LITERAL_BEFORE.search(before) and _LITERAL_AFTER.search(after)):
+        return False
+    *above, _ = content[max(0, start - _CONTEXT_BYTES) : start].decode("utf-8", "ignore").split("\n")
+    opening = [line for line in above if not _LITERAL_LINE.search(line)][-2:]
+    return bool(_THREAT.search("\n".join(opening)))
+
+
+def _is_a_threats_cell(before: str, after: str) -> bool:
+    """Whether the match is quoted in a cell of a table whose other cells call it a threat and order nothing."""
+    left, right = _CELL_BEFORE.search(before), _CELL_AFTER.search(after)
+    row = f"{left.group(1)} {right.group(1)}" if left and right else ""
+    return bool(_THREAT.search(row)) and not _ORDERED.search(row)
+
+
+def _is_told_of_a_threat(content: bytes, start: int) -> bool:
+    """Whether the sentence before the match, over line ends, names a threat and orders nothing."""
+    head = content[max(0, start - _CONTEXT_BYTES) : start].decode("utf-8", "ignore")
+    sentence = head.rpartition("\n\n")[2].replace("e.g.", "").rpartition(". ")[2]
+    return bool(_THREAT.search(sentence)) and not _ORDERED.search(sentence)
 
 
 def _is_about_a_threat(content: bytes, start: int, end: int) -> bool:
@@ -123,7 +205,13 @@ def _is_about_a_threat(content: bytes, start: int, end: int) -> bool:
     rest, *lines = tail.split("\n")
     below = [line for line in lines if line.strip()]
     said = "\n".join((*texts[-2:], *above[-1:], before, rest))
-    return bool(_THREAT.search(said)) and not _ORDERED.search("\n".join((said, *below[:2])))
+    ordering = (
+        _QUOTATION.sub("", "\n".join((*texts[-2:], *above[-1:]))),
+        before,
+        rest,
+        _QUOTATION.sub("", "\n".join(below[:2])),
+    )
+    return bool(_THREAT.search(said)) and not _ORDERED.search("\n".join(ordering))
 
 
 def _line_around(content: bytes, start: int, end: int) -> tuple[str, str]:
