@@ -40,6 +40,8 @@ class Step:
     wire: Callable[[bytes], bytes] = lambda raw: raw
     cut_after: int | None = None
     seconds: float = 0.0
+    drip: float = 0.0
+    """Seconds between two bytes of the response."""
 
 
 OK = Step()
@@ -49,6 +51,11 @@ def error(status: int, retry_after: str | None = None) -> Step:
     """An error status, with a body as providers write them."""
     headers = (("retry-after", retry_after),) if retry_after is not None else ()
     return Step(f"http_{status}", status, headers, json.dumps({"error": {"message": "scripted", "type": "x"}}).encode())
+
+
+def error_said(name: str, status: int, code: str) -> Step:
+    """An error status with the provider's code of the error in its body."""
+    return Step(name, status, body=json.dumps({"error": {"message": "scripted", "type": "x", "code": code}}).encode())
 
 
 def changed(name: str, **fields: Any) -> Step:
@@ -123,6 +130,13 @@ FAULTS: dict[str, Step] = {
         error(403),
         error(400),
         error(404),
+        error_said("context_error", 400, "context_length_exceeded"),
+        error_said("no_credit", 429, "insufficient_quota"),
+        error(201),
+        Step("error_200", body=b'{"error": {"message": "scripted", "code": 502}}'),
+        Step("gzip_429", 429, (("content-encoding", "gzip"),), gzip.compress(b"a" * 1_000_000)),
+        Step("huge_401", 401, body=b'{"x": "' + b"a" * 4_000_000 + b'"}'),
+        Step("huge_headers", headers=tuple((f"x-{number}", "a" * 1_000) for number in range(200))),
         Step("redirect", 302, (("location", "http://127.0.0.1:9/"),), b""),
         Step("html_502", 502, (("content-type", "text/html"),), b"<html>Bad Gateway</html>"),
         Step("html_200", body=b"<html>please log in</html>"),
@@ -132,7 +146,18 @@ FAULTS: dict[str, Step] = {
         Step("deep", body=b"[" * 100_000),
         Step("huge", body=b'{"x": "' + b"a" * 4_000_000 + b'"}'),
         Step("gzip_unasked", headers=(("content-encoding", "gzip"),), body=gzip.compress(b"a" * 1_000_000)),
+        Step(
+            "gzip_bomb",
+            headers=(("content-encoding", "gzip"),),
+            body=gzip.compress(gzip.compress(b"a" * 100_000_000)),
+        ),
         Step("event_stream", headers=(("content-type", "text/event-stream"),), body=b'data: {"choices": []}\n\n'),
+        Step(
+            "cut_event_stream",
+            headers=(("content-type", "text/event-stream"), ("transfer-encoding", "chunked")),
+            body=b'data: {"choices": [{"delta": {"content": "{"}}]}\n\n' * 20,
+            cut_after=300,
+        ),
         Step("cut_before_headers", cut_after=0),
         Step("cut_in_body", cut_after=200),
         Step("cut_stream", headers=(("transfer-encoding", "chunked"),), cut_after=220),
@@ -254,6 +279,11 @@ class ScriptedModels:
             self.at_once -= 1
         payload = step.body if step.body is not None else self._response(asked, step)
         raw = self._raw(step, payload)
+        while step.drip and raw:
+            writer.write(raw[:1])
+            await writer.drain()
+            await asyncio.sleep(step.drip)
+            raw = raw[1:]
         writer.write(raw if step.cut_after is None else raw[: step.cut_after])
         await writer.drain()
         return step.cut_after is None

@@ -68,9 +68,9 @@ _BEGIN_ATTEMPT = (
     .values(attempts_begun=bindparam("number"), claimed_until=bindparam("until"))
     .returning(_CALLS.c.attempts_begun)
 )
-_ANSWERED = (
+_ANSWERED = (  # the first answer stays: of a hedged pair both may come
     update(_CALLS)
-    .where(_CALLS.c.call_key == bindparam("key"))
+    .where(_CALLS.c.call_key == bindparam("key"), _CALLS.c.state != DONE)
     .values(state=DONE, response_sha256=bindparam("response"))
 )
 _RELEASE = update(_CALLS).where(_CALLS.c.call_key == bindparam("key"), _CALLS.c.state == CLAIMED).values(state=RELEASED)

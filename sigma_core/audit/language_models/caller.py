@@ -11,14 +11,18 @@ an answer, a refusal, one cut for length    the finish reason           no     g
 the answer of another model                 ``other_model``             no     good     unknown
 200 that is no response of this API         ``malformed``               yes    bad      unknown
 429                                         ``http_429``                yes    nothing  none
+429 that says there is no credit left       ``http_429``                no     opens    none
 401, 403                                    ``http_401``, ``http_403``  no     opens    none
 other 3xx, 4xx                              ``http_400`` …              no     nothing  none
+other 2xx                                   ``http_204`` …              no     bad      unknown
 408, 5xx                                    ``http_500`` …              yes    bad      unknown
 no connection                               ``connect``                 yes    bad      none
 cut off, compressed unasked                 ``reset``, ``encoded``      yes    bad      unknown
 larger than allowed                         ``too_large``               no     bad      unknown
 nothing before the attempt's deadline       ``deadline``                yes    bad      unknown
 ==========================================  ==========================  =====  =======  ==========
+
+Where it is asked again, a ``Retry-After`` is waited out; one beyond the policy's cap gives the call up.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ from sigma_core.audit.language_models.dialects import (
     request_headers,
 )
 from sigma_core.audit.language_models.families import Endpoint
+from sigma_core.audit.language_models.faults import NO_CREDIT, error_word, explained, without_key
 from sigma_core.audit.language_models.lanes import Lane, backoff_ms, retry_after_ms
 from sigma_core.audit.language_models.transport import HttpTransport, Response, TransportFault
 from sigma_core.policy import LanguageModelRules
@@ -48,6 +53,7 @@ _T = TypeVar("_T")
 _LEDGER_THREADS = 8
 _OK, _TOO_MANY, _TIMED_OUT = 200, 429, 408
 _KEY_REFUSED = (401, 403)
+_OTHER_SUCCESSES = range(201, 300)
 _SERVER_FAULTS = range(500, 600)
 _POLL_SECONDS = 0.5
 
@@ -74,12 +80,14 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """A try that is over: its attempt (None where none was made), its reply, and whether another try may do better."""
+    """A try that is over: its attempt (None where none was made), its reply, and whether another try may do better; ``hopeless`` where
+    no other call to this model would."""
 
     attempt: Attempt | None
     reply: Reply | None = None
     fault: str = ""
     again: bool = False
+    hopeless: bool = False
     wait_ms: int | None = None
 
 
@@ -170,7 +178,7 @@ class Caller:
         last = first + self._rules.attempts_per_call
         while True:
             if not task.lane.breaker.admits():
-                return _Ended(None, fault=f"{task.call.provider} failed too often: no calls for a while")
+                return _Ended(None, fault=f"no calls to {task.call.provider} for a while; {task.lane.trouble}")
             ended = await self._hedged(task, may_hedge=task.number + 1 < last)
             if ended.reply is not None or not ended.again:
                 return ended
@@ -209,7 +217,14 @@ class Caller:
                 await asyncio.gather(*pending, return_exceptions=True)
                 break
         assert best is not None
+        if best.reply is not None and len(tries) > 1:
+            best = replace(best, reply=await self._kept(task, best.reply))
         return best
+
+    async def _kept(self, task: _Task, reply: Reply) -> Reply:
+        """The reply that is on record. Both of a pair may have answered: one is kept, and a run that reads it again must vote alike."""
+        claim = await self._book(lambda: self._ledger.claim(task.call))
+        return reply if claim.response is None else read_response(task.endpoint.provider.dialect, claim.response)
 
     def _start(self, task: _Task) -> asyncio.Task[_Ended]:
         number, task.number = task.number, task.number + 1
@@ -227,15 +242,30 @@ class Caller:
             lane.breaker.unsettled()
             return _Ended(None, fault=f"{call.provider} is at its limits: no call could be made in time")
         try:
-            reserved = await self._book(lambda: self._ledger.reserve(call, number))
+            reserved = await self._reserved(call, number)
             task.sent.set()
             return await self._exchange(task, number, reserved)
         except NotAllowed as refusal:
             task.number -= 1
             lane.breaker.unsettled()
             return _Ended(None, fault=str(refusal))
+        except BaseException:
+            lane.breaker.unsettled()  # the books failed, or the try was called off: neither says anything about the provider
+            raise
         finally:
             lane.limiter.release()
+
+    async def _reserved(self, call: Call, number: int) -> Reservation:
+        """What is held for the attempt. One that is called off in this moment was begun all the same: it is recorded, and free."""
+        holding = self._loop.run_in_executor(self._books, lambda: self._ledger.reserve(call, number))
+        try:
+            return await asyncio.shield(holding)
+        except asyncio.CancelledError:
+            await asyncio.wait({holding})
+            if holding.exception() is None:
+                unsent = Attempt(call, number, AttemptState.CANCELLED, "cancelled", billed=False)
+                await self._book(lambda: self._ledger.record(unsent, holding.result()))
+            raise
 
     async def _exchange(self, task: _Task, number: int, reserved: Reservation) -> _Ended:
         call, endpoint = task.call, task.endpoint
@@ -247,7 +277,7 @@ class Caller:
                 response = await self._transport.post(
                     endpoint.url, request_headers(endpoint), call.body, self._rules.max_response_bytes
                 )
-            ended = self._read(attempt, endpoint, response)
+            ended = self._read(attempt, endpoint, replace(response, body=without_key(response.body, endpoint.key)))
         except TimeoutError:
             pass
         except TransportFault as fault:
@@ -261,23 +291,17 @@ class Caller:
             raise
         assert ended.attempt is not None
         recorded = replace(ended.attempt, latency_us=self._since(started))
+        if ended.reply is None and not ended.fault:
+            ended = replace(ended, fault=explained(call.provider, call.model, recorded.code))
         self._learn(task, ended, self._loop.time() - started)
         await self._book(lambda: self._ledger.record(recorded, reserved))
-        return replace(ended, fault=ended.fault or f"{call.provider} did not answer: {recorded.code}")
+        return ended
 
     def _read(self, attempt: Attempt, endpoint: Endpoint, response: Response) -> _Ended:
         status = response.status
         attempt = replace(attempt, http_status=status, response=response.body)
         if status != _OK:
-            unsure = status in _SERVER_FAULTS or status == _TIMED_OUT
-            failed = replace(attempt, code=f"http_{status}", billed=None if unsure else False)
-            if status != _TOO_MANY:
-                return _Ended(failed, again=unsure)
-            wait_ms = retry_after_ms(response.headers.get("retry-after"), utc_now())
-            if wait_ms is not None and wait_ms > self._rules.retry_after_cap_ms:
-                fault = f"{attempt.call.provider} asks to wait for {wait_ms // 1_000} s, which is too long"
-                return _Ended(failed, fault=fault, wait_ms=self._rules.retry_after_cap_ms)
-            return _Ended(failed, again=True, wait_ms=wait_ms)
+            return self._refused(attempt, status, error_word(response.body), response.headers.get("retry-after"))
         try:
             reply = read_response(endpoint.provider.dialect, response.body)
         except ResponseMalformed:
@@ -285,8 +309,7 @@ class Caller:
         attempt = replace(attempt, tokens=reply.tokens, model_echoed=reply.model)
         if not is_model(attempt.call.model, reply.model):
             # What another model's tokens cost is not known here.
-            other = replace(attempt, code="other_model")
-            return _Ended(other, fault=f"{attempt.call.provider} answered with another model than {attempt.call.model}")
+            return _Ended(replace(attempt, code="other_model"))
         done = replace(
             attempt,
             state=AttemptState.DONE,
@@ -296,6 +319,21 @@ class Caller:
         )
         return _Ended(done, reply=reply)
 
+    def _refused(self, attempt: Attempt, status: int, word: str, retry_after: str | None) -> _Ended:
+        """Any other status than 200. ``word`` is the error code in its body, if it is a known one."""
+        call = attempt.call
+        passing = status in _SERVER_FAULTS or status == _TIMED_OUT
+        unsure = passing or status in _OTHER_SUCCESSES
+        failed = replace(attempt, code=f"http_{status}", billed=None if unsure else False)
+        fault = explained(call.provider, call.model, failed.code, word)
+        if not passing and (status != _TOO_MANY or word == NO_CREDIT):
+            return _Ended(failed, fault=fault, hopeless=status in _KEY_REFUSED or word == NO_CREDIT)
+        wait_ms = retry_after_ms(retry_after, utc_now())
+        if wait_ms is not None and wait_ms > self._rules.retry_after_cap_ms:
+            fault = f"{call.provider} asks to wait for {wait_ms // 1_000} s, which is too long"
+            return _Ended(failed, fault=fault, wait_ms=self._rules.retry_after_cap_ms)
+        return _Ended(failed, fault=fault, again=True, wait_ms=wait_ms)
+
     def _learn(self, task: _Task, ended: _Ended, seconds: float) -> None:
         lane, attempt = task.lane, ended.attempt
         assert attempt is not None
@@ -303,13 +341,15 @@ class Caller:
             lane.breaker.succeeded()
             lane.limiter.answered()
             lane.took(seconds)
+            return
+        lane.trouble = ended.fault
+        if ended.hopeless:
+            lane.breaker.failed(for_good=True)
         elif attempt.http_status == _TOO_MANY:
             pause_ms = ended.wait_ms if ended.wait_ms is not None else self._rules.backoff_base_ms
             lane.limiter.throttled(pause_ms / 1_000)
             lane.breaker.unsettled()
-        elif attempt.http_status in _KEY_REFUSED:
-            lane.breaker.failed(for_good=True)
-        elif ended.again or attempt.code == "too_large":
+        elif ended.again or attempt.billed is None:
             lane.breaker.failed()
         else:
             lane.breaker.unsettled()
@@ -321,5 +361,10 @@ class Caller:
         return int((self._loop.time() - started) * 1_000_000)
 
     async def _book(self, entry: Callable[[], _T]) -> _T:
-        """A ledger operation, off the loop: a database may make it wait."""
-        return await self._loop.run_in_executor(self._books, entry)
+        """A ledger operation, off the loop: a database may make it wait. Whoever is cancelled meanwhile leaves when it is done."""
+        booking = self._loop.run_in_executor(self._books, entry)
+        try:
+            return await asyncio.shield(booking)
+        except asyncio.CancelledError:
+            await asyncio.wait({booking})
+            raise

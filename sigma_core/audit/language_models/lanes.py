@@ -15,6 +15,8 @@ from sigma_core.canonical import sha256_hex
 from sigma_core.policy import LanguageModelRules
 
 MAX_LATENCIES = 200
+MAX_SECONDS_DIGITS = 10
+"""Three hundred years: longer than any wait that is waited, and still a number."""
 
 
 class Limiter:
@@ -148,6 +150,8 @@ class Lane:
         self.requests = Bucket(rules.requests_per_minute)
         self.tokens = Bucket(rules.tokens_per_minute)
         self.breaker = Breaker(rules.breaker_failures, rules.breaker_open_ms / 1_000)
+        self.trouble = "no answer so far"
+        """What went wrong last, for whoever is not let through."""
         self._latencies: deque[float] = deque(maxlen=MAX_LATENCIES)
         self._hedge_after_calls = rules.hedge_after_calls
 
@@ -174,8 +178,8 @@ def retry_after_ms(value: str | None, now: datetime) -> int | None:
     if not value:
         return None
     value = value.strip()
-    if value.isascii() and value.isdigit() and len(value) <= 9:
-        return int(value) * 1_000
+    if value.isascii() and value.isdigit():
+        return int(value.lstrip("0")[:MAX_SECONDS_DIGITS] or "0") * 1_000
     try:
         moment = email.utils.parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -47,6 +48,16 @@ from sigma_core.usage.reconciliation import ProviderTotal, budgets_that_disagree
 from tests.scripted_models import FAULTS, ScriptedModels, Step, error, serving
 
 KEY = "sk-correct-horse-battery"
+NOTE = {
+    "severity": "LOW",
+    "category": "obfuscation",
+    "file": "SKILL.md",
+    "line_start": 1,
+    "line_end": 1,
+    "quote": "---",
+    "rationale": "",
+    "confidence": 10,
+}
 Make = Callable[..., Deployment]
 
 
@@ -299,21 +310,38 @@ def test_a_language_model_seat_takes_a_turn_of_its_provider_and_an_embedded_one_
     assert 0 < len(turns) < len(seats_of(mixed, round_id))
 
 
+def test_no_byte_that_a_deployment_keeps_holds_a_key(
+    models: Deployment, server: ScriptedModels, honest: Package, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even where a provider repeats it in its errors, its headers and its answers."""
+    caplog.set_level("DEBUG")
+
+    def with_key(answer: dict[str, object]) -> dict[str, object]:
+        return {**answer, "findings": [{**NOTE, "rationale": f"the header was Bearer {KEY}"}]}
+
+    headers = (("x-request-headers", KEY), ("set-cookie", f"key={KEY}"))
+    server.play(
+        Step("refused", 500, headers, f"Bearer {KEY}".encode()),
+        Step("named", document=lambda made: {**made, "model": KEY}),
+    )
+    server.play(*[Step("noted", headers=headers, answer=with_key)] * 12)
+    decided = audited(models, honest)
+    assert len(attempts_of(models)) == len(server.asked) >= 12
+    issue_certificate(models, decided.id)
+    assert replay_kept_round(models, decided.id).differences == ()
+    report = json.dumps(round_report(models, decided.id))
+    assert KEY not in caplog.text + report
+    assert "[key removed]" in report
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(kept) > 20
+    assert [path.name for path in kept if KEY.encode() in path.read_bytes()] == []
+
+
 def test_no_seat_sees_another_seats_words(models: Deployment, server: ScriptedModels, honest: Package) -> None:
     spoken = "the-words-of-another-judge"
 
     def noted(answer: dict[str, object]) -> dict[str, object]:
-        note = {
-            "severity": "LOW",
-            "category": "obfuscation",
-            "file": "SKILL.md",
-            "line_start": 1,
-            "line_end": 1,
-            "quote": "---",
-            "rationale": spoken,
-            "confidence": 10,
-        }
-        return {**answer, "findings": [note]}
+        return {**answer, "findings": [{**NOTE, "rationale": spoken}]}
 
     server.play(*[Step("notes", answer=noted)] * 10)
     decided = audited(models, honest)

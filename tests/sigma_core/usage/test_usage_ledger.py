@@ -188,6 +188,16 @@ def test_recording_an_attempt_again_adds_nothing_and_settles_nothing(books: Book
     assert books.budgets()["round/rnd_1"] == COST
 
 
+def test_where_both_of_a_hedged_pair_answer_both_are_paid_and_the_first_answer_stays(books: Books) -> None:
+    books.ledger.claim(CALL)
+    pair = [books.ledger.reserve(CALL, number) for number in (1, 2)]
+    for number in (2, 1):
+        books.ledger.record(attempt(number=number, response=b'{"a": %d}' % number), pair[number - 1])
+    assert books.ledger.claim(CALL).response == b'{"a": 2}'
+    assert [row.state for row in books.rows()] == ["done", "done"]
+    assert books.budgets()["round/rnd_1"] == 2 * COST
+
+
 def test_money_is_held_before_and_settled_after(books: Books) -> None:
     books.ledger.claim(CALL)
     reservation = books.ledger.reserve(CALL, 1)

@@ -141,7 +141,7 @@ class MemoryLedger:
         self.rows.append(attempt)
         if attempt.state is AttemptState.DONE:
             assert attempt.response is not None
-            self.answers[attempt.call.key] = attempt.response
+            self.answers.setdefault(attempt.call.key, attempt.response)
 
     def release(self, call: Call) -> None:
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 from model_samples import PLACE, POLICY, MemoryLedger, call, endpoint, request, rules, rung
 
-from sigma_core.audit.language_models.attempts import AttemptState, BudgetSpent, Call, Reservation
+from sigma_core.audit.language_models.attempts import Attempt, AttemptState, BudgetSpent, Call, Reservation
 from sigma_core.audit.language_models.caller import Caller
 from sigma_core.errors import Unavailable
-from tests.scripted_models import FAULTS, OK, ScriptedModels, Step, error, serving, slow
+from tests.scripted_models import FAULTS, OK, ScriptedModels, Step, changed, error, serving, slow
 
 BODY = json.dumps(
     {"model": "m1", "messages": [{"role": "user", "content": '\nfiles shown: ["a"]\nTask: x. Canary: c'}]}
@@ -100,10 +101,36 @@ def test_a_provider_that_asks_for_too_long_a_wait_is_given_up(server: ScriptedMo
     assert asking.ledger.codes == ["http_429"]
 
 
+def test_a_provider_that_is_down_and_says_for_how_long_is_believed(server: ScriptedModels) -> None:
+    server.play(error(503, "3600"), error(529, "50"))
+    with Asking(server, call_deadline_ms=2_000) as asking:
+        assert asking.ask(question("one")) == ["openai asks to wait for 3600 s, which is too long"]
+        assert asking.ask(question("two")) == [
+            "openai did not answer: http_529, the fault is the provider's, and no time was left to ask again"
+        ]
+
+
+def test_a_response_that_comes_drop_by_drop_is_cut_at_the_attempts_deadline(server: ScriptedModels) -> None:
+    server.play(Step("drip", drip=0.05))
+    with Asking(server, attempt_deadline_ms=300) as asking:
+        assert asking.ask(question()) == [""]
+    assert asking.ledger.codes == ["deadline", "stop"]
+
+
+def test_a_cookie_is_not_sent_back(server: ScriptedModels) -> None:
+    server.play(Step("cookie", headers=(("set-cookie", "seat=1; path=/"),)))
+    with Asking(server) as asking:
+        asking.ask(*(question(f"audit{number}") for number in range(4)))
+        asking.ask(*(question(f"again{number}") for number in range(8)))
+    assert not any("cookie" in asked.headers for asked in server.asked)
+
+
 def test_a_wait_that_the_deadline_does_not_cover_is_not_waited(server: ScriptedModels) -> None:
     server.play(error(429, "50"))
     with Asking(server, call_deadline_ms=2_000) as asking:
-        assert asking.ask(question()) == ["openai did not answer: http_429, and no time was left to ask again"]
+        assert asking.ask(question()) == [
+            "openai did not answer: http_429, too many requests, and no time was left to ask again"
+        ]
 
 
 def test_an_attempt_that_hangs_is_cut_at_its_deadline_and_asked_again(server: ScriptedModels) -> None:
@@ -138,6 +165,62 @@ def test_a_call_slower_than_95_of_100_is_asked_twice_and_both_are_recorded(serve
         (2, AttemptState.DONE),
     ]
     assert next(attempt for attempt in late if attempt.number == 1).billed is None
+
+
+def test_where_both_of_a_hedged_pair_answer_the_answer_on_record_is_the_one_that_counts(server: ScriptedModels) -> None:
+    second = threading.Event()
+
+    class FirstComesBackLate(MemoryLedger):
+        """The first answer is written first, and its caller hears of it last."""
+
+        def record(self, attempt: Attempt, reservation: Reservation) -> None:
+            late = attempt.call.key.endswith("late")
+            if late and attempt.number == 2:
+                while attempt.call.key not in self.answers:
+                    second.wait(0.01)
+            super().record(attempt, reservation)
+            if late and attempt.number == 2:
+                second.set()
+            elif late:
+                second.wait(5)
+
+    with Asking(server, FirstComesBackLate(), hedge_after_calls=5) as asking:
+        asking.ask(*(question(f"audit{number}") for number in range(10)))
+        server.play(slow(0.5, changed("first", confidence=1)), slow(0.5, changed("second", confidence=2)))
+        (settled,) = asking.caller.ask_all([question("late")])
+        assert settled == asking.caller.ask_all([question("late")])[0]
+    late = [attempt for attempt in asking.ledger.rows if attempt.call.key.endswith("late")]
+    assert [attempt.state for attempt in late] == [AttemptState.DONE, AttemptState.DONE]
+    assert settled.reply is not None
+    assert json.loads(settled.reply.content)["confidence"] == 1
+
+
+def test_a_hedge_that_is_called_off_while_its_money_is_being_held_is_a_record_and_free(server: ScriptedModels) -> None:
+    answered = threading.Event()
+
+    class HoldsSlowly(MemoryLedger):
+        def reserve(self, call: Call, attempt_number: int) -> Reservation:
+            reserved = super().reserve(call, attempt_number)
+            if attempt_number == 2:
+                answered.wait(5)
+                time.sleep(0.2)  # until the caller has heard of the answer
+            return reserved
+
+        def record(self, attempt: Attempt, reservation: Reservation) -> None:
+            super().record(attempt, reservation)
+            if attempt.call.key.endswith("late"):
+                answered.set()
+
+    with Asking(server, HoldsSlowly(), hedge_after_calls=5) as asking:
+        asking.ask(*(question(f"audit{number}") for number in range(10)))
+        server.play(slow(0.3))
+        assert asking.ask(question("late")) == [""]
+    late = {attempt.number: attempt for attempt in asking.ledger.rows if attempt.call.key.endswith("late")}
+    assert {number: attempt.state for number, attempt in late.items()} == {
+        1: AttemptState.DONE,
+        2: AttemptState.CANCELLED,
+    }
+    assert len(asking.ledger.rows) == sum(asking.ledger.begun.values())
 
 
 def test_where_the_hedge_fails_the_first_attempt_may_still_answer(server: ScriptedModels) -> None:
@@ -179,9 +262,10 @@ def test_a_provider_that_keeps_failing_is_left_alone_for_a_while(server: Scripte
     server.play(*[error(500)] * 20)
     with Asking(server, breaker_failures=3, attempts_per_call=2) as asking:
         asking.ask(question("one"))
-        assert asking.ask(question("two")) == ["openai failed too often: no calls for a while"]
+        left_alone = "no calls to openai for a while; openai did not answer: http_500, the fault is the provider's"
+        assert asking.ask(question("two")) == [left_alone]
         assert len(server.asked) == 3
-        assert asking.ask(question("three"), question("four")) == ["openai failed too often: no calls for a while"] * 2
+        assert asking.ask(question("three"), question("four")) == [left_alone] * 2
     assert len(server.asked) == len(asking.ledger.rows) == 3
 
 
@@ -198,21 +282,59 @@ def test_a_refused_key_is_not_tried_again_and_again(server: ScriptedModels) -> N
     server.play(error(401))
     with Asking(server) as asking:
         asking.ask(question("one"))
-        assert asking.ask(question("two")) == ["openai failed too often: no calls for a while"]
+        (told,) = asking.ask(question("two"))
+        assert told == (
+            "no calls to openai for a while; openai did not answer: http_401, the key was refused: check SIGMA_OPENAI_API_KEY"
+        )
     assert len(server.asked) == 1
+
+
+def test_an_account_without_credit_is_not_asked_again_and_again(server: ScriptedModels) -> None:
+    server.play(FAULTS["no_credit"])
+    with Asking(server) as asking:
+        asking.ask(question("one"))
+        assert asking.ask(question("two")) == [
+            "no calls to openai for a while; openai did not answer: http_429, the account has no credit left"
+        ]
+    assert len(server.asked) == 1
+
+
+def test_books_that_fail_while_the_one_call_is_let_through_do_not_keep_the_breaker_open(server: ScriptedModels) -> None:
+    class FailsOnce(MemoryLedger):
+        fails = False
+
+        def reserve(self, call: Call, attempt_number: int) -> Reservation:
+            if self.fails:
+                self.fails = False
+                raise Unavailable("the disk is full")
+            return super().reserve(call, attempt_number)
+
+    ledger = FailsOnce()
+    server.play(error(500))
+    with Asking(server, ledger, breaker_failures=1, breaker_open_ms=1, attempts_per_call=1) as asking:
+        asking.ask(question("one"))
+        ledger.fails = True
+        while ledger.fails:
+            with suppress(Unavailable):
+                asking.ask(question("two"))
+        assert asking.ask(question("three")) == [""]
 
 
 def test_a_server_that_is_not_there_costs_nothing(server: ScriptedModels) -> None:
     with Asking(server) as asking:
         asking.caller._endpoints = {"openai": endpoint("http://127.0.0.1:9/v1")}
-        assert asking.ask(question()) == ["openai did not answer: connect (4 attempts)"]
+        assert asking.ask(question()) == [
+            "openai did not answer: connect, no connection: check SIGMA_OPENAI_BASE_URL, and that it can be reached from here (4 attempts)"
+        ]
     assert {(attempt.code, attempt.billed) for attempt in asking.ledger.rows} == {("connect", False)}
 
 
 def test_a_redirect_is_not_followed(server: ScriptedModels) -> None:
     server.play(Step("redirect", 307, (("location", f"{server.url}/chat/completions"),), b""))
     with Asking(server) as asking:
-        assert asking.ask(question()) == ["openai did not answer: http_307"]
+        assert asking.ask(question()) == [
+            "openai did not answer: http_307, it redirects, which is not followed: set SIGMA_OPENAI_BASE_URL to where its API is"
+        ]
     assert len(server.asked) == 1
 
 
