@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli import sites
+from cli import models, sites
 from cli.output import print_json, printable, refuse_missing_folder, reporting, stdout
 from sigma_core.config import load_settings
 from sigma_core.errors import ExitCode
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from sigma_core.lifecycle.sanctions import Measure
 
 app = typer.Typer(
-    help="Operate a deployment: rounds, validators, status of certificates, keys, transparency log.",
+    help="Operate a deployment: rounds, validators, language models, status of certificates, keys, transparency log.",
     no_args_is_help=True,
 )
 
 RoundId = Annotated[str, typer.Argument(metavar="ROUND", help="A round id.", show_default=False)]
 Validator = Annotated[str, typer.Argument(metavar="VALIDATOR", help="A validator id.", show_default=False)]
 app.add_typer(sites.app, name="site")
+app.add_typer(models.app, name="models")
 
 Certificate = Annotated[str, typer.Argument(metavar="ID", help="A certificate id.", show_default=False)]
 Reason = Annotated[str, typer.Option(help="Why. Public, on record.", show_default=False)]

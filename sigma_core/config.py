@@ -209,6 +209,11 @@ class Settings(BaseSettings):
         return self.home / "keys" / "canaries.json"
 
     @cached_property
+    def provider_totals(self) -> Path:
+        """Folder of CSV files that say what providers of language models billed; the usage ledger is held against them."""
+        return self.home / "provider-totals"
+
+    @cached_property
     def lake(self) -> Path:
         """Folder of the Parquet lake."""
         return self.home / "lake"

@@ -6,7 +6,7 @@ import dagster as dg
 
 from sigma_pipelines.defs.canaries.assets import canary_sensitivity, families_cite_planted_files
 from sigma_pipelines.defs.canaries.jobs import canary_intake, canary_schedule
-from sigma_pipelines.defs.language_models.jobs import model_ladder
+from sigma_pipelines.defs.language_models.jobs import daily_ladder, model_ladder
 from sigma_pipelines.defs.models.assets import LAKE_ASSETS, MODEL_ASSETS, MODEL_CHECKS
 from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
 from sigma_pipelines.defs.rounds.checks import ROUND_CHECKS
@@ -20,6 +20,7 @@ from sigma_pipelines.defs.standing.jobs import daily_standing, standing, standin
 from sigma_pipelines.defs.transparency.assets import TRANSPARENCY_ASSETS
 from sigma_pipelines.defs.transparency.checks import TRANSPARENCY_CHECKS
 from sigma_pipelines.defs.transparency.jobs import hourly_transparency, transparency
+from sigma_pipelines.defs.usage.checks import USAGE_CHECKS
 from sigma_pipelines.progress import progress_logger
 from sigma_pipelines.resources.deployment import SigmaDeployment
 
@@ -33,7 +34,14 @@ defs = dg.Definitions(
         canary_sensitivity,
         policy_simulation,
     ],
-    asset_checks=[*ROUND_CHECKS, *TRANSPARENCY_CHECKS, *STANDING_CHECKS, *MODEL_CHECKS, families_cite_planted_files],
+    asset_checks=[
+        *ROUND_CHECKS,
+        *TRANSPARENCY_CHECKS,
+        *STANDING_CHECKS,
+        *MODEL_CHECKS,
+        *USAGE_CHECKS,
+        families_cite_planted_files,
+    ],
     jobs=[audit_round, transparency, standing, simulation, model_ladder, canary_intake],
     sensors=[
         intake_sensor,
@@ -43,7 +51,7 @@ defs = dg.Definitions(
         stalled_round_sensor,
         standing_sensor,
     ],
-    schedules=[hourly_transparency, daily_standing, canary_schedule],
+    schedules=[hourly_transparency, daily_standing, daily_ladder, canary_schedule],
     resources={"sigma": SigmaDeployment()},
     loggers={"console": dg.colored_console_logger, "progress": progress_logger},
     # One warm process per run: a process per step costs seconds a step and isolates nothing that we run.

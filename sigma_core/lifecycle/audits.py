@@ -187,6 +187,7 @@ def keep_usage(
         for audit, purpose in views
         if not audit.accounted
     }
+    now = utc_now()
     with deployment.usage_sessions.begin() as session:
         known = set(session.scalars(select(CallAttemptRow.call_key).where(CallAttemptRow.call_key.in_(by_key))))
         for call_key, (audit, purpose) in by_key.items():
@@ -221,6 +222,7 @@ def keep_usage(
                     price_snapshot=None,
                     request_sha256=audit.request_sha256,
                     response_sha256=audit.result.sha256,
-                    created_at=utc_now(),
+                    created_at=now,
+                    begun_on=f"{now:%Y-%m-%d}",
                 )
             )

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from sigma_core.audit.language_models.families import FamilyStatus, SeatPlace, endpoints, family_statuses
-from sigma_core.audit.model import AuditModel
 from sigma_core.deployment import Deployment
 from sigma_core.policy import Rung
 
 if TYPE_CHECKING:
     from sigma_core.audit.language_models.caller import Caller
+    from sigma_core.audit.language_models.judge import Judge
 
 _judges: WeakKeyDictionary[Deployment, Judges] = WeakKeyDictionary()
 _judges_lock = threading.Lock()
@@ -36,9 +36,7 @@ class Judges:
             status.family: status for status in family_statuses(self._policy.language_models, self._settings)
         }
 
-    def judge(
-        self, family: str, parameters: Mapping[str, int | str], place: SeatPlace, advice: str
-    ) -> AuditModel | str:
+    def judge(self, family: str, parameters: Mapping[str, int | str], place: SeatPlace, advice: str) -> Judge | str:
         """The engine of a validator's seat, or why there is none. ``parameters`` may hold the validator's ``tier``."""
         from sigma_core.audit.language_models.judge import Judge  # noqa: PLC0415 - only where a model is asked
 

@@ -7,7 +7,7 @@ those whose model cannot be asked or is below every bar. Both are idempotent: wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from math import isqrt
 from pathlib import Path
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from sigma_core.assembly.population import ValidatorStatus
 from sigma_core.audit.canaries.bank import PACKAGES, canary_package, items
@@ -34,6 +35,7 @@ from sigma_core.lifecycle.standing import publish_weights
 from sigma_core.policy import PPM, LanguageModelRules, Policy, Rung
 from sigma_core.sandbox.derive import derive_facts
 from sigma_core.storage.protocol import ModelMeasurementRow, ValidatorRow
+from sigma_core.storage.usage import CallAttemptRow
 from sigma_core.submissions.intake import read_package
 from sigma_core.submissions.package import Package
 from sigma_core.timestamps import utc_now
@@ -41,6 +43,8 @@ from sigma_core.timestamps import utc_now
 PACKAGES_AT_ONCE = 8
 Z_PERCENT = 196
 """1.96: the 95 % interval."""
+ANSWERED_AS = " as "
+"""Stands in a measurement's revision between what was asked and the name that the model answered with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,35 +124,85 @@ def canary_bank(policy: Policy, variants: int) -> list[LabelledPackage]:
     ]
 
 
-def measure_models(deployment: Deployment, bank: Sequence[LabelledPackage]) -> list[ModelMeasurementRow]:
-    """Measure every model of the ladder that can be asked here; one row each, in the ladder's order. How their errors go together and with
-    the embedded families' is kept beside them (`sigma_core.lifecycle.error_correlation`).
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """One row for each model that answered throughout, in the ladder's order; of the others, why they did not, by provider/model."""
 
-    Calls are paid like any others, each model's on a budget of the size of a round's. Raises Unavailable.
+    rows: tuple[ModelMeasurementRow, ...]
+    unanswered: Mapping[str, str]
+
+
+def measure_models(deployment: Deployment, bank: Sequence[LabelledPackage]) -> Measurements:
+    """Measure every model of the ladder that can be asked here and was not measured on this bank this UTC month, or answers as another
+    revision since. How their errors go together and with the embedded families' is kept beside the rows
+    (`sigma_core.lifecycle.error_correlation`).
+
+    A model that could not be asked about every package (an outage, a spent budget) is not measured: silence is no vote, and another
+    run asks for what is missing. Calls are paid like any others, each model's on a budget of the size of a round's. Raises Unavailable.
     """
     statuses = judges_of(deployment).statuses
-    facts = [derive_facts(each.package, deployment.policy) for each in bank]
     bank_sha256 = sha256_of([[each.package.tree_hash, each.malicious] for each in bank])
+    rungs = [rung for rung in deployment.policy.language_models.ladder if statuses[rung.family].enabled]
+    known = {rung: _this_months(deployment, rung, bank_sha256) for rung in rungs}
+    current = {rung: found[-1] for rung, found in known.items() if found and is_current(deployment, found[-1])}
+    if len(current) == len(rungs):
+        return Measurements(tuple(current[rung] for rung in rungs), {})
+    facts = [derive_facts(each.package, deployment.policy) for each in bank]
     requests = [
         AuditRequest(view_of(each.package, view), known, view)
         for each, known in zip(bank, facts, strict=True)
         for view in View
     ]
     labels = [each.malicious for each in bank for _ in View]
-    rows, engines = [], []
-    for rung in deployment.policy.language_models.ladder:
-        if statuses[rung.family].enabled:
-            ask = partial(_ask, deployment, rung, bank_sha256)
-            with ThreadPoolExecutor(PACKAGES_AT_ONCE, thread_name_prefix="sigma-ladder") as pool:
-                results = list(pool.map(ask, requests))
-            rows.append(_row(deployment, rung, bank_sha256, labels, results))
-            engines.append(Engine(rung.family, rung.tier, rung.model, _votes(results)))
+    rows, engines, unanswered = [], [], {}
+    for rung in rungs:
+        # Of one that is current the answers are on record: they are read again, for the correlation.
+        ask = partial(_ask, deployment, rung, _Turn.of(bank_sha256, len(known[rung]) - (rung in current)))
+        with ThreadPoolExecutor(PACKAGES_AT_ONCE, thread_name_prefix="sigma-ladder") as pool:
+            asked = list(pool.map(ask, requests))
+        if silence := next((why for _, why in asked if why), ""):
+            unanswered[f"{rung.provider}/{rung.model}"] = silence
+            continue
+        results = [result for result, _ in asked]
+        rows.append(current.get(rung) or _row(deployment, rung, bank_sha256, labels, results))
+        engines.append(Engine(rung.family, rung.tier, rung.model, _votes(results)))
     with deployment.sessions.begin() as session:
-        session.add_all(rows)
+        session.add_all(row for row in rows if row.id is None)
     if engines:
         engines += [_embedded(deployment, family, requests) for family in embedded_families()]
         keep_correlation(deployment, correlation_document(bank_sha256, labels, engines))
-    return rows
+    return Measurements(tuple(rows), unanswered)
+
+
+def _this_months(deployment: Deployment, rung: Rung, bank_sha256: str) -> Sequence[ModelMeasurementRow]:
+    """Measurements of a model on a bank in this UTC month, the newest last."""
+    row, now = ModelMeasurementRow, utc_now()
+    with deployment.read_sessions() as session:
+        return session.scalars(
+            select(row)
+            .where(
+                row.family == rung.family,
+                row.ladder_tier == rung.tier,
+                row.provider == rung.provider,
+                row.model == rung.model,
+                row.bank_sha256 == bank_sha256,
+                row.measured_at >= now.replace(day=1, hour=0, minute=0, second=0, microsecond=0),
+            )
+            .order_by(row.id)
+        ).all()
+
+
+def is_current(deployment: Deployment, measured: ModelMeasurementRow) -> bool:
+    """Whether the model still answers as the revision that was measured: a name promises nothing, not even that it stays what it was."""
+    return answers_as(deployment, measured.provider, measured.model) == measured.revision.partition(ANSWERED_AS)[2]
+
+
+def answers_as(deployment: Deployment, provider: str, model: str) -> str:
+    """The name that a model gave itself in its newest answer, empty before there is one."""
+    row = CallAttemptRow
+    newest = select(row.model_revision).where(row.provider == provider, row.model == model, row.state == "done")
+    with deployment.usage_sessions() as session:
+        return session.scalar(newest.order_by(row.id.desc()).limit(1)) or ""
 
 
 def _embedded(deployment: Deployment, family: EmbeddedFamily, requests: Sequence[AuditRequest]) -> Engine:
@@ -161,19 +215,35 @@ def _votes(results: Sequence[AuditResult]) -> tuple[Verdict, ...]:
     return tuple(result.verdict for result in results)
 
 
-def _ask(deployment: Deployment, rung: Rung, bank_sha256: str, request: AuditRequest) -> AuditResult:
-    """One model on one view of one package, under keys of its own: the same question is not paid twice."""
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One measurement of the ladder on a bank: ``name`` is the round that its calls are booked on, ``seed`` keys its prompts. The same in a
+    month until a model was measured whole, so that a run that broke off goes on where it was."""
+
+    name: str
+    seed: str
+
+    @classmethod
+    def of(cls, bank_sha256: str, number: int) -> _Turn:
+        """The turn after ``number`` whole measurements this month."""
+        month = f"{utc_now():%y%m}"
+        return cls(f"{bank_sha256[:6]}_{month}_{number}", sha256_of(["sigma-ladder-v2", bank_sha256, month, number]))
+
+
+def _ask(deployment: Deployment, rung: Rung, turn: _Turn, request: AuditRequest) -> tuple[AuditResult, str]:
+    """One model on one view of one package, and why it said nothing, if so. Under keys of its own: the same question is not paid twice."""
     place = SeatPlace(
-        round_id=f"ladder_{bank_sha256[:12]}_{rung.family}_{rung.tier}",
+        round_id=f"ladder_{turn.name}_{rung.family}_{rung.tier}",
         submission_id=f"bank_{request.package.tree_hash[:32]}",
         phase=list(View).index(request.view) + 1,
         number=rung.tier,
         validator_id=f"bank_{request.package.tree_hash[:32]}",
-        seed=sha256_of(["sigma-ladder-v1", bank_sha256]),
+        seed=turn.seed,
     )
     engine = judges_of(deployment).judge(rung.family, {"tier": rung.tier}, place, "")
     assert not isinstance(engine, str), engine
-    return ground(engine.audit(request), request.package, deployment.policy.audit)
+    result = ground(engine.audit(request), request.package, deployment.policy.audit)
+    return result, engine.unanswered
 
 
 def _row(
@@ -196,7 +266,7 @@ def _row(
         ladder_tier=rung.tier,
         provider=rung.provider,
         model=rung.model,
-        revision=results[0].revision if results else "",
+        revision=f"{results[0].revision if results else ''}{ANSWERED_AS}{answers_as(deployment, rung.provider, rung.model)}",
         bank_sha256=bank_sha256,
         policy_hash=deployment.policy.hash,
         malicious=seen.malicious,
@@ -210,24 +280,36 @@ def _row(
     )
 
 
+Place = tuple[str, int, str, str]
+"""A model's place in the ladder: family, tier, provider, model."""
+
+
+def place_of(rung: Rung) -> Place:
+    """Where a rung stands."""
+    return rung.family, rung.tier, rung.provider, rung.model
+
+
+def newest_measurements(session: Session) -> dict[Place, ModelMeasurementRow]:
+    """The newest measurement of each model that has one, by its place in the ladder."""
+    row = ModelMeasurementRow
+    newest = select(func.max(row.id)).group_by(row.family, row.ladder_tier, row.provider, row.model)
+    found = session.scalars(select(row).where(row.id.in_(newest))).all()
+    return {(each.family, each.ladder_tier, each.provider, each.model): each for each in found}
+
+
 def sync_ladder(deployment: Deployment) -> dict[str, int]:
     """Give each language-model validator the weight of its model's measured tier and publish the weights.
 
-    A model that was never measured weighs as the ordinary tier. Suspended validators stay as they are. Returns how many
-    validators changed, by family.
+    A model that was never measured weighs as the ordinary tier, and one that answers as another revision than the measured one as no
+    more than that. Suspended validators stay as they are. Returns how many validators changed, by family.
     """
     rules = deployment.policy.language_models
     statuses = judges_of(deployment).statuses
     weights = {bar.tier: bar.weight_ppm for bar in rules.tiers}
     changed: dict[str, int] = {}
     with deployment.sessions.begin() as session:
-        newest = select(func.max(ModelMeasurementRow.id)).group_by(
-            ModelMeasurementRow.family, ModelMeasurementRow.ladder_tier
-        )
-        measured = {
-            (row.family, row.ladder_tier, row.model): row.measured_tier
-            for row in session.scalars(select(ModelMeasurementRow).where(ModelMeasurementRow.id.in_(newest)))
-        }
+        measured = newest_measurements(session)
+        current = {place: is_current(deployment, row) for place, row in measured.items()}
         for validator in session.scalars(
             select(ValidatorRow).where(ValidatorRow.family.in_(statuses)).order_by(ValidatorRow.id)
         ):
@@ -235,9 +317,12 @@ def sync_ladder(deployment: Deployment) -> dict[str, int]:
                 continue
             rung = rules.rung(validator.family, int(validator.parameters.get("tier", 1)))
             assert rung is not None, "a family has a status because the ladder has it"
-            tier = measured.get((rung.family, rung.tier, rung.model))
-            fit = statuses[validator.family].enabled and tier != 0
-            target = (ValidatorStatus.ACTIVE if fit else ValidatorStatus.RESTING, weights.get(tier or 0, PPM))
+            row = measured.get(place_of(rung))
+            fit = statuses[validator.family].enabled and (row is None or row.measured_tier != 0)
+            weight = PPM if row is None else weights.get(row.measured_tier, PPM)
+            if not current.get(place_of(rung), True):
+                weight = min(weight, PPM)
+            target = (ValidatorStatus.ACTIVE if fit else ValidatorStatus.RESTING, weight)
             if (validator.status, validator.tier_ppm) != (target[0].value, target[1]):
                 validator.status, validator.tier_ppm = target[0].value, target[1]
                 changed[validator.family] = changed.get(validator.family, 0) + 1

@@ -51,6 +51,8 @@ class CallAttemptRow(UsageBase):
     request_sha256: Mapped[str] = mapped_column(Digest)
     response_sha256: Mapped[str | None] = mapped_column(Digest)
     created_at: Mapped[datetime]
+    # The UTC day on which it began (2026-11-21): that of its budget, and of its provider's bill.
+    begun_on: Mapped[str | None] = mapped_column(String(10))
 
     __table_args__ = (UniqueConstraint("call_key", "attempt_number"), Index(None, "created_at"))
 
@@ -65,6 +67,7 @@ class CallRow(UsageBase):
     attempts_begun: Mapped[int]
     claimed_until: Mapped[datetime]
     response_sha256: Mapped[str | None] = mapped_column(Digest)
+    begun_on: Mapped[str | None] = mapped_column(String(10))  # the UTC day on which its newest attempt began
 
     __table_args__ = (Index(None, "cache_key", "state"),)
 

@@ -65,7 +65,7 @@ _BEGIN_ATTEMPT = (
         _CALLS.c.state == CLAIMED,
         _CALLS.c.attempts_begun == bindparam("number") - 1,
     )
-    .values(attempts_begun=bindparam("number"), claimed_until=bindparam("until"))
+    .values(attempts_begun=bindparam("number"), claimed_until=bindparam("until"), begun_on=bindparam("day"))
     .returning(_CALLS.c.attempts_begun)
 )
 _ANSWERED = (  # the first answer stays: of a hedged pair both may come
@@ -143,6 +143,7 @@ class UsageLedger:
                         "state": RELEASED,
                         "attempts_begun": 0,
                         "claimed_until": now,
+                        "begun_on": None,
                     },
                 )
                 row = database.execute(_KNOWN, named).one()
@@ -150,7 +151,7 @@ class UsageLedger:
                 return Claim(wait_ms=max(int((row.claimed_until - now).total_seconds() * 1_000), 1))
             known = row.response_sha256
             if row.state != DONE or row.cache_key != call.cache_key:
-                self._record_lost(database, call, row.attempts_begun)
+                self._record_lost(database, call, row.attempts_begun, row.begun_on)
                 known = database.scalar(_ANSWERED_BEFORE, named)
                 state = CLAIMED if known is None else DONE
                 database.execute(
@@ -170,7 +171,8 @@ class UsageLedger:
         with self._sessions.begin() as session:
             database = session.connection()
             begun = database.scalar(
-                _BEGIN_ATTEMPT, {"key": call.key, "number": attempt_number, "until": now + self._lease}
+                _BEGIN_ATTEMPT,
+                {"key": call.key, "number": attempt_number, "until": now + self._lease, "day": reservation.day},
             )
             if begun is None:
                 raise CallTaken("another worker makes this call")
@@ -184,7 +186,7 @@ class UsageLedger:
         response = self._blobs.put(attempt.response) if attempt.response is not None else None
         with self._sessions.begin() as session:
             database = session.connection()
-            if not self._append(database, attempt, reservation.micro_usd, response):
+            if not self._append(database, attempt, reservation, response):
                 return
             if attempt.state is AttemptState.DONE:
                 database.execute(_ANSWERED, {"key": attempt.call.key, "response": response})
@@ -217,16 +219,16 @@ class UsageLedger:
                 f"and this call may take {amount}"
             )
 
-    def _record_lost(self, database: Connection, call: Call, begun: int) -> None:
+    def _record_lost(self, database: Connection, call: Call, begun: int, day: str | None) -> None:
         """Rows for attempts that were begun and never recorded. What was held for them stays held."""
         if not begun:
             return
         known = set(database.scalars(select(_ATTEMPTS.c.attempt_number).where(_ATTEMPTS.c.call_key == call.key)))
-        held = most_micro_usd(call, self._prices, self._rules.unpriced_call_micro_usd)
+        held = Reservation(most_micro_usd(call, self._prices, self._rules.unpriced_call_micro_usd), day or "")
         for number in sorted(set(range(1, begun + 1)) - known):
             self._append(database, Attempt(call, number, AttemptState.LOST, "lost"), held, None)
 
-    def _append(self, database: Connection, attempt: Attempt, held_micro_usd: int, response_sha256: str | None) -> bool:
+    def _append(self, database: Connection, attempt: Attempt, held: Reservation, response_sha256: str | None) -> bool:
         call, costing = attempt.call, cost_of(attempt, self._prices)
         tokens = costing.tokens
         values = {
@@ -252,11 +254,12 @@ class UsageLedger:
             "usage_source": costing.usage_source.value,
             "cost_micro_usd": costing.micro_usd,
             "cost_source": costing.cost_source.value,
-            "budget_micro_usd": held_micro_usd if costing.micro_usd is None else costing.micro_usd,
+            "budget_micro_usd": held.micro_usd if costing.micro_usd is None else costing.micro_usd,
             "price_snapshot": self._prices.name,
             "request_sha256": call.request_sha256,
             "response_sha256": response_sha256,
             "created_at": self._now(),
+            "begun_on": held.day or None,
         }
         return self._insert(database, _ATTEMPTS, values)
 

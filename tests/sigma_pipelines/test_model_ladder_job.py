@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sigma_core.deployment import Deployment
 from sigma_core.storage.protocol import ModelMeasurementRow
 from sigma_pipelines.resources.deployment import SigmaDeployment
-from tests.scripted_models import serving
+from tests.scripted_models import error, serving
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -59,6 +59,34 @@ def test_every_model_with_a_key_is_measured(
 def test_without_a_key_nothing_is_measured_and_nothing_changes(deployment: Deployment, bank: Path) -> None:
     assert run(bank, canary_variants=1).success
     assert measured(deployment) == []
+
+
+def test_a_model_that_cannot_be_asked_fails_the_run_by_name_and_what_was_measured_counts(
+    deployment: Deployment, make_deployment: Callable[..., Deployment], bank: Path
+) -> None:
+    with serving() as models:
+        models.play(error(404), model="gpt-5")
+        opened = make_deployment(openai_api_key="sk-1", openai_base_url=models.url)
+        result = run(bank)
+        assert not result.success
+        (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+        assert "openai/gpt-5: openai did not answer: http_404, there is no model gpt-5" in str(
+            failure.event_specific_data
+        )
+        assert measured(opened) == [("gpt-4o-mini", 2, 2)]
+        assert run(bank).success
+    assert measured(opened) == [("gpt-4o-mini", 2, 2), ("gpt-5", 2, 2)]
+
+
+def test_every_day_the_ladder_is_held_against_the_canary_bank() -> None:
+    from sigma_pipelines.definitions import defs
+
+    schedule = defs.resolve_schedule_def("daily_ladder")
+    (request,) = schedule.evaluate_tick(dg.build_schedule_context()).run_requests or []
+    assert request.run_config["ops"]["measure_and_sync"]["config"] == {"canary_variants": 1}
+    job = defs.resolve_job_def("model_ladder")
+    assert dg.validate_run_config(job, request.run_config)
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
 
 
 def test_a_folder_without_labels_is_refused(deployment: Deployment, tmp_path: Path) -> None:

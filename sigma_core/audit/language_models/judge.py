@@ -23,10 +23,12 @@ from sigma_core.policy import PPM, AuditRules, LanguageModelRules, Rung
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What became of one prompt: an answer that can be believed, or why there is none."""
+    """What became of one prompt: an answer that can be believed, or why there is none; ``unanswered`` where the model said nothing at
+    all."""
 
     answer: Answer | None
     flaw: str = ""
+    unanswered: bool = False
 
 
 class Judge:
@@ -47,6 +49,8 @@ class Judge:
         self._caller = caller
         self._place = place
         self._advice = advice
+        self.unanswered = ""
+        """Why the model said nothing in the last audit, to this prompt or that; empty where it answered, whatever its answer is worth."""
 
     @property
     def family(self) -> str:
@@ -63,6 +67,7 @@ class Judge:
 
         Raises only what the ledger raises (Unavailable).
         """
+        self.unanswered = ""
         chunks = pack(request.package, self._rules.chunk_characters, self._rules.overlap_lines)
         if len(chunks) > self._rules.max_chunks:
             return self._abstained(
@@ -123,9 +128,11 @@ class Judge:
             ]
             for number, prompt, settled in zip(broken, repaired, self._caller.ask_all(again), strict=True):
                 parts[number] = _part(settled, prompt)
-        return [
+        done = [
             part if isinstance(part, _Part) else _Part(None, f"the answer breaks the schema: {part}") for part in parts
         ]
+        self.unanswered = self.unanswered or next((part.flaw for part in done if part.unanswered), "")
+        return done
 
     def _call(self, prompt: Prompt, name: str, purpose: str) -> Call:
         place, rung = self._place, self._rung
@@ -184,7 +191,7 @@ class Judge:
 
 def _part(settled: Settled, prompt: Prompt) -> _Part | AnswerMalformed:
     if settled.reply is None:
-        return _Part(None, settled.fault)
+        return _Part(None, settled.fault, unanswered=True)
     if settled.reply.flaw:
         return _Part(None, settled.reply.flaw)
     try:

@@ -333,7 +333,7 @@ def test_models_are_measured_on_variants_of_the_banks_packages(
     opened = make_deployment(openai_api_key="sk-1", openai_base_url=server.url)
     bank = canary_bank(opened.policy, 1)
     assert len({each.package.tree_hash for each in bank}) == 24
-    (small, large) = measure_models(opened, bank)
+    (small, large) = measure_models(opened, bank).rows
     # Twelve packages of each label, both views; these models see but downloads that are piped into a shell.
     assert (
         (small.malicious, small.benign, small.passed) == (large.malicious, large.benign, large.passed) == (24, 24, 24)

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -457,7 +458,7 @@ def test_a_model_is_of_the_tier_that_it_was_measured_to_be_of(
     server.play(
         *[Step("blind", answer=lambda answer: {**answer, "verdict": "SAFE", "findings": []})] * 72, model="gpt-5"
     )
-    rows = measure_models(models, bank(9))
+    rows = measure_models(models, bank(9)).rows
     assert {(row.model, row.malicious, row.caught, row.benign, row.passed, row.measured_tier) for row in rows} == {
         ("gpt-4o-mini", 18, 18, 18, 18, 2),
         ("gpt-5", 18, 0, 18, 18, 0),
@@ -480,6 +481,60 @@ def test_a_model_is_of_the_tier_that_it_was_measured_to_be_of(
         ("claude", 2): ("ACTIVE", 1_250_000),
         ("claude", 3): ("ACTIVE", 1_250_000),
     }
+
+
+def test_a_model_that_could_not_be_asked_is_not_measured_and_another_run_asks_for_what_is_missing(
+    models: Deployment, server: ScriptedModels
+) -> None:
+    server.play(*[Step()] * 3, *[error(400)] * 5, model="gpt-5")
+    measured = measure_models(models, bank(2))
+    assert {row.model for row in measured.rows} == {"claude-sonnet-4-5", "claude-opus-4-5", "gpt-4o-mini"}
+    assert set(measured.unanswered) == {"openai/gpt-5"}
+    assert measured.unanswered["openai/gpt-5"].startswith("openai did not answer: http_400")
+    sync_ladder(models)
+    assert families_of_tier(models, "gpt", 2) == {("ACTIVE", 1_000_000)}  # silence is no vote against it
+    asked = len(server.asked)
+    again = measure_models(models, bank(2))
+    assert again.unanswered == {}
+    assert {row.model for row in again.rows} >= {"gpt-5"}
+    assert len(server.asked) == asked + 5  # the three answers are on record
+    assert measure_models(models, bank(2)).rows[0].id == again.rows[0].id
+
+
+def test_a_new_month_asks_anew(models: Deployment, server: ScriptedModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure_models(models, bank(1))
+    asked = len(server.asked)
+    later = utc_now() + timedelta(days=32)
+    monkeypatch.setattr("sigma_core.lifecycle.model_ladder.utc_now", lambda: later)
+    measure_models(models, bank(1))
+    assert len(server.asked) == 2 * asked
+
+
+def test_a_model_that_answers_as_another_revision_than_the_measured_one_is_measured_anew(
+    models: Deployment, server: ScriptedModels, honest: Package
+) -> None:
+    measure_models(models, bank(9))
+    sync_ladder(models)
+    assert families_of_tier(models, "gpt", 1) == {("ACTIVE", 1_250_000)}
+    newer = Step("newer", document=lambda made: {**made, "model": "gpt-4o-mini-2026-11-20"})
+    server.play(*[newer] * 200, model="gpt-4o-mini")
+    audited(models, honest)
+    sync_ladder(models)
+    assert families_of_tier(models, "gpt", 1) == {("ACTIVE", 1_000_000)}  # what was measured is not what answers
+    assert families_of_tier(models, "claude", 2) == {("ACTIVE", 1_250_000)}
+    server.asked.clear()
+    rows = measure_models(models, bank(9)).rows
+    assert {asked.document["model"] for asked in server.asked} == {"gpt-4o-mini"}
+    assert next(row for row in rows if row.model == "gpt-4o-mini").revision.endswith(" as gpt-4o-mini-2026-11-20")
+    sync_ladder(models)
+    assert families_of_tier(models, "gpt", 1) == {("ACTIVE", 1_250_000)}
+
+
+def families_of_tier(deployment: Deployment, family: str, tier: int) -> set[tuple[str, int]]:
+    """Status and weight of a family's validators on a step of the ladder."""
+    with deployment.read_sessions() as session:
+        rows = session.scalars(select(ValidatorRow).where(ValidatorRow.family == family))
+        return {(row.status, row.tier_ppm) for row in rows if row.parameters["tier"] == tier}
 
 
 def test_errors_that_models_share_on_the_bank_are_what_their_votes_count_for(

@@ -114,7 +114,7 @@ def test_what_a_killed_worker_had_begun_is_recorded_as_lost_and_stays_paid_for(b
     assert (lost.attempt_number, lost.state, lost.cost_micro_usd, lost.budget_micro_usd) == (2, "lost", None, HELD)
     assert books.budgets()["round/rnd_1"] == 2 * HELD
     books.make(number=3)
-    assert budgets_that_disagree(books.sessions) == ()
+    assert budgets_that_disagree(books.sessions, books.now) == ()
 
 
 def test_a_worker_whose_claim_lapsed_cannot_go_on_beside_its_successor(books: Books) -> None:
@@ -282,17 +282,56 @@ def test_a_model_on_the_operators_own_machine_is_on_no_budget(make_books: Callab
 def test_a_row_that_is_missing_or_changed_shows_in_the_rounds_budget(books: Books) -> None:
     books.ledger.claim(CALL)
     books.make()
-    assert budgets_that_disagree(books.sessions) == ()
+    assert budgets_that_disagree(books.sessions, books.now) == ()
     with books.sessions.begin() as session:
         session.scalars(select(CallAttemptRow)).one().budget_micro_usd -= 1
-    (found,) = budgets_that_disagree(books.sessions)
-    assert str(found) == f"round/rnd_1: micro-USD is {COST - 1} here and {COST} there; unexplained"
+    day, round_ = budgets_that_disagree(books.sessions, books.now)
+    assert str(round_) == f"round/rnd_1: micro-USD is {COST - 1} here and {COST} there; unexplained"
+    assert str(day).startswith("day/2026-11-21: ")
+
+
+def test_a_budget_that_is_missing_shows(books: Books) -> None:
+    books.ledger.claim(CALL)
+    books.make()
+    with books.sessions.begin() as session:
+        session.delete(session.get_one(BudgetRow, "day/2026-11-21"))
+    (found,) = budgets_that_disagree(books.sessions, books.now)
+    assert (found.subject, found.ours, found.theirs) == ("day/2026-11-21", COST, 0)
+
+
+def test_an_attempt_that_runs_over_midnight_is_of_the_utc_day_on_which_it_began(books: Books) -> None:
+    books.ledger.claim(CALL)
+    reservation = books.ledger.reserve(CALL, 1)
+    books.now += timedelta(minutes=2)
+    books.ledger.record(attempt(), reservation)
+    assert (books.rows()[0].begun_on, f"{books.rows()[0].created_at:%Y-%m-%d}") == ("2026-11-21", "2026-11-22")
+    assert budgets_that_disagree(books.sessions, books.now) == ()
+    assert reconcile(books.sessions, [ProviderTotal("openai", "gpt-4o-mini", "2026-11-21", 12_000, 800, COST)]) == ()
+
+
+def test_an_attempt_of_a_worker_that_died_explains_that_more_is_held_than_was_spent_and_never_less(
+    books: Books,
+) -> None:
+    books.ledger.claim(CALL)
+    books.ledger.reserve(CALL, 1)
+    books.now += timedelta(seconds=101)
+    found = budgets_that_disagree(books.sessions, books.now)
+    assert {(each.subject, each.ours, each.theirs, each.explained) for each in found} == {
+        ("round/rnd_1", 0, HELD, True),
+        ("day/2026-11-21", 0, HELD, True),
+    }
+    other = replace(CALL, key="rnd_1/other", body=b"{}")
+    books.ledger.claim(other)
+    books.make(other)
+    with books.sessions.begin() as session:
+        session.get_one(BudgetRow, "round/rnd_1").committed_micro_usd = COST - 1
+    assert not budgets_that_disagree(books.sessions, books.now)[-1].explained
 
 
 def test_a_round_with_a_call_under_way_is_not_held_against_its_budget_yet(books: Books) -> None:
     books.ledger.claim(CALL)
     books.ledger.reserve(CALL, 1)
-    assert budgets_that_disagree(books.sessions) == ()
+    assert budgets_that_disagree(books.sessions, books.now) == ()
 
 
 TOTAL = ProviderTotal("openai", "gpt-4o-mini", "2026-11-21", 24_000, 1_600, 2 * COST)
@@ -330,14 +369,50 @@ def test_attempts_of_unknown_usage_explain_that_the_provider_has_more_and_never_
     call = replace(CALL, key="cut")
     books.ledger.claim(call)
     books.make(call, **FAILED)
-    more, less = reconcile(books.sessions, [replace(TOTAL, tokens_in=25_000), replace(TOTAL, tokens_in=23_000)])
-    assert (more.explained, less.explained) == (True, False)
+    (more,) = reconcile(books.sessions, [replace(TOTAL, tokens_in=25_000)])
+    (less,) = reconcile(books.sessions, [replace(TOTAL, tokens_in=23_000)])
+    assert (more.explanation, less.explanation) == ("1 attempts of which nobody told us can explain it", "")
 
 
-def test_another_day_and_another_model_are_other_totals(books: Books) -> None:
+def test_a_model_without_a_price_explains_another_sum_of_money_and_no_other_tokens(books: Books) -> None:
+    call = replace(CALL, key="unpriced", model="gpt-9")
+    books.ledger.claim(call)
+    books.make(call)
+    total = ProviderTotal("openai", "gpt-9", "2026-11-21", 12_001, 800, 5_000)
+    assert [(each.what, each.explained) for each in reconcile(books.sessions, [total])] == [
+        ("tokens in", False),
+        ("micro-USD", True),
+    ]
+
+
+def test_the_answer_of_another_model_is_on_that_models_bill(books: Books) -> None:
+    books.ledger.claim(CALL)
+    books.make(state=AttemptState.FAILED, code="other_model", billed=None, model_echoed="gpt-5")
+    assert reconcile(books.sessions, [ProviderTotal("openai", "gpt-4o-mini", "2026-11-21", 0, 0, 0)]) == ()
+
+
+def test_what_is_billed_by_the_name_with_a_date_is_held_against_the_model_that_was_asked(books: Books) -> None:
+    two_answers(books)
+    third = replace(CALL, key="three", body=b"three")
+    books.ledger.claim(third)
+    books.make(third, model_echoed="gpt-4o-mini-2025-02-02")
+    old = replace(TOTAL, model="gpt-4o-mini-2024-07-18")
+    new = ProviderTotal("openai", "gpt-4o-mini-2025-02-02", "2026-11-21", 12_000, 800, COST)
+    assert reconcile(books.sessions, [old, new]) == ()
+    assert [(each.subject, each.what) for each in reconcile(books.sessions, [old])] == [
+        ("openai/gpt-4o-mini on 2026-11-21", what) for what in ("tokens in", "tokens out", "micro-USD")
+    ]
+
+
+def test_another_day_is_another_total_and_a_model_that_a_provider_does_not_list_was_not_billed(books: Books) -> None:
     two_answers(books)
     empty = replace(TOTAL, tokens_in=0, tokens_out=0, cost_micro_usd=0)
-    assert reconcile(books.sessions, [replace(empty, day="2026-11-22"), replace(empty, model="gpt-5")]) == ()
+    assert reconcile(books.sessions, [replace(empty, day="2026-11-22"), replace(empty, provider="vllm")]) == ()
+    found = reconcile(books.sessions, [replace(empty, model="gpt-5")])
+    assert [(each.subject, each.what, each.theirs) for each in found] == [
+        ("openai/gpt-4o-mini on 2026-11-21", "tokens in", 0),
+        ("openai/gpt-4o-mini on 2026-11-21", "tokens out", 0),
+    ]
 
 
 def test_answers_are_on_record_even_where_the_table_of_calls_says_they_are_not_done(books: Books) -> None:

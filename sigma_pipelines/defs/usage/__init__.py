@@ -1,0 +1,1 @@
+"""Usage accounting: what must hold of its rows."""
