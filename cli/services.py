@@ -35,12 +35,14 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Service:
-    """One child process; ``health`` is the path that answers 200 when it is up. One without a port has neither."""
+    """One child process; ``health`` is the path that answers 200 when it is up. One without a port has neither. ``audits`` where it may
+    ask language models: no other has their keys."""
 
     name: str
     command: list[str]
     port: int | None = None
     health: str = "/"
+    audits: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def services(settings: Settings) -> list[Service]:
             [*python, "uvicorn", "sigma_api.app:app", "--host", host, "--port", str(api_port), *quiet],
             api_port,
             "/readyz",
+            audits=False,
         ),
         Service(
             "Dagster UI",
@@ -167,7 +170,7 @@ def _start(service: Service, settings: Settings) -> Running:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, "DAGSTER_HOME": str(settings.dagster_home), "SIGMA_HOME": str(settings.home)},
+            env=_environment(service, settings),
             cwd=HERE.parent,
             # A session of its own: Ctrl-C reaches us alone, and we stop the children.
             start_new_session=True,
@@ -180,6 +183,15 @@ def _end_with_the_parent() -> None:
     """In the service's process: should `sigma up` be killed, the kernel asks the service to end. Linux only; elsewhere it would stay."""
     if sys.platform == "linux":
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _environment(service: Service, settings: Settings) -> dict[str, str]:
+    known = {name: value for name, value in os.environ.items() if service.audits or not _is_model_key(name.upper())}
+    return {**known, "DAGSTER_HOME": str(settings.dagster_home), "SIGMA_HOME": str(settings.home)}
+
+
+def _is_model_key(name: str) -> bool:
+    return name.startswith("SIGMA_") and name.endswith("_API_KEY")
 
 
 def _await_health(

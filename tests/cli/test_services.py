@@ -261,6 +261,33 @@ def test_the_services_are_programs_that_are_there_with_the_ports_of_the_settings
         assert "sigma_pipelines.definitions" in workspace.read_text()
 
 
+def test_only_services_that_audit_get_the_keys_of_language_models(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [service.audits for service in services(settings)] == [False, True, True]
+    monkeypatch.setenv("SIGMA_OPENAI_API_KEY", "sk-1")
+    program = ALIVE + (
+        "import os, pathlib, time\n"
+        "known = [name for name in os.environ if name.endswith('_API_KEY')]\n"
+        "pathlib.Path(sys.argv[1] + '.tmp').write_text(repr(known))\n"
+        "os.rename(sys.argv[1] + '.tmp', sys.argv[1] + '.env'); time.sleep(600)"
+    )
+    made = [
+        Service(name, [sys.executable, "-c", program, str(tmp_path / name)], audits=name == "daemon")
+        for name in ("api", "daemon")
+    ]
+    monkeypatch.setattr(cli.services, "services", lambda _: made)
+
+    def say(line: str) -> None:
+        if line == UP:
+            assert await_(lambda: all((tmp_path / f"{service.name}.env").exists() for service in made))
+            interrupt()
+
+    run_services(settings, say)
+    assert (tmp_path / "api.env").read_text() == "[]"
+    assert (tmp_path / "daemon.env").read_text() == "['SIGMA_OPENAI_API_KEY']"
+
+
 def test_the_dagster_home_is_made_once_and_then_left_alone(home: Path) -> None:
     settings = load_settings()
     prepare_dagster_home(settings)

@@ -107,5 +107,5 @@ def test_the_sensors_and_the_schedule_run_from_the_first_start(defs: dg.Definiti
     )
     schedules = {schedule.name: schedule.default_status for schedule in defs.schedules or []}  # type: ignore[union-attr]
     assert schedules == dict.fromkeys(
-        ("hourly_transparency", "daily_standing", "canary_schedule"), dg.DefaultScheduleStatus.RUNNING
+        ("hourly_transparency", "daily_standing", "daily_ladder", "canary_schedule"), dg.DefaultScheduleStatus.RUNNING
     )
