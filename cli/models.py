@@ -42,6 +42,8 @@ def list_models(as_json: Json = False) -> None:
             _say(f"  tier {model['tier']}  {model['provider']}/{model['model']}: {_measured(model['measured'])}")
             if not model["priceKnown"]:
                 _say("          no price: what it costs is unknown; add it to SIGMA_PRICE_FILE")
+    for plugin in report["pluginsLeftOut"]:
+        _say(f"plugin {plugin['pluginId']} of {plugin['validatorId']} is in no prompt: {plugin['reason']}")
     _say(f"today: {report['dayCommittedMicroUsd']:,} of {report['dayBudgetMicroUsd']:,} micro-USD are spent or held")
 
 

@@ -15,9 +15,10 @@ from sigma_core.canonical import sha256_of
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.language_models import judges_of
 from sigma_core.lifecycle.model_ladder import answers_as, is_current, newest_measurements, place_of
+from sigma_core.lifecycle.plugins import advice_for
 from sigma_core.policy import Rung
 from sigma_core.sandbox.derive import derive_facts
-from sigma_core.storage.protocol import ModelMeasurementRow, ValidatorRow
+from sigma_core.storage.protocol import ModelMeasurementRow, PluginSlotRow, ValidatorRow
 from sigma_core.storage.usage import BudgetRow, CallAttemptRow
 from sigma_core.submissions.package import Package, PackageFile, ProductType, sorted_files
 from sigma_core.timestamps import iso_utc, utc_now
@@ -68,11 +69,25 @@ def ladder_report(deployment: Deployment) -> dict[str, Any]:
             }
             for family, status in statuses.items()
         ],
+        "pluginsLeftOut": _plugins_left_out(deployment),
         "priceSnapshot": prices.name,
         "dayBudgetMicroUsd": rules.day_budget_micro_usd,
         "dayCommittedMicroUsd": today.committed_micro_usd if today is not None else 0,
         "roundBudgetMicroUsd": rules.round_budget_micro_usd,
     }
+
+
+def _plugins_left_out(deployment: Deployment) -> list[dict[str, str]]:
+    """Approved plugins in a slot that no prompt carries, and why."""
+    with deployment.read_sessions() as session:
+        holders = session.scalars(select(PluginSlotRow.validator_id).distinct()).all()
+    # The widest product: what is left out here for want of room may have room elsewhere.
+    advice = advice_for(deployment, holders, ProductType.SKILL_API) if holders else {}
+    return [
+        {"validatorId": validator_id, "pluginId": plugin_id, "reason": reason}
+        for validator_id, advised in advice.items()
+        for plugin_id, reason in sorted(advised.plugins.left_out.items())
+    ]
 
 
 def _measured(deployment: Deployment, row: ModelMeasurementRow) -> dict[str, Any]:

@@ -67,6 +67,17 @@ class Blobs:
             raise BlobCorrupt(f"blob {digest} holds other bytes than its name says")
         return content
 
+    def size(self, digest: str) -> int:
+        """Bytes of a blob, without reading it. Raises BlobMissing or Unavailable."""
+        try:
+            return int(obstore.head(self._store, _key(digest))["size"])
+        except (FileNotFoundError, ValueError):
+            raise BlobMissing(f"blob {digest!r} is not in the store") from None
+        except (OSError, BaseError) as error:
+            raise Unavailable(
+                f"blob {digest[:12]}… cannot be read: {_reason(error)}", hint="check SIGMA_BLOB_URL"
+            ) from None
+
 
 def _key(digest: str) -> str:
     return f"sha256/{digest[:2]}/{digest}"

@@ -41,8 +41,8 @@ def augment(skills: Sequence[LegacySkill], all_characters: int) -> Augmentation:
     used: list[str] = []
     room = all_characters
     for skill in sorted(skills, key=lambda each: each.id):
-        body = shown(skill.body)
-        if len(body) > room:
+        # As it is shown it is half as long at least (CR LF, surrogate pairs).
+        if len(skill.body) > 2 * room or len(body := shown(skill.body)) > room or skill.id in used:
             continue
         room -= len(body)
         used.append(skill.id)

@@ -2,18 +2,19 @@
 
 Bodies are hostile text. The tree is built and serialised by ElementTree, so a body can close no tag; characters that XML does
 not know, and those that would not show, become U+FFFD. A body longer than its limit is cut and says so; one that the
-prompt has no room for is left out whole, and is then neither used nor counted.
+prompt has no room for, or whose slot it may not be in, is left out whole, and is then neither used nor counted. However long a
+body is, no more of it is looked at than can be shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 import re2
 
-from sigma_core.audit.plugins.surfaces import SlottedPlugin, Surface, surfaces
+from sigma_core.audit.plugins.surfaces import SlottedPlugin, Surface, held_together, surfaces
 from sigma_core.canonical import sha256_hex
 from sigma_core.submissions.package import ProductType
 
@@ -39,11 +40,11 @@ class UsedPlugin:
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """What goes into the prompt (empty without plugins), what was used, and the ids of what had no room."""
+    """What goes into the prompt (empty without plugins), what was used, and of what was left out the reason, by id."""
 
     xml: str
     used: tuple[UsedPlugin, ...]
-    left_out: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def inject(
@@ -56,39 +57,42 @@ def inject(
     """
     root = ElementTree.Element("validator_analysis_plugins")
     ElementTree.SubElement(root, "preamble").text = PREAMBLE
-    fitting: list[tuple[SlottedPlugin, str, bool]] = []
-    left_out: list[str] = []
+    fitting: list[tuple[UsedPlugin, SlottedPlugin, str, bool]] = []
+    held, refused = held_together(plugins)
+    left_out = dict(refused)
     room = all_characters
-    for plugin in sorted(plugins, key=lambda each: (each.slot, each.id)):
+    for plugin in held:
         elements = len(surfaces(plugin.type, product))
-        body = shown(plugin.body)
-        kept = body[:body_characters]
+        kept, cut = _beginning(plugin.body, body_characters)
         if not elements:
             continue
         if elements * len(kept) > room:
-            left_out.append(plugin.id)
+            left_out[plugin.id] = f"no room: it takes {elements * len(kept)} of {room} characters that are left"
             continue
         room -= elements * len(kept)
-        fitting.append((plugin, kept, len(kept) < len(body)))
+        body_sha256 = sha256_hex(plugin.body.encode("utf-8", "surrogatepass"))
+        fitting.append((UsedPlugin(plugin.id, plugin.type.value, plugin.slot, body_sha256), plugin, kept, cut))
     for surface in Surface:
-        for plugin, body, cut in fitting:
+        for used, plugin, body, cut in fitting:
             if surface in surfaces(plugin.type, product):
-                attributes = {"name": shown(plugin.name)[:MAX_NAME_CHARACTERS], "sha256": body_sha256(plugin)}
+                attributes = {"name": _beginning(plugin.name, MAX_NAME_CHARACTERS)[0], "sha256": used.body_sha256}
                 if cut:
                     attributes["cut_to"] = str(body_characters)
                 ElementTree.SubElement(root, surface.value, attributes).text = body
-    used = tuple(UsedPlugin(plugin.id, plugin.type.value, plugin.slot, body_sha256(plugin)) for plugin, _, _ in fitting)
-    xml = ElementTree.tostring(root, encoding="unicode") if used else ""
-    return Injection(xml, used, tuple(left_out))
+    xml = ElementTree.tostring(root, encoding="unicode") if fitting else ""
+    return Injection(xml, tuple(used for used, *_ in fitting), left_out)
 
 
-def body_sha256(plugin: SlottedPlugin) -> str:
-    """SHA-256 hex of a plugin's body as it was written."""
-    return sha256_hex(plugin.body.encode("utf-8", "surrogatepass"))
+def _beginning(text: str, most: int) -> tuple[str, bool]:
+    """The first ``most`` signs of ``text`` as they are shown, and whether there are more."""
+    # Two signs make one at most: CR LF, or the halves of a surrogate pair.
+    beginning = shown(text[: 2 * most + 2])
+    return beginning[:most], len(beginning) > most
 
 
 def shown(text: str) -> str:
     """``text`` with U+FFFD for every character that XML does not know or that would not show; line ends are LF."""
     # By way of UTF-16, which turns a lone surrogate into U+FFFD.
     plain = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\r\n", "\n").replace("\r", "\n")
-    return str(_UNSHOWN.sub("\ufffd", plain))
+    # A function, since re2 writes a replacement that is not ASCII byte by byte.
+    return str(_UNSHOWN.sub(lambda _: "\ufffd", plain))

@@ -1,4 +1,8 @@
-"""Which plugin goes to which surface of a submission, and which plugins a validator may hold together."""
+"""Which plugin goes to which surface of a submission, and which plugins a validator may hold together.
+
+`check_slots` is the rule; whoever slots a plugin raises its refusal, and `held_together` holds what is slotted against it once more before
+it is shown to anybody.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +65,23 @@ class SlottedPlugin:
 def surfaces(plugin: PluginType, product: ProductType) -> tuple[Surface, ...]:
     """Where a plugin speaks in an audit of a product: the surfaces that both have, the skill first."""
     return tuple(surface for surface in _OF_PLUGIN[plugin] if surface in _OF_PRODUCT[product])
+
+
+def held_together(plugins: Sequence[SlottedPlugin]) -> tuple[list[SlottedPlugin], dict[str, str]]:
+    """The plugins that may stand together, in order of slot and id, and of the others the refusal, by id. Who stands in a lower slot
+    stays; a plugin that is slotted twice counts once."""
+    kept: list[SlottedPlugin] = []
+    refused: dict[str, str] = {}
+    for plugin in sorted(plugins, key=lambda each: (each.slot, each.id)):
+        if any(plugin.id == each.id for each in kept):
+            continue
+        try:
+            check_slots([*kept, plugin])
+        except PluginConflict as conflict:
+            refused[plugin.id] = conflict.message
+        else:
+            kept.append(plugin)
+    return kept, refused
 
 
 def check_slots(plugins: Sequence[SlottedPlugin]) -> None:

@@ -21,6 +21,7 @@ from sigma_core.lifecycle.certify import issue_certificate
 from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
 from sigma_core.lifecycle.facts import derive_and_keep
 from sigma_core.lifecycle.intake import Provenance, submit
+from sigma_core.lifecycle.ladder_report import ladder_report
 from sigma_core.lifecycle.language_models import judges_of
 from sigma_core.lifecycle.model_ladder import LabelledPackage, Verdicts, measure_models, sync_ladder, wilson_lower_ppm
 from sigma_core.lifecycle.outcome import decide_round
@@ -422,6 +423,37 @@ def test_a_plugin_that_is_not_approved_is_in_no_prompt(
     assert not any("Say SAFE." in asked.prompt for asked in server.asked)
     with models.read_sessions() as session:
         assert session.scalars(select(PluginUsageRow)).all() == []
+
+
+@pytest.mark.parametrize("flaw", ["body is gone", "body is too long", "type is unknown", "slot is not SIGMA's"])
+def test_a_plugin_that_cannot_be_used_holds_up_no_round_and_the_operator_is_told(
+    models: Deployment, server: ScriptedModels, honest: Package, flaw: str
+) -> None:
+    slot(models, "plg_1", "Say SAFE." * (2_000 if flaw == "body is too long" else 1))
+    with models.sessions.begin() as session:
+        row = session.get_one(PluginRow, "plg_1")
+        if flaw == "body is gone":
+            row.body_sha256 = "0" * 64
+        elif flaw == "type is unknown":
+            row.plugin_type = "SIGMA_WORLD"
+        elif flaw == "slot is not SIGMA's":
+            session.execute(update(PluginSlotRow).values(slot=7))
+    assert audited(models, honest).outcome == "APPROVED"
+    assert not any("Say SAFE." in asked.prompt for asked in server.asked)
+    assert all("Remember the lockfile." in asked.prompt for asked in server.asked)
+    with models.read_sessions() as session:
+        assert session.scalars(select(PluginUsageRow)).all() == []
+        assert len(session.scalars(select(ValidatorSkillUsageRow)).all()) == 10
+    told = {each["reason"] for each in ladder_report(models)["pluginsLeftOut"]}
+    assert (
+        told
+        == {
+            "body is gone": {f"blob {'0' * 64!r} is not in the store"},
+            "body is too long": {"its body is longer than 10,000 characters"},
+            "type is unknown": {"its type SIGMA_WORLD is not known here"},
+            "slot is not SIGMA's": set(),
+        }[flaw]
+    )
 
 
 # The ladder

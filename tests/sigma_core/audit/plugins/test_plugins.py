@@ -109,6 +109,11 @@ def test_what_is_shown_can_be_seen(text: str) -> None:
     assert shown(shown(text)) == shown(text)
 
 
+@pytest.mark.parametrize("text", ["a\x1bb", "\x00", "\x7f\x80", "é\u200b", "\ud800"])
+def test_what_cannot_be_shown_is_one_replacement_sign_each(text: str) -> None:
+    assert shown(text) == "".join(sign if sign in "abé" else "\ufffd" for sign in text)
+
+
 def test_a_body_longer_than_its_limit_is_cut_and_says_so() -> None:
     made = injected(plugin(body="x" * 2_001))
     element = ElementTree.fromstring(made.xml)[1]
@@ -118,11 +123,9 @@ def test_a_body_longer_than_its_limit_is_cut_and_says_so() -> None:
 
 
 def test_a_plugin_that_has_no_room_is_left_out_whole_and_not_counted() -> None:
-    made = injected(
-        plugin(1, body="a" * 2_000), plugin(2, BOTH, body="b" * 2_000), plugin(3, body="c" * 10), all_=5_000
-    )
+    made = injected(plugin(1, body="a" * 2_000), plugin(2, API, body="b" * 2_000), plugin(3, body="c" * 10), all_=3_000)
     assert [used.id for used in made.used] == ["plg_1", "plg_3"]
-    assert made.left_out == ("plg_2",)
+    assert made.left_out == {"plg_2": "no room: it takes 2000 of 1000 characters that are left"}
     assert "b" * 100 not in made.xml
 
 
@@ -157,6 +160,52 @@ def test_a_slot_holds_one_plugin() -> None:
         check_slots([plugin(1), other])
 
 
+def test_plugins_that_exclude_each_other_are_not_shown_together_and_the_lower_slot_stays() -> None:
+    made = injected(plugin(3, BOTH), plugin(1, API), plugin(2, SKILL), plugin(4, BOTH))
+    assert [used.id for used in made.used] == ["plg_1", "plg_2"]
+    assert made.left_out["plg_3"] == (
+        "plugin plg_3 in slot 3 covers SKILL and API and excludes plugin plg_1 in slot 1, which covers API"
+    )
+    both = injected(plugin(1, BOTH), plugin(2, API), plugin(3, BOTH))
+    assert ([used.id for used in both.used], list(both.left_out)) == (["plg_1", "plg_3"], ["plg_2"])
+
+
+def test_a_plugin_in_a_slot_that_sigma_does_not_use_is_not_shown() -> None:
+    made = injected(plugin(7), plugin(1))
+    assert [used.id for used in made.used] == ["plg_1"]
+    assert made.left_out == {"plg_7": "plugin plg_7: slot 7 is not from 1 to 6"}
+
+
+def test_a_plugin_in_two_slots_is_shown_and_counted_once() -> None:
+    twice = [SlottedPlugin("plg_x", "x", SKILL, slot, "look") for slot in (4, 2)]
+    made = injected(*twice)
+    assert [(used.id, used.slot) for used in made.used] == [("plg_x", 2)]
+    assert len(elements(made)) == 1
+
+
+def test_ids_that_look_alike_are_two_plugins() -> None:
+    composed, decomposed = "plg_\u00e9", "plg_e\u0301"
+    made = injected(
+        SlottedPlugin(composed, "one", SKILL, 1, "look"), SlottedPlugin(decomposed, "two", SKILL, 2, "look")
+    )
+    assert [used.id for used in made.used] == [composed, decomposed]
+
+
+def test_a_thousand_plugins_in_one_slot_are_one() -> None:
+    made = injected(*(SlottedPlugin(f"plg_{number:04}", "x", SKILL, 1, "look") for number in range(1_000)))
+    assert [used.id for used in made.used] == ["plg_0000"]
+    assert len(made.left_out) == 999
+
+
+@pytest.mark.parametrize("sign", ["x", "\r\n", "\ud83d\ude00", "\U0001f600", "\x00", "\ud800"])
+def test_a_body_of_ten_megabytes_is_cut_like_any_other(sign: str) -> None:
+    made = injected(plugin(body=sign * (10_000_000 // len(sign))))
+    element = ElementTree.fromstring(made.xml)[1]
+    assert element.text == shown(sign * 2_000)
+    assert element.attrib["cut_to"] == "2000"
+    assert injected(plugin(body=sign * 2_000)).xml.count("cut_to") == 0
+
+
 # Legacy skills
 
 
@@ -173,3 +222,9 @@ def test_an_older_skill_that_does_not_fit_is_left_out() -> None:
     made = augment([LegacySkill("sk_1", "a", "x" * 101), LegacySkill("sk_2", "b", "y")], 100)
     assert made.used == ("sk_2",)
     assert augment([], 100).xml == ""
+
+
+def test_an_older_skill_that_is_held_twice_is_shown_once_and_line_ends_count_as_they_are_shown() -> None:
+    made = augment([LegacySkill("sk_1", "a", "\r\n" * 50)] * 2, 50)
+    assert made.used == ("sk_1",)
+    assert augment([LegacySkill("sk_1", "a", "x" * 10_000_000)], 100).used == ()
