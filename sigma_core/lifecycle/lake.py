@@ -23,6 +23,7 @@ from sigma_core.storage.protocol import (
     CertificateRow,
     PayoutEntryRow,
     PlantedCanaryRow,
+    PluginUsageRow,
     ReputationEntryRow,
     RoundOverrideRow,
     RoundResolutionRow,
@@ -30,6 +31,7 @@ from sigma_core.storage.protocol import (
     SeatRow,
     SubmissionRow,
     ValidatorRow,
+    ValidatorSkillUsageRow,
 )
 from sigma_core.storage.usage import CallAttemptRow
 
@@ -167,6 +169,47 @@ LAKE_TABLES: tuple[LakeTable, ...] = (
             "answer": (TEXT, PlantedCanaryRow.answer),
         },
         order=(PlantedCanaryRow.round_id, PlantedCanaryRow.phase, PlantedCanaryRow.seat_number),
+    ),
+    LakeTable(
+        "protocol",
+        "plugin_usages",
+        {
+            "round_id": (TEXT, PluginUsageRow.round_id),
+            "phase": (INTEGER, PluginUsageRow.phase),
+            "seat_number": (INTEGER, PluginUsageRow.seat_number),
+            "plugin_id": (TEXT, PluginUsageRow.plugin_id),
+            "validator_id": (TEXT, PluginUsageRow.validator_id),
+            "submission_id": (TEXT, PluginUsageRow.submission_id),
+            "plugin_type": (TEXT, PluginUsageRow.plugin_type),
+            "product_type": (TEXT, PluginUsageRow.product_type),
+            "slot": (INTEGER, PluginUsageRow.slot),
+            "verdict": (TEXT, PluginUsageRow.verdict),
+            "used_at": (UTC_MS, PluginUsageRow.used_at),
+        },
+        order=(
+            PluginUsageRow.round_id,
+            PluginUsageRow.phase,
+            PluginUsageRow.seat_number,
+            PluginUsageRow.plugin_id,
+        ),
+    ),
+    LakeTable(
+        "protocol",
+        "validator_skill_usages",
+        {
+            "round_id": (TEXT, ValidatorSkillUsageRow.round_id),
+            "phase": (INTEGER, ValidatorSkillUsageRow.phase),
+            "seat_number": (INTEGER, ValidatorSkillUsageRow.seat_number),
+            "skill_id": (TEXT, ValidatorSkillUsageRow.skill_id),
+            "validator_id": (TEXT, ValidatorSkillUsageRow.validator_id),
+            "used_at": (UTC_MS, ValidatorSkillUsageRow.used_at),
+        },
+        order=(
+            ValidatorSkillUsageRow.round_id,
+            ValidatorSkillUsageRow.phase,
+            ValidatorSkillUsageRow.seat_number,
+            ValidatorSkillUsageRow.skill_id,
+        ),
     ),
     LakeTable(
         "protocol",

@@ -60,6 +60,13 @@ def attempt(identifier: int, call: str, state: str, latency: int, cost: int | No
     }  # fmt: skip
 
 
+def plugin_use(round_id: str, seat_number: int, who: str, verdict: str) -> dict[str, Any]:
+    return {
+        "round_id": round_id, "phase": 1, "seat_number": seat_number, "plugin_id": "plg_1", "validator_id": who,
+        "submission_id": "s1", "plugin_type": "SIGMA_SKILL", "product_type": "SKILL", "slot": 1, "verdict": verdict, "used_at": at(4),
+    }  # fmt: skip
+
+
 def validator(name: str, stake: int, status: str = "ACTIVE") -> dict[str, Any]:
     return {
         "validator_id": name, "operator": f"op-{name}", "family": f"family-{name}", "stake_micro_usd": stake,
@@ -142,6 +149,13 @@ LAKE: Rows = {
         # Of r2, which is not decided, nothing shows.
         {"round_id": name, "phase": 1, "seat_number": 1, "validator_id": "ada", "family": "family-ada", "item": "p01", "answer": "CAUGHT"}
         for name in ("r1", "r2")
+    ],
+    ("protocol", "plugin_usages"): [
+        plugin_use("r1", 1, "ada", "SAFE"), plugin_use("r1", 2, "bo", "UNSAFE"),
+        plugin_use("r2", 1, "ada", "SAFE"),  # r2 is not decided: what was said there is sealed
+    ],
+    ("protocol", "validator_skill_usages"): [
+        {"round_id": name, "phase": 1, "seat_number": 1, "skill_id": "sk_1", "validator_id": "ada", "used_at": at(4)} for name in ("r1", "r2")
     ],
     ("protocol", "validators"): [validator("ada", 300), validator("bo", 100), validator("ci", 5, "SUSPENDED")],
     ("protocol", "accuracy_ledger"): [
@@ -269,6 +283,13 @@ def test_usage_by_model_adds_up_and_an_unknown_cost_is_not_free(shipped: Project
     shipped.build(tmp_path)
     (unknown,) = mart(tmp_path, "usage_by_model").values()
     assert unknown["known_cost_micro_usd"] is None
+
+
+def test_plugins_are_counted_once_a_seat_of_decided_rounds_and_never_with_older_skills(lake: Path) -> None:
+    (plugin,) = mart(lake, "plugin_usage").values()
+    assert tuple(plugin.values())[:8] == ("plg_1", "SIGMA_SKILL", 2, 1, 2, 1, 1, 0)
+    (skill,) = mart(lake, "validator_skill_usage").values()
+    assert tuple(skill.values())[:4] == ("sk_1", "ada", 1, 1)
 
 
 def test_usage_by_validator_round_and_day_add_up_to_all_usage(lake: Path) -> None:

@@ -21,6 +21,8 @@ UPSTREAM = {
     "rounds": ["round_outcome"],
     "seats": ["round_outcome"],
     "planted_canaries": ["round_outcome"],
+    "plugin_usages": ["round_outcome"],
+    "validator_skill_usages": ["round_outcome"],
     "submissions": ["round_outcome"],
     "certificates": ["certificate"],
     "accuracy_ledger": ["accuracy_ledger"],
