@@ -46,6 +46,9 @@ def print_report(report: dict[str, Any]) -> None:
                 f"level {report['assuranceLevel']}; the votes count as about {independent:.1f} independent ones",
             )
         )
+    if report["disabledFamilies"]:
+        names = ", ".join(each["family"] for each in report["disabledFamilies"])
+        _pairs(("without", f"{names}: {COMMAND} operator models list says what to set"))
     _pairs(("submission", f"{report['submissionId']}, round {report['roundNumber']}"))
     if report["certificateId"]:
         _pairs(

@@ -39,13 +39,14 @@ class Costing:
 def cost_of(attempt: Attempt, prices: PriceTable) -> Costing:
     """The cost rules, in their order:
 
-    1. An error that providers do not bill, or a model on the operator's own machine: 0, and known to be.
+    1. An error that providers do not bill, or a model on the operator's own machine that the price table does not name: 0, and known
+       to be.
     2. The provider's own figure.
     3. The provider's token counts by the price table, rounded half up once. Only for an answer of the model that was asked.
     4. Unknown. Where an answer came without counts they are estimated from its length, but an estimate is not a cost.
     """
     tokens, source = _usage(attempt)
-    if attempt.billed is False or attempt.call.local:
+    if attempt.billed is False or is_free(attempt.call, prices):
         return Costing(tokens, source, 0, CostSource.ZERO)
     if attempt.reported_cost_micro_usd is not None:
         return Costing(tokens, source, attempt.reported_cost_micro_usd, CostSource.PROVIDER)
@@ -55,9 +56,14 @@ def cost_of(attempt: Attempt, prices: PriceTable) -> Costing:
     return Costing(tokens, source, None, CostSource.UNKNOWN)
 
 
+def is_free(call: Call, prices: PriceTable) -> bool:
+    """Whether a call costs nothing: its model runs on the operator's own machine. One that is rented there has a price in the table."""
+    return call.local and prices.price(call.provider, call.model) is None
+
+
 def most_micro_usd(call: Call, prices: PriceTable, unpriced_micro_usd: int) -> int:
     """What is held before an attempt: the most that its tokens can cost, or the policy's figure for a model without a price."""
-    if call.local:
+    if is_free(call, prices):
         return 0
     price = prices.price(call.provider, call.model)
     return unpriced_micro_usd if price is None else price.most_micro_usd(call.tokens_in, call.tokens_out)

@@ -24,7 +24,8 @@ class Dialect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """How one provider wants to be asked. ``local`` ones are the operator's own machines and cost nothing a token."""
+    """How one provider wants to be asked. ``local`` ones are the operator's own machines: what they serve costs nothing but
+    where the price table names the model."""
 
     name: str
     dialect: Dialect
@@ -137,6 +138,8 @@ def _flaw_of_url(url: str, *, with_key: bool) -> str:
         _ = parts.port
     except ValueError:
         return "is not a URL"
+    if not url.isprintable() or " " in url or "\\" in url:
+        return "holds signs that no URL has"
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         return "is not an http(s) URL without query"
     if parts.username is not None or parts.password is not None:

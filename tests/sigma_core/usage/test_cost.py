@@ -64,7 +64,15 @@ def test_the_providers_own_figure_comes_before_the_table() -> None:
 
 def test_what_is_not_billed_is_known_to_be_nothing() -> None:
     assert costed(FAILED, billed=False) == Costing(Tokens(), "none", 0, "zero")
-    assert costed(DONE, call=replace(CALL, local=True)).micro_usd == 0
+    own = replace(CALL, provider="vllm", model="Qwen/Qwen3-32B", local=True)
+    assert costed(DONE, call=own) == Costing(TOKENS, "provider", 0, "zero")
+
+
+def test_a_rented_machine_is_paid_by_the_price_that_its_operator_gives_it() -> None:
+    rented = replace(CALL, local=True)  # the table names this model
+    assert costed(DONE, call=rented) == Costing(TOKENS, "provider", 1_605, "table")
+    assert costed(DONE, call=rented, tokens=None).micro_usd is None
+    assert most_micro_usd(rented, PRICES, 250_000) == 150 + 600
 
 
 @pytest.mark.parametrize(
@@ -92,7 +100,7 @@ def test_an_answer_without_counts_has_estimated_tokens_and_no_cost() -> None:
 def test_an_attempt_holds_the_most_that_it_can_cost() -> None:
     assert most_micro_usd(CALL, PRICES, 250_000) == 150 + 600
     assert most_micro_usd(replace(CALL, model="unheard-of"), PRICES, 250_000) == 250_000
-    assert most_micro_usd(replace(CALL, local=True), PRICES, 250_000) == 0
+    assert most_micro_usd(replace(CALL, provider="vllm", local=True), PRICES, 250_000) == 0
 
 
 def test_the_table_is_named_by_its_date_and_hash(tmp_path: Path) -> None:

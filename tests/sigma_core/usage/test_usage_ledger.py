@@ -271,7 +271,7 @@ def test_workers_that_spend_at_once_spend_no_more_than_there_is(make_books: Call
 def test_a_model_on_the_operators_own_machine_is_on_no_budget(make_books: Callable[..., Books]) -> None:
     books = make_books(day_budget_micro_usd=0, round_budget_micro_usd=0)
     books.ledger.claim(CALL)
-    books.make(replace(CALL, local=True))
+    books.make(replace(CALL, provider="vllm", local=True))
     assert books.budgets() == {}
     assert (books.rows()[0].cost_micro_usd, books.rows()[0].cost_source) == (0, "zero")
 

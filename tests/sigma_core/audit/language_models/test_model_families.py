@@ -58,6 +58,12 @@ def test_a_server_of_ones_own_needs_an_address_and_no_key(monkeypatch: pytest.Mo
         ("https://api.example.com/v1?key=1", "is not an http(s) URL without query"),
         ("https://[bad", "is not a URL"),
         ("api.example.com", "is not an http(s) URL without query"),
+        ("https://api.example.com/v1\n", "holds signs that no URL has"),
+        ("https://api.example.com/v 1", "holds signs that no URL has"),
+        ("https://127.0.0.1\\.example.com/v1", "holds signs that no URL has"),
+        ("https://api.example.com:99999/v1", "is not a URL"),
+        ("http://localhost.example.com/v1", "is not encrypted: a key is only sent over https, or to this machine"),
+        ("http://127.0.0.1@example.com/v1", "holds a user name: a key goes into its own variable"),
     ],
 )
 def test_an_address_that_a_key_must_not_go_to(url: str, flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
