@@ -8,6 +8,7 @@ What stands here, in the order in which one seat's audit runs:
 `prompt`                rules, package, facts, plugins, task: the bytes that a model is shown
 `dialects`              those as a provider's request, and the provider's response as ours
 `faults`                what went wrong, in words to act on, and the key taken out of what came back
+`outcomes`              what a response means for its call: an answer, another try, or the end of it
 `caller`                attempts: limits, retries, breaker, hedging, deadlines, budget, one record each
 `answer`                the closed schema, parsed strictly
 `judge`                 one seat: prompts out, answers in, the riskiest one decides

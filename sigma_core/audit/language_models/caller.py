@@ -2,27 +2,7 @@
 
 One `Caller` runs one event loop in one thread, for all rounds of a process, so that a provider's limits are kept whoever
 asks. `ask_all` may be called from any thread and returns when every call is settled; a fault is a result, never an
-exception. What an attempt can end in, and what follows:
-
-==========================================  ==========================  =====  =======  ==========
-what comes back                             code of the attempt         again  breaker  its cost
-==========================================  ==========================  =====  =======  ==========
-an answer, a refusal, one cut for length    the finish reason           no     good     as counted
-the answer of another model                 ``other_model``             no     good     unknown
-200 that is no response of this API         ``malformed``               yes    bad      unknown
-429                                         ``http_429``                yes    nothing  none
-429 that says there is no credit left       ``http_429``                no     opens    none
-401, 403                                    ``http_401``, ``http_403``  no     opens    none
-other 3xx, 4xx                              ``http_400`` …              no     nothing  none
-other 2xx                                   ``http_204`` …              no     bad      unknown
-408, 5xx                                    ``http_500`` …              yes    bad      unknown
-no connection                               ``connect``                 yes    bad      none
-cut off, compressed unasked                 ``reset``, ``encoded``      yes    bad      unknown
-larger than allowed                         ``too_large``               no     bad      unknown
-nothing before the attempt's deadline       ``deadline``                yes    bad      unknown
-==========================================  ==========================  =====  =======  ==========
-
-Where it is asked again, a ``Retry-After`` is waited out; one beyond the policy's cap gives the call up.
+exception. What an attempt can end in, and what follows, stands in `outcomes`.
 """
 
 from __future__ import annotations
@@ -34,27 +14,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from sigma_core.audit.language_models.attempts import Attempt, AttemptState, Call, Ledger, NotAllowed, Reservation
-from sigma_core.audit.language_models.dialects import (
-    Reply,
-    ResponseMalformed,
-    is_model,
-    read_response,
-    request_headers,
+from sigma_core.audit.language_models.attempts import (
+    Attempt,
+    AttemptState,
+    Call,
+    CallTaken,
+    Ledger,
+    NotAllowed,
+    Reservation,
 )
+from sigma_core.audit.language_models.dialects import Reply, read_response, request_headers
 from sigma_core.audit.language_models.families import Endpoint
-from sigma_core.audit.language_models.faults import NO_CREDIT, error_word, explained, without_key
-from sigma_core.audit.language_models.lanes import Lane, backoff_ms, retry_after_ms
+from sigma_core.audit.language_models.faults import explained, without_key
+from sigma_core.audit.language_models.lanes import Lane, backoff_ms
+from sigma_core.audit.language_models.outcomes import Ended, outcome_of
 from sigma_core.audit.language_models.transport import HttpTransport, Response, TransportFault
 from sigma_core.policy import LanguageModelRules
 from sigma_core.timestamps import utc_now
 
 _T = TypeVar("_T")
 _LEDGER_THREADS = 8
-_OK, _TOO_MANY, _TIMED_OUT = 200, 429, 408
-_KEY_REFUSED = (401, 403)
-_OTHER_SUCCESSES = range(201, 300)
-_SERVER_FAULTS = range(500, 600)
+_TOO_MANY = 429
 _POLL_SECONDS = 0.5
 
 
@@ -76,19 +56,6 @@ class Settled:
 
     reply: Reply | None
     fault: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """A try that is over: its attempt (None where none was made), its reply, and whether another try may do better; ``hopeless`` where
-    no other call to this model would."""
-
-    attempt: Attempt | None
-    reply: Reply | None = None
-    fault: str = ""
-    again: bool = False
-    hopeless: bool = False
-    wait_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -160,25 +127,29 @@ class Caller:
         if endpoint is None:
             return Settled(None, f"provider {call.provider} is not set up here")
         patience = self._loop.time() + self._rules.call_deadline_ms / 1_000
-        while (claim := await self._book(lambda: self._ledger.claim(call))).wait_ms:
+        while True:
+            claim = await self._book(lambda: self._ledger.claim(call))
+            if claim.response is not None:
+                return Settled(read_response(endpoint.provider.dialect, claim.response))
+            if not claim.wait_ms:
+                deadline = self._loop.time() + self._rules.call_deadline_ms / 1_000
+                task = _Task(call, endpoint, self._lane(call), deadline, claim.next_attempt)
+                ended = await self._until_answered(task)
+                if ended.reply is not None:
+                    return Settled(ended.reply)
+                if not ended.taken:
+                    await self._book(lambda: self._ledger.release(call))
+                    return Settled(None, ended.fault)
             if self._loop.time() >= patience:
                 return Settled(None, "another worker holds this call")
             await asyncio.sleep(min(claim.wait_ms / 1_000, _POLL_SECONDS))
-        if claim.response is not None:
-            return Settled(read_response(endpoint.provider.dialect, claim.response))
-        deadline = self._loop.time() + self._rules.call_deadline_ms / 1_000
-        ended = await self._until_answered(_Task(call, endpoint, self._lane(call), deadline, claim.next_attempt))
-        if ended.reply is not None:
-            return Settled(ended.reply)
-        await self._book(lambda: self._ledger.release(call))
-        return Settled(None, ended.fault)
 
-    async def _until_answered(self, task: _Task) -> _Ended:
+    async def _until_answered(self, task: _Task) -> Ended:
         first = task.number
         last = first + self._rules.attempts_per_call
         while True:
             if not task.lane.breaker.admits():
-                return _Ended(None, fault=f"no calls to {task.call.provider} for a while; {task.lane.trouble}")
+                return Ended(None, fault=f"no calls to {task.call.provider} for a while; {task.lane.trouble}")
             ended = await self._hedged(task, may_hedge=task.number + 1 < last)
             if ended.reply is not None or not ended.again:
                 return ended
@@ -191,34 +162,41 @@ class Caller:
                 return replace(ended, fault=f"{ended.fault}, and no time was left to ask again")
             await asyncio.sleep(pause)
 
-    async def _hedged(self, task: _Task, *, may_hedge: bool) -> _Ended:
+    async def _hedged(self, task: _Task, *, may_hedge: bool) -> Ended:
         """One try; a second one beside it where the first is slower than 95 of 100 answers, and a slot and money are there."""
         after = task.lane.hedge_after() if may_hedge else None
         task.sent.clear()
         tries = {self._start(task)}
-        if after is not None:
-            await asyncio.wait(
-                {*tries, sent := asyncio.create_task(task.sent.wait())}, return_when=asyncio.FIRST_COMPLETED
-            )
-            sent.cancel()
-            done, _ = await asyncio.wait(tries, timeout=after)
-            if not done and task.lane.limiter.free:
+        try:
+            if after is not None and await self._is_slow(task, tries, after) and task.lane.limiter.free:
                 tries.add(self._start(task))
-        pending, best = tries, None
-        while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for ended in (each.result() for each in done):
-                # An attempt that was made says more than a hedge that could not be.
-                if best is None or ended.reply is not None or (best.reply is None and ended.attempt is not None):
-                    best = ended
-            if best is not None and best.reply is not None:
-                for slower in pending:
-                    slower.cancel()
-                await asyncio.gather(*pending, return_exceptions=True)
-                break
-        assert best is not None
+            best = await self._best_of(tries)
+        finally:
+            # The slower one, or, where the books failed, whatever is still under way.
+            for other in tries:
+                other.cancel()
+            await asyncio.gather(*tries, return_exceptions=True)
         if best.reply is not None and len(tries) > 1:
             best = replace(best, reply=await self._kept(task, best.reply))
+        return best
+
+    async def _is_slow(self, task: _Task, tries: set[asyncio.Task[Ended]], after: float) -> bool:
+        """Whether the try has gone out and is still without an end ``after`` seconds later."""
+        sent = asyncio.create_task(task.sent.wait())
+        await asyncio.wait({*tries, sent}, return_when=asyncio.FIRST_COMPLETED)
+        sent.cancel()
+        done, _ = await asyncio.wait(tries, timeout=after)
+        return not done
+
+    async def _best_of(self, tries: set[asyncio.Task[Ended]]) -> Ended:
+        """The first reply, or else the end that says most: that of an attempt that was made, before a hedge that could not be."""
+        pending, best = tries, None
+        while pending and (best is None or best.reply is None):
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (each.result() for each in done):
+                if best is None or ended.reply is not None or (best.reply is None and ended.attempt is not None):
+                    best = ended
+        assert best is not None
         return best
 
     async def _kept(self, task: _Task, reply: Reply) -> Reply:
@@ -226,11 +204,11 @@ class Caller:
         claim = await self._book(lambda: self._ledger.claim(task.call))
         return reply if claim.response is None else read_response(task.endpoint.provider.dialect, claim.response)
 
-    def _start(self, task: _Task) -> asyncio.Task[_Ended]:
+    def _start(self, task: _Task) -> asyncio.Task[Ended]:
         number, task.number = task.number, task.number + 1
         return asyncio.create_task(self._try(task, number))
 
-    async def _try(self, task: _Task, number: int) -> _Ended:
+    async def _try(self, task: _Task, number: int) -> Ended:
         lane, call = task.lane, task.call
         try:
             async with asyncio.timeout_at(task.deadline):
@@ -240,7 +218,7 @@ class Caller:
         except TimeoutError:
             task.number -= 1  # no attempt was made
             lane.breaker.unsettled()
-            return _Ended(None, fault=f"{call.provider} is at its limits: no call could be made in time")
+            return Ended(None, fault=f"{call.provider} is at its limits: no call could be made in time")
         try:
             reserved = await self._reserved(call, number)
             task.sent.set()
@@ -248,7 +226,7 @@ class Caller:
         except NotAllowed as refusal:
             task.number -= 1
             lane.breaker.unsettled()
-            return _Ended(None, fault=str(refusal))
+            return Ended(None, fault=str(refusal), taken=isinstance(refusal, CallTaken))
         except BaseException:
             lane.breaker.unsettled()  # the books failed, or the try was called off: neither says anything about the provider
             raise
@@ -267,22 +245,23 @@ class Caller:
                 await self._book(lambda: self._ledger.record(unsent, holding.result()))
             raise
 
-    async def _exchange(self, task: _Task, number: int, reserved: Reservation) -> _Ended:
+    async def _exchange(self, task: _Task, number: int, reserved: Reservation) -> Ended:
         call, endpoint = task.call, task.endpoint
         started = self._loop.time()
         attempt = Attempt(call, number, AttemptState.FAILED, "deadline")
-        ended = _Ended(attempt, again=True)
+        ended = Ended(attempt, again=True)
         try:
             async with asyncio.timeout_at(min(task.deadline, started + self._rules.attempt_deadline_ms / 1_000)):
                 response = await self._transport.post(
                     endpoint.url, request_headers(endpoint), call.body, self._rules.max_response_bytes
                 )
-            ended = self._read(attempt, endpoint, replace(response, body=without_key(response.body, endpoint.key)))
+            plain = replace(response, body=without_key(response.body, endpoint.key))
+            ended = outcome_of(attempt, endpoint.provider.dialect, plain, self._rules.retry_after_cap_ms, utc_now())
         except TimeoutError:
             pass
         except TransportFault as fault:
             attempt = replace(attempt, code=fault.code, billed=fault.billed, http_status=fault.status)
-            ended = _Ended(attempt, again=fault.code != "too_large")
+            ended = Ended(attempt, again=fault.code != "too_large")
         except asyncio.CancelledError:
             cancelled = replace(
                 attempt, state=AttemptState.CANCELLED, code="cancelled", latency_us=self._since(started)
@@ -297,44 +276,7 @@ class Caller:
         await self._book(lambda: self._ledger.record(recorded, reserved))
         return ended
 
-    def _read(self, attempt: Attempt, endpoint: Endpoint, response: Response) -> _Ended:
-        status = response.status
-        attempt = replace(attempt, http_status=status, response=response.body)
-        if status != _OK:
-            return self._refused(attempt, status, error_word(response.body), response.headers.get("retry-after"))
-        try:
-            reply = read_response(endpoint.provider.dialect, response.body)
-        except ResponseMalformed:
-            return _Ended(replace(attempt, code="malformed"), again=True)
-        attempt = replace(attempt, tokens=reply.tokens, model_echoed=reply.model)
-        if not is_model(attempt.call.model, reply.model):
-            # What another model's tokens cost is not known here.
-            return _Ended(replace(attempt, code="other_model"))
-        done = replace(
-            attempt,
-            state=AttemptState.DONE,
-            code="refusal" if reply.refused else reply.finish_reason or "none",
-            billed=True,
-            reported_cost_micro_usd=reply.cost_micro_usd,
-        )
-        return _Ended(done, reply=reply)
-
-    def _refused(self, attempt: Attempt, status: int, word: str, retry_after: str | None) -> _Ended:
-        """Any other status than 200. ``word`` is the error code in its body, if it is a known one."""
-        call = attempt.call
-        passing = status in _SERVER_FAULTS or status == _TIMED_OUT
-        unsure = passing or status in _OTHER_SUCCESSES
-        failed = replace(attempt, code=f"http_{status}", billed=None if unsure else False)
-        fault = explained(call.provider, call.model, failed.code, word)
-        if not passing and (status != _TOO_MANY or word == NO_CREDIT):
-            return _Ended(failed, fault=fault, hopeless=status in _KEY_REFUSED or word == NO_CREDIT)
-        wait_ms = retry_after_ms(retry_after, utc_now())
-        if wait_ms is not None and wait_ms > self._rules.retry_after_cap_ms:
-            fault = f"{call.provider} asks to wait for {wait_ms // 1_000} s, which is too long"
-            return _Ended(failed, fault=fault, wait_ms=self._rules.retry_after_cap_ms)
-        return _Ended(failed, fault=fault, again=True, wait_ms=wait_ms)
-
-    def _learn(self, task: _Task, ended: _Ended, seconds: float) -> None:
+    def _learn(self, task: _Task, ended: Ended, seconds: float) -> None:
         lane, attempt = task.lane, ended.attempt
         assert attempt is not None
         if attempt.state is AttemptState.DONE or attempt.code == "other_model":

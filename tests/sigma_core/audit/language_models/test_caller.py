@@ -7,12 +7,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from model_samples import PLACE, POLICY, MemoryLedger, call, endpoint, request, rules, rung
 
-from sigma_core.audit.language_models.attempts import Attempt, AttemptState, BudgetSpent, Call, Reservation
+from sigma_core.audit.language_models.attempts import (
+    Attempt,
+    AttemptState,
+    BudgetSpent,
+    Call,
+    CallTaken,
+    Claim,
+    Reservation,
+)
 from sigma_core.audit.language_models.caller import Caller
 from sigma_core.errors import Unavailable
 from tests.scripted_models import FAULTS, OK, ScriptedModels, Step, changed, error, serving, slow
@@ -77,6 +85,38 @@ def test_attempts_go_on_counting_where_a_killed_worker_stopped(server: ScriptedM
     with Asking(server, ledger) as asking:
         asking.ask(question())
     assert [attempt.number for attempt in ledger.rows] == [3]
+
+
+def test_a_call_that_another_worker_has_taken_over_is_left_to_it_and_its_answer_is_waited_for(
+    server: ScriptedModels,
+) -> None:
+    class TakenOver(MemoryLedger):
+        """The claim lapses before the attempt begins; the other worker answers a moment later."""
+
+        taken = waited = False
+        released: ClassVar[list[str]] = []
+
+        def claim(self, call: Call) -> Claim:
+            if self.taken and not self.waited:
+                self.waited = True
+                return Claim(wait_ms=5)
+            if self.taken:
+                self.answers[call.key] = self.answers[question("theirs").key]
+            return super().claim(call)
+
+        def reserve(self, call: Call, attempt_number: int) -> Reservation:
+            if call.key == question("theirs").key:
+                return super().reserve(call, attempt_number)
+            self.taken = True
+            raise CallTaken("another worker makes this call")
+
+        def release(self, call: Call) -> None:
+            self.released.append(call.key)
+
+    with Asking(server, ledger := TakenOver()) as asking:
+        assert asking.ask(question("theirs")) == asking.ask(question("ours")) == [""]
+    assert (ledger.waited, ledger.released) == (True, [])  # to release it would be to take it from them
+    assert len(server.asked) == len(ledger.rows) == 1
 
 
 def test_no_more_calls_at_once_than_the_policy_allows(server: ScriptedModels) -> None:
