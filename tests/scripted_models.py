@@ -95,6 +95,14 @@ def slow(seconds: float, then: Step = OK) -> Step:
     )
 
 
+def _broken_off(document: Document) -> Document:
+    """A 200 whose answer is an error, as OpenRouter sends it when the host behind it fails."""
+    if "choices" in document:
+        document["choices"][0] |= {"finish_reason": "error", "error": {"code": 502, "message": "scripted"}}
+        return document
+    return {"type": "error", "error": {"type": "overloaded_error", "message": "scripted"}}
+
+
 def _drop(name: str) -> Callable[[Document], Document]:
     return lambda document: {key: value for key, value in document.items() if key != name}
 
@@ -162,6 +170,7 @@ FAULTS: dict[str, Step] = {
         Step("cut_in_body", cut_after=200),
         Step("cut_stream", headers=(("transfer-encoding", "chunked"),), cut_after=220),
         Step("other_model", document=lambda made: {**made, "model": "somebody-elses-model"}),
+        Step("broken_off_200", document=_broken_off),
         Step("no_model", document=_drop("model")),
         Step("no_usage", document=_drop("usage")),
         Step("no_content", document=_no_content),

@@ -40,7 +40,8 @@ from sigma_core.submissions.intake import read_package
 from sigma_core.submissions.package import Package
 from sigma_core.timestamps import utc_now
 
-PACKAGES_AT_ONCE = 8
+PACKAGES_AT_ONCE = 4
+"""So that what is held for calls under way leaves room in a round's budget."""
 Z_PERCENT = 196
 """1.96: the 95 % interval."""
 ANSWERED_AS = " as "

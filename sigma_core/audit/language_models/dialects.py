@@ -145,6 +145,8 @@ def _openai_reply(document: Mapping[str, Any]) -> Reply:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
         raise ResponseMalformed("not one choice with a message")
+    if isinstance(choice.get("error"), dict):
+        raise ResponseMalformed("an error in the place of an answer")  # OpenRouter, where the host behind it broke off
     content = message.get("content")
     return Reply(
         content=_encoded(content) if isinstance(content, str) else b"",

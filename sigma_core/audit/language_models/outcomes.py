@@ -64,7 +64,8 @@ def outcome_of(attempt: Attempt, dialect: Dialect, response: Response, retry_aft
     try:
         reply = read_response(dialect, response.body)
     except ResponseMalformed:
-        return Ended(replace(attempt, code="malformed"), again=True)
+        fault = explained(attempt.call.provider, attempt.call.model, "malformed", error_word(response.body))
+        return Ended(replace(attempt, code="malformed"), fault=fault, again=True)
     attempt = replace(attempt, tokens=reply.tokens, model_echoed=reply.model)
     if not is_model(attempt.call.model, reply.model):
         # What another model's tokens cost is not known here.

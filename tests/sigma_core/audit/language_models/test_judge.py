@@ -73,6 +73,7 @@ RETRIED = {
     "html_502": "http_502",
     "html_200": "malformed",
     "error_200": "malformed",
+    "broken_off_200": "malformed",
     "empty_body": "malformed",
     "not_an_object": "malformed",
     "duplicate_keys": "malformed",
