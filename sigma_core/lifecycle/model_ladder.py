@@ -29,7 +29,12 @@ from sigma_core.audit.views import view_of
 from sigma_core.canonical import canonical_json, sha256_of
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
-from sigma_core.lifecycle.error_correlation import Engine, correlation_document, keep_correlation
+from sigma_core.lifecycle.error_correlation import (
+    Engine,
+    correlation_document,
+    keep_correlation,
+    newest_correlation,
+)
 from sigma_core.lifecycle.language_models import judges_of
 from sigma_core.lifecycle.standing import publish_weights
 from sigma_core.policy import PPM, LanguageModelRules, Policy, Rung
@@ -150,8 +155,8 @@ def measure_models(deployment: Deployment, bank: Sequence[LabelledPackage]) -> M
         return Measurements(tuple(current[rung] for rung in rungs), {})
     facts = [derive_facts(each.package, deployment.policy) for each in bank]
     requests = [
-        AuditRequest(view_of(each.package, view), known, view)
-        for each, known in zip(bank, facts, strict=True)
+        AuditRequest(view_of(each.package, view), its_facts, view)
+        for each, its_facts in zip(bank, facts, strict=True)
         for view in View
     ]
     labels = [each.malicious for each in bank for _ in View]
@@ -169,7 +174,8 @@ def measure_models(deployment: Deployment, bank: Sequence[LabelledPackage]) -> M
         engines.append(Engine(rung.family, rung.tier, rung.model, _votes(results)))
     with deployment.sessions.begin() as session:
         session.add_all(row for row in rows if row.id is None)
-    if engines:
+    # One that lacks a model would hide what is known of it from before.
+    if engines and (not unanswered or newest_correlation(deployment) is None):
         engines += [_embedded(deployment, family, requests) for family in embedded_families()]
         keep_correlation(deployment, correlation_document(bank_sha256, labels, engines))
     return Measurements(tuple(rows), unanswered)
