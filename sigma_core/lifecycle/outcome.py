@@ -53,8 +53,11 @@ def convene_third_panel(
 
 
 def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool = False) -> RoundRow:
-    """Decide the round, once; a decided round is returned as it is. Raises RoundNotReady before both panels have voted, unless
-    the round is ``stalled``: then a phase that was not held has no votes, so that its quorum is missed."""
+    """Decide the round, once; a decided round is returned as it is. Its submission stands as its last decided round did, by number: a
+    round that was left behind changes nothing there.
+
+    Raises RoundNotReady before both panels have voted, unless the round is ``stalled``: then a phase that was not held has no votes, so
+    that its quorum is missed."""
     with deployment.read_sessions() as session:
         row = session.get_one(RoundRow, round_identifier)
     if row.state == "DECIDED":
@@ -89,7 +92,11 @@ def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool
         row.replay_sha256 = replay_sha256
         row.decided_at = utc_now()
         row.state = "DECIDED"
-        session.get_one(SubmissionRow, row.submission_id).state = row.outcome
+        later = select(RoundRow.id).where(
+            RoundRow.submission_id == row.submission_id, RoundRow.number > row.number, RoundRow.state == "DECIDED"
+        )
+        if session.scalar(later.limit(1)) is None:
+            session.get_one(SubmissionRow, row.submission_id).state = row.outcome
     return row
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from sigma_core.assembly.appeal import Appeal
 from sigma_core.assembly.beacon import BeaconValue
+from sigma_core.assembly.consensus import RoundOutcome
 from sigma_core.assembly.round import PhaseRecord, Round, SealedSubmission
 from sigma_core.assembly.round import view_of as view_of_phase
 from sigma_core.assembly.selection import Pool, Seat, selection_seed
@@ -42,6 +43,7 @@ from sigma_core.policy import AssemblyRules
 from sigma_core.storage.protocol import (
     CertificateRow,
     FactsRow,
+    RoundOverrideRow,
     RoundRequestRow,
     RoundRow,
     SeatRow,
@@ -84,17 +86,26 @@ class PanelRecord:
 
 
 def unfinished() -> ColumnElement[bool]:
-    """Rounds that a killed run left: not decided yet, or approved without the certificate that follows."""
+    """Rounds that a killed run left: not decided yet, or approved without the certificate that follows; none follows where an
+    operator has overridden the approval."""
     sealed = exists().where(CertificateRow.round_id == RoundRow.id)
-    return or_(RoundRow.state != "DECIDED", and_(RoundRow.outcome == "APPROVED", ~sealed))
+    withheld = exists().where(
+        RoundOverrideRow.round_id == RoundRow.id, RoundOverrideRow.outcome == RoundOutcome.REJECTED.value
+    )
+    return or_(RoundRow.state != "DECIDED", and_(RoundRow.outcome == RoundOutcome.APPROVED.value, ~sealed, ~withheld))
+
+
+def _resumable(deployment: Deployment) -> ColumnElement[bool]:
+    """Unfinished rounds that can go on here. Panels vote under one policy, so one that was opened under another does not."""
+    return and_(unfinished(), or_(RoundRow.state == "DECIDED", RoundRow.policy_hash == deployment.policy.hash))
 
 
 def open_run_key(deployment: Deployment, submission_id: str) -> str | None:
-    """The run key of the submission's unfinished round, if there is one: what a resumed audit goes on with."""
+    """The run key of the submission's unfinished round, if there is one that can go on: what a resumed audit goes on with."""
     with deployment.read_sessions() as session:
         return session.scalar(
             select(RoundRow.run_key)
-            .where(RoundRow.submission_id == submission_id, unfinished())
+            .where(RoundRow.submission_id == submission_id, _resumable(deployment))
             .order_by(RoundRow.number.desc())
             .limit(1)
         )
@@ -111,7 +122,7 @@ def interrupted_submission(deployment: Deployment, package: Package, submitter: 
                 SubmissionRow.tree_hash == package.tree_hash,
                 SubmissionRow.submitter == submitter,
                 SubmissionRow.source_name == package.source_name[:300],
-                or_(RoundRow.id.is_(None), unfinished()),
+                or_(RoundRow.id.is_(None), _resumable(deployment)),
             )
             .order_by(SubmissionRow.id.desc())
             .limit(1)
@@ -121,7 +132,7 @@ def interrupted_submission(deployment: Deployment, package: Package, submitter: 
 def round_of_run(deployment: Deployment, submission_id: str, run: Run) -> str:
     """The round that ``run`` opened or resumes, else the submission's latest. Raises RoundNotReady when there is none."""
     with deployment.read_sessions() as session:
-        found = _round_of(session, submission_id, run) or session.scalar(
+        found = _round_of(deployment, session, submission_id, run) or session.scalar(
             select(RoundRow.id).where(RoundRow.submission_id == submission_id).order_by(RoundRow.number.desc()).limit(1)
         )
     if found is None:
@@ -131,12 +142,12 @@ def round_of_run(deployment: Deployment, submission_id: str, run: Run) -> str:
     return found
 
 
-def _round_of(session: Session, submission_id: str, run: Run) -> str | None:
+def _round_of(deployment: Deployment, session: Session, submission_id: str, run: Run) -> str | None:
     if run.request is not None:
         return _request(session, submission_id, run.request).round_id
     of_submission = select(RoundRow.id).where(RoundRow.submission_id == submission_id)
     return session.scalar(of_submission.where(RoundRow.run_key == run.key)) or session.scalar(
-        of_submission.where(RoundRow.run_key == run.resumes, unfinished())
+        of_submission.where(RoundRow.run_key == run.resumes, _resumable(deployment))
     )
 
 
@@ -151,7 +162,7 @@ def bind_rounds(deployment: Deployment, submission_ids: Sequence[str], run: Run)
     """Bind the rounds that ``run`` is about to open, all under one checkpoint of the log, and return when the last of their beacon
     rounds is due; None when nothing is to be waited for. Raises Unavailable or LogError."""
     with deployment.read_sessions() as session:
-        waiting = [each for each in submission_ids if _round_of(session, each, run) is None]
+        waiting = [each for each in submission_ids if _round_of(deployment, session, each, run) is None]
     return last_due(deployment, bind_next_rounds(deployment, waiting))
 
 
@@ -164,7 +175,7 @@ def open_round(deployment: Deployment, submission_id: str, run: Run) -> str:
     """
     while True:
         with deployment.read_sessions() as session:
-            known = _round_of(session, submission_id, run)
+            known = _round_of(deployment, session, submission_id, run)
             if known is not None:
                 return known
             facts_sha256 = _facts_of_today(deployment, session, submission_id)

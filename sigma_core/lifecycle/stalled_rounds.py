@@ -3,7 +3,8 @@
 - A phase that **waits** (no engine could be asked) is due at its ``retry_at``, up to its deadline.
 - A round is **overdue** at the deadline of its open phase or, where none is open, ``phase_deadline_seconds`` after the last thing
   that happened in it. It is taken up again ``stalled_resumptions`` times, as many seconds apart.
-- Then it is given up: `escalate_stalled` decides it with what it has. A phase that was not held, or closed with
+- Then it is given up, and without another try where it was opened under a former policy, as no panel votes under two: `escalate_stalled`
+  decides it with what it has. A phase that was not held, or closed with
   no-shows, misses its quorum: so it ends ESCALATED, unless everything was there but the decision.
 """
 
@@ -92,6 +93,7 @@ def halted_rounds(deployment: Deployment, now: datetime, limit: int) -> list[Hal
     for row in rows:
         rules = policy_of(deployment, row.policy_hash).assembly
         waits, due = _due(row, [phase for phase in phases if phase.round_id == row.id], rules, now)
+        goes_on = row.state == "DECIDED" or row.policy_hash == deployment.policy.hash
         if due < now:
             halted.append(
                 HaltedRound(
@@ -100,10 +102,10 @@ def halted_rounds(deployment: Deployment, now: datetime, limit: int) -> list[Hal
                     run_key=row.run_key,
                     request=requests.get(row.id),
                     state=row.state,
-                    waits=waits,
+                    waits=waits and goes_on,
                     due=due,
                     pause=timedelta(seconds=rules.phase_deadline_seconds),
-                    most_resumptions=rules.stalled_resumptions,
+                    most_resumptions=rules.stalled_resumptions if goes_on else 0,
                 )
             )
     return halted

@@ -26,7 +26,15 @@ from sigma_core.lifecycle.invariants import (
     panels_are_diverse,
 )
 from sigma_core.lifecycle.outcome import decide_round
-from sigma_core.lifecycle.panels import RoundNotReady, Run, open_round, open_run_key, round_of_run, run_phase
+from sigma_core.lifecycle.panels import (
+    RoundNotReady,
+    Run,
+    interrupted_submission,
+    open_round,
+    open_run_key,
+    round_of_run,
+    run_phase,
+)
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.standing import publish_weights
 from sigma_core.storage.protocol import (
@@ -166,6 +174,27 @@ def test_a_run_that_was_killed_after_any_stage_is_resumed_by_another_with_the_sa
     assert (decided.outcome, decided.number) == ("APPROVED", 1)
     assert rows(again, SeatRow)[: len(half_way)] == half_way
     assert len(rows(again, RoundRow)) == len(rows(again, CertificateRow)) == 1
+
+
+def test_a_killed_audit_is_not_resumed_under_another_policy_but_made_anew(
+    deployment: Deployment,
+    make_deployment: Callable[..., Deployment],
+    honest: Package,
+    submitted: Submitted,
+    tmp_path: Path,
+) -> None:
+    submission = submitted(honest)
+    for stage in STAGES[:3]:
+        stage(deployment, submission, FIRST)
+    assert interrupted_submission(deployment, honest, "somebody") == submission
+    other = tmp_path / "policy.toml"
+    other.write_text(deployment.settings.policy_file.read_text().replace("validity_days = 365", "validity_days = 30"))
+    changed = make_deployment(policy_file=str(other))
+    assert interrupted_submission(changed, honest, "somebody") is None
+    assert open_run_key(changed, submission) is None
+    # A run that is told to resume it all the same opens the next round.
+    decided = audit(changed, submission, Run("run-2", FIRST.key))
+    assert (decided.number, decided.outcome, decided.policy_hash) == (2, "APPROVED", changed.policy.hash)
 
 
 def test_a_finished_round_is_never_resumed(deployment: Deployment, honest: Package, submitted: Submitted) -> None:

@@ -10,10 +10,13 @@ from assembly_steps import age, opened, phase_of, say, seats_of
 from issued import decided_round
 from sqlalchemy import select
 
+from sigma_core.assembly.consensus import RoundOutcome
 from sigma_core.audit.model import Verdict
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.certify import issue_certificate
-from sigma_core.lifecycle.panels import run_phase
+from sigma_core.lifecycle.intake import load_submission
+from sigma_core.lifecycle.override import override_round
+from sigma_core.lifecycle.panels import interrupted_submission, open_run_key, run_phase
 from sigma_core.lifecycle.phases import RoundWaits
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.stalled_rounds import HaltedRound, Step, escalate_stalled, halted_rounds
@@ -120,17 +123,56 @@ def test_an_open_phase_of_a_round_that_is_given_up_closes_with_no_shows(
     assert replay_kept_round(deployment, round_id).differences == ()
 
 
-def test_a_round_of_a_former_policy_is_given_up_by_its_own_rules(
+def under_another_policy(deployment: Deployment, make_deployment: Callable[..., Deployment]) -> Deployment:
+    """The deployment as it opens once a release has brought another policy."""
+    policy = deployment.settings.home / "policy.toml"
+    text = deployment.settings.policy_file.read_text()
+    policy.write_text(text.replace("quorum_per_phase = 4", "quorum_per_phase = 5"))
+    return make_deployment(policy_file=str(policy))
+
+
+def test_a_round_of_a_former_policy_is_given_up_by_its_own_rules_and_not_tried_again(
     deployment: Deployment,
     make_deployment: Callable[..., Deployment],
     round_id: str,
 ) -> None:
     run_phase(deployment, round_id, 1)
-    policy = deployment.settings.home / "policy.toml"
-    text = deployment.settings.policy_file.read_text()
-    policy.write_text(text.replace("quorum_per_phase = 4", "quorum_per_phase = 5"))
-    changed = make_deployment(policy_file=str(policy))
+    changed = under_another_policy(deployment, make_deployment)
+    assert halted(changed, RULES.phase_deadline_seconds - 60) == []
     [found] = halted(changed, RULES.phase_deadline_seconds + 60)
+    assert found.step(found.due + timedelta(seconds=1), 0) is Step.GIVE_UP
     decided = escalate_stalled(changed, found)
     assert decided.reasons[0]["detail"]["quorumPerPhase"] == 4
     assert replay_kept_round(changed, round_id).differences == ()
+
+
+def test_a_waiting_round_of_a_former_policy_is_given_up_when_it_was_to_be_tried_again(
+    deployment: Deployment, make_deployment: Callable[..., Deployment], round_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting(deployment, round_id, monkeypatch)
+    changed = under_another_policy(deployment, make_deployment)
+    [found] = halted(changed, RULES.waiting_retry_seconds + 60)
+    assert (found.waits, found.step(found.due + timedelta(seconds=1), 0)) == (False, Step.GIVE_UP)
+    assert escalate_stalled(changed, found).outcome == "ESCALATED"
+
+
+def test_an_approval_that_an_operator_overrode_before_its_certificate_is_left_by_nobody(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    submission = submitted(honest)
+    decided = decided_round(deployment, submission)
+    override_round(deployment, decided, RoundOutcome.REJECTED, actor="operator:ada", reason="same author as cert_1")
+    assert halted(deployment, RULES.phase_deadline_seconds + 60) == []
+    assert open_run_key(deployment, submission) is None
+    assert interrupted_submission(deployment, honest, "somebody") is None
+
+
+def test_a_round_that_is_given_up_after_a_later_one_was_decided_leaves_the_submission_as_that_one_did(
+    deployment: Deployment, honest: Package, submitted: Submitted
+) -> None:
+    submission = submitted(honest)
+    left_behind = opened(deployment, submission)
+    decided_round(deployment, submission, "run-2")
+    [found] = [each for each in halted(deployment, RULES.phase_deadline_seconds + 60) if each.round_id == left_behind]
+    assert escalate_stalled(deployment, found).outcome == "ESCALATED"
+    assert load_submission(deployment, submission).state == "APPROVED"
