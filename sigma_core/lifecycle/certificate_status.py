@@ -21,12 +21,15 @@ from sigma_core.errors import ExitCode, SigmaError
 from sigma_core.lifecycle.audit_trail import check_words, record_change
 from sigma_core.lifecycle.status_lists import publish_status_lists
 from sigma_core.lifecycle.transparency import NewEntry, append_entries, appending, publish_log
+from sigma_core.lifecycle.turned_away import standing_certificates, turned_away_by
 from sigma_core.storage.protocol import CertificateRow, LogEntryRow, RoundRow
 from sigma_core.timestamps import utc_now
 
 SUSPENDED, REVOKED, APPROVED = CertificateStatus.SUSPENDED, CertificateStatus.REVOKED, CertificateStatus.APPROVED
 _BEFORE = {SUSPENDED: {APPROVED}, APPROVED: {SUSPENDED}, REVOKED: {APPROVED, SUSPENDED}}
 """From which statuses each may be reached. A revocation is final; expiry is a matter of the clock and no change."""
+
+ASSEMBLY_ACTOR = "assembly"
 
 _ACTION = {SUSPENDED: "certificate.suspend", APPROVED: "certificate.resume", REVOKED: "certificate.revoke"}
 
@@ -103,6 +106,25 @@ def change_status(
     return change
 
 
+def suspend_turned_away(deployment: Deployment, submission_id: str) -> list[StatusChange]:
+    """Suspend the certificates of a submission that a later round has turned away (`sigma_core.lifecycle.turned_away`), and publish it.
+    What is suspended is left as it is."""
+    with deployment.read_sessions() as session:
+        found = [(row.id, turned_away_by(session, row)) for row in standing_certificates(session, submission_id)]
+    return [
+        change_status(
+            deployment,
+            certificate_id,
+            SUSPENDED,
+            role=StatusRole.ASSEMBLY,
+            actor=ASSEMBLY_ACTOR,
+            reason=f"{round_id} turned the package away",
+        )
+        for certificate_id, round_id in found
+        if round_id is not None
+    ]
+
+
 def last_change(deployment: Deployment, certificate_id: str) -> StatusChange | None:
     """The newest change of a certificate's status, None for one that has stayed as it was issued."""
     with deployment.read_sessions() as session:
@@ -149,8 +171,15 @@ def _check_allowed(
     before = CertificateStatus(row.status)
     if before not in _BEFORE.get(after, set()):
         raise StatusChangeRefused(f"{row.id} is {before}: it cannot become {after}")
-    if role is StatusRole.MONITOR and after is not SUSPENDED:
-        raise StatusChangeRefused("monitoring may only suspend; a full round reinstates, an operator revokes")
+    if role is not StatusRole.OPERATOR and after is not SUSPENDED:
+        raise StatusChangeRefused(
+            "monitoring and later rounds may only suspend; a full round reinstates, an operator revokes"
+        )
+    if after is APPROVED and (round_id := turned_away_by(session, row)) is not None:
+        raise StatusChangeRefused(
+            f"{row.id}: {round_id} turned the package away since, and no later round has approved it",
+            hint=f"ask for one first: sigma operator appeal {round_id}",
+        )
     if after is APPROVED and last is not None and last.role is StatusRole.MONITOR:
         later = session.scalar(
             select(RoundRow.id)
@@ -164,7 +193,7 @@ def _check_allowed(
         if later is None:
             raise StatusChangeRefused(
                 f"{row.id} was suspended by monitoring: a full round must approve it again first",
-                hint="materialise the submission's partition from phase_one_verdicts on",
+                hint=f"ask for one: sigma operator re-audit {row.id}",
             )
 
 

@@ -24,6 +24,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.identifiers import certificate_id
 from sigma_core.lifecycle.canaries import is_canary
+from sigma_core.lifecycle.certificate_status import suspend_turned_away
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package
 from sigma_core.lifecycle.operator_decisions import is_withheld
@@ -61,12 +62,18 @@ class CanaryApproved(SigmaError):
 
 def issue_certificate(deployment: Deployment, round_identifier: str) -> CertificateRow | None:
     """The certificate of the round if it was approved (made once), else None, as where an operator overrode the approval before it was
-    logged. Raises RoundNotReady before the outcome and CanaryApproved."""
+    logged. Then suspends the certificates that a later round has turned away. Raises RoundNotReady before the outcome and
+    CanaryApproved."""
     row, known = _round_and_certificate(deployment, round_identifier)
     if row.state != "DECIDED":
         raise RoundNotReady(f"{round_identifier} is not decided yet", hint="materialise round_outcome first")
-    if row.outcome != CertificateStatus.APPROVED or known is not None:
-        return known
+    if row.outcome == CertificateStatus.APPROVED and known is None:
+        known = _issued(deployment, row)
+    suspend_turned_away(deployment, row.submission_id)
+    return known
+
+
+def _issued(deployment: Deployment, row: RoundRow) -> CertificateRow | None:
     _refuse_canary(deployment, row)
     entry = _logged(deployment, row)
     if entry is None:
@@ -81,7 +88,7 @@ def issue_certificate(deployment: Deployment, round_identifier: str) -> Certific
         ensure_status_lists(deployment, payload.status_list)
     with deployment.sessions.begin() as session:
         # Another worker may have issued it since: one round yields one certificate.
-        known = session.scalar(select(CertificateRow).where(CertificateRow.round_id == round_identifier))
+        known = session.scalar(select(CertificateRow).where(CertificateRow.round_id == row.id))
         if known is not None:
             return known
         submission = session.get_one(SubmissionRow, row.submission_id)

@@ -39,6 +39,7 @@ from sigma_core.lifecycle.phases import (
 )
 from sigma_core.lifecycle.policies import policy_of
 from sigma_core.lifecycle.round_requests import appeal_of_request, appeal_of_round
+from sigma_core.lifecycle.turned_away import leaves_a_certificate
 from sigma_core.policy import AssemblyRules
 from sigma_core.storage.protocol import (
     CertificateRow,
@@ -86,13 +87,14 @@ class PanelRecord:
 
 
 def unfinished() -> ColumnElement[bool]:
-    """Rounds that a killed run left: not decided yet, or approved without the certificate that follows; none follows where an
-    operator has overridden the approval."""
+    """Rounds that a killed run left: not decided yet, or approved without the certificate that follows (none follows where an
+    operator has overridden the approval), or turning away what an earlier round certified without that certificate's suspension."""
     sealed = exists().where(CertificateRow.round_id == RoundRow.id)
     withheld = exists().where(
         RoundOverrideRow.round_id == RoundRow.id, RoundOverrideRow.outcome == RoundOutcome.REJECTED.value
     )
-    return or_(RoundRow.state != "DECIDED", and_(RoundRow.outcome == RoundOutcome.APPROVED.value, ~sealed, ~withheld))
+    owes_certificate = and_(RoundRow.outcome == RoundOutcome.APPROVED.value, ~sealed, ~withheld)
+    return or_(RoundRow.state != "DECIDED", owes_certificate, leaves_a_certificate())
 
 
 def _resumable(deployment: Deployment) -> ColumnElement[bool]:

@@ -34,6 +34,9 @@ class StatusRole(StrEnum):
     MONITOR = "MONITOR"
     """A monitoring assembly: it may only suspend, and what it suspended takes a full round to reinstate."""
 
+    ASSEMBLY = "ASSEMBLY"
+    """A later round that turned the package away: likewise."""
+
 
 def certificate_entry(payload: Payload, key_id: str) -> bytes:
     """The certificate of ``payload`` was issued, signed by the key ``key_id``."""
