@@ -365,14 +365,31 @@ def replay(
         str, typer.Argument(metavar="ROUND|FILE", help="A round id, a submission id, or a replay document.")
     ],
     out: Annotated[Path | None, typer.Option(help="Write the public replay document to this file.")] = None,
+    epoch: Annotated[
+        Path | None,
+        typer.Option(
+            help="With FILE: the published snapshot of its weights epoch (GET /standing/epochs/N/snapshot); recomputes the weights too.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            help="With FILE: a bundle, whose words about the round are held against it.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="Trusted public keys (JSON) for --certificate. Default: this deployment's own.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Recompute a round from its public document: beacon, panels, votes, consensus, points. Exit code 1 when anything differs."""
+    """Recompute a round from its public document: beacon, weights, panels, votes, consensus, points. Exit code 1 when anything differs."""
     from cli.replay import replay_round
 
     with reporting(as_json=as_json):
         refuse_missing_folder(out, "--out")
-        result = replay_round(load_settings(), identifier, out=out)
+        result = replay_round(load_settings(), identifier, out=out, epoch=epoch, certificate=certificate, keys=keys)
     if as_json:
         print_json(result)
     elif result["agrees"]:

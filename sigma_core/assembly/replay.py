@@ -20,9 +20,10 @@ from sigma_core.assembly.appeal import Appeal, appeal_rules
 from sigma_core.assembly.beacon import BeaconChain, BeaconError, BeaconValue, HashChain
 from sigma_core.assembly.canaries import ANSWERED, PlantedCanary, missed_by, plant_for
 from sigma_core.assembly.commit_reveal import Ballot, SealedVote, SeatStatus, Stage, opens
-from sigma_core.assembly.consensus import CanaryState, Outcome
+from sigma_core.assembly.consensus import CanaryState, Outcome, RoundOutcome
 from sigma_core.assembly.drand import DrandChain
 from sigma_core.assembly.independence import Calibration
+from sigma_core.assembly.overrides import refusal_of_override
 from sigma_core.assembly.replay_document import (
     SCHEMA,
     DrandChainPart,
@@ -31,6 +32,7 @@ from sigma_core.assembly.replay_document import (
     independence_json,
 )
 from sigma_core.assembly.round import (
+    PHASE_TWO,
     THIRD_PANEL,
     ClosedBy,
     OpenPhase,
@@ -58,7 +60,10 @@ _MOST_SEATS = 1_000
 """The same for the files planted for them."""
 
 StandingReplay = Callable[[Mapping[str, Any], Outcome], Json]
-"""Recomputes the ``standing`` part (points and weights) from the whole document and the recomputed outcome."""
+"""Recomputes the ``standing`` part (points and payouts) from the whole document and the recomputed outcome."""
+
+WeightsReplay = Callable[[Mapping[str, Any]], Json]
+"""Recomputes the ``weights`` part from what the published epoch says that they rest on, given the whole document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +94,17 @@ def replay(
     document: Mapping[str, Any],
     *,
     standing: StandingReplay | None = None,
-    published: Mapping[str, Json] | None = None,
+    weights: WeightsReplay | None = None,
+    published: Sequence[Mapping[str, Json]] = (),
 ) -> ReplayReport:
     """Recompute a round from its public document.
 
-    ``published`` maps dotted names such as ``weights.merkleRoot`` to values that the reader has from elsewhere. Never
+    ``published`` are mappings from dotted names such as ``weights.merkleRoot`` to values that the reader has from elsewhere. Never
     raises for what a document may hold; a document of the wrong shape is a disagreement at the place that is wrong.
     """
     check = _Replay(document)
-    check.published(published or {})
+    for values in published:
+        check.published(values)
     try:
         stated = ReplayDocument.model_validate_json(canonical_json(dict(document)))
     except NotCanonical as error:
@@ -106,7 +113,7 @@ def replay(
         for flaw in error.errors(include_url=False):
             check.differs(_path(flaw["loc"]), f"a replay document has the shape of {SCHEMA}: {flaw['msg']}")
     else:
-        check.everything(stated, standing)
+        check.everything(stated, standing, weights)
     return ReplayReport(tuple(check.disagreements), tuple(check.unchecked))
 
 
@@ -143,13 +150,15 @@ class _Replay:
         elif stated != recomputed or type(stated) is not type(recomputed):
             self.differs(path, rule, *inputs, stated=stated, recomputed=recomputed)
 
-    def everything(self, stated: ReplayDocument, standing: StandingReplay | None) -> None:
+    def everything(
+        self, stated: ReplayDocument, standing: StandingReplay | None, weights: WeightsReplay | None
+    ) -> None:
         self.hashes()
         self.beacon(stated)
         seed = selection_seed(stated.round_id, stated.submission_hash, stated.weights.merkle_root, stated.beacon.value)
         covered = ("$.roundId", "$.submissionHash", "$.weights.merkleRoot", "$.beacon.value")
         self.same("$.seed", stated.seed, seed, "the seed covers round, submission, weights and beacon", *covered)
-        snapshot = self.weights(stated)
+        snapshot = self.weights(stated, weights)
         facts = self.facts(stated)
         try:
             rules = AssemblyRules.model_validate_json(canonical_json(stated.policy.get("assembly")))
@@ -162,12 +171,13 @@ class _Replay:
             )
             return
         records = [self.phase(stated, index) for index in range(len(stated.phases))]
-        if snapshot is not None:
-            self.panels(stated, rules, snapshot, records)
+        drawn = self.panels(stated, rules, snapshot, records) if snapshot is not None else None
         if stated.appeal is not None:
             rules = appeal_rules(rules, stated.appeal.seats_per_phase)
         if facts is not None:
-            self.outcome(stated, rules, facts, records, standing)
+            outcome = self.outcome(stated, rules, facts, records, standing)
+            self.not_held(drawn, outcome)
+            self.overrides(stated, outcome, facts)
 
     def published(self, values: Mapping[str, Json]) -> None:
         for name, value in sorted(values.items()):
@@ -210,7 +220,7 @@ class _Replay:
         except Unavailable as error:
             self.unchecked.append(f"$.beacon.proof: {error.message}")
 
-    def weights(self, stated: ReplayDocument) -> WeightsSnapshot | None:
+    def weights(self, stated: ReplayDocument, weights: WeightsReplay | None) -> WeightsSnapshot | None:
         part = stated.weights
         rows = [
             WeightRow(row.validator_id, row.operator, row.family, row.weight, row.reputation_ppm) for row in part.rows
@@ -224,6 +234,14 @@ class _Replay:
             self.differs("$.weights.rows", "rows are sorted by validator id")
         rule = "the root of the tree over epoch, policy and rows"
         self.same("$.weights.merkleRoot", part.merkle_root, snapshot.merkle_root, rule, "$.weights")
+        if weights is not None:
+            try:
+                recomputed = weights(self.raw)
+            except SigmaError as error:
+                self.differs("$.weights", error.message)
+            else:
+                rule = "the weights that follow from stakes, accuracies and reputations of the published epoch"
+                self.same("$.weights", self.raw["weights"], recomputed, rule, "$.weights.epoch")
         return snapshot
 
     def facts(self, stated: ReplayDocument) -> FactsDocument | None:
@@ -301,8 +319,9 @@ class _Replay:
         rules: AssemblyRules,
         snapshot: WeightsSnapshot,
         records: Sequence[PhaseRecord],
-    ) -> None:
-        """Draw every panel again, with the redraws that the stated vacancies call for."""
+    ) -> tuple[Round, list[Panel]] | None:
+        """Draw every panel again, with the redraws that the stated vacancies call for; the round and its panels, None where one
+        cannot be drawn."""
         beacon = BeaconValue(
             stated.submission.beacon_chain, stated.submission.beacon_round, stated.beacon.value, stated.beacon.proof
         )
@@ -328,13 +347,47 @@ class _Replay:
                 panel = self.panel(path, held, index + 1, earlier, record)
             except PoolTooSmallError as error:
                 self.differs(f"{path}.seats", error.message, *inputs)
-                return
+                return None
             self.same(f"{path}.phase", record.panel.phase, index + 1, "phases are numbered from 1")
             drawn = [seat.as_json() for seat in panel.seats]
             published = [seat.as_json() for seat in record.panel.seats]
             rule = "the seats that the lottery draws"
             self.same(f"{path}.seats", published, drawn, rule, *inputs, f"{path}.redraws")
             earlier.append(panel)
+        return held, earlier
+
+    def not_held(self, drawn: tuple[Round, list[Panel]] | None, outcome: Outcome) -> None:
+        """Whether a phase that the round did without could not have been held, as the pool had nobody left for it."""
+        if drawn is None or len(drawn[1]) >= (THIRD_PANEL if outcome.third_panel_eligible else PHASE_TWO):
+            return
+        held, earlier = drawn
+        try:
+            open_phase(held, len(earlier) + 1, earlier)
+        except PoolTooSmallError:
+            return
+        self.unchecked.append(
+            f"$.phases: phase {len(earlier) + 1} was not held; only the deployment knows that the round was given up"
+        )
+
+    def overrides(self, stated: ReplayDocument, outcome: Outcome, facts: FactsDocument) -> None:
+        """What an operator decided follows from nothing, but not everything may be decided, and it is decided once."""
+        codes = [reason.code for reason in outcome.reasons]
+        before: RoundOutcome | None = None
+        for at, override in enumerate(stated.overrides):
+            path = f"$.overrides[{at}]"
+            self.same(f"{path}.number", override.number, at + 1, "overrides are numbered from 1")
+            refusal = refusal_of_override(override.outcome, outcome.outcome, codes, facts)
+            if refusal is None and override.outcome is before:
+                refusal = f"was overridden to {before} before"
+            if refusal is not None:
+                rule = f"the round {refusal}"
+                self.differs(f"{path}.outcome", rule, "$.outcome", "$.facts", stated=override.outcome.value)
+            before = override.outcome
+        times = [override.overridden_at for override in stated.overrides]
+        if times != sorted(times):
+            self.differs("$.overrides", "each override is at least as late as the one before")
+        if times:
+            self.unchecked.append("$.overrides: what somebody decided, when and why, follows from nothing else")
 
     def panel(self, path: str, held: Round, number: int, earlier: Sequence[Panel], record: PhaseRecord) -> Panel:
         """The panel of one phase, drawn and redrawn as stated. Raises PoolTooSmallError."""
@@ -375,8 +428,6 @@ class _Replay:
         """Choose the planted files again, read who missed one, and hold a canary package's label against the bank."""
         part = stated.canary
         same_bank = part.bank_sha256 == bank_sha256()
-        if not same_bank and part.planted:
-            self.unchecked.append("$.canary.planted: of another bank than the one here; the files were not made again")
         planted = [
             PlantedCanary(each.phase, each.seat, each.item, each.path, each.sha256, each.verdict)
             for each in part.planted
@@ -431,6 +482,11 @@ class _Replay:
         except (ValidationError, KeyError, TypeError):
             self.differs("$.policy.canaries", "canary rules, and facts that list the package's files")
             return
+        if not same_bank and (rules.file_rate_ppm or planted):
+            if stated.canary.bank_sha256 is None:
+                self.differs("$.canary.bankSha256", "a round in which files may be planted names their bank")
+            # Its hash is among what the files were drawn by: only who has that bank knows that it is none made up to plant nothing.
+            self.unchecked.append("$.canary: of another bank than the one here; its files were not made again")
         if sum(len(record.panel.seats) for record in records) > _MOST_SEATS:
             self.differs("$.phases", f"for more than {_MOST_SEATS} seats nothing is planted again")
             return
@@ -465,8 +521,8 @@ class _Replay:
         facts: FactsDocument,
         records: Sequence[PhaseRecord],
         standing: StandingReplay | None,
-    ) -> None:
-        """Consensus, independence and standing from the stated votes."""
+    ) -> Outcome:
+        """Consensus, independence and standing from the stated votes; the recomputed outcome."""
         outcome = conclude(rules, records, facts, self.canaries(stated, facts, records))
         decided_from = ("$.phases", "$.facts", "$.canary", "$.policy.assembly")
         self.same("$.outcome", stated.outcome, outcome.as_json(), "what consensus decides", *decided_from)
@@ -494,7 +550,8 @@ class _Replay:
             except SigmaError as error:
                 self.differs("$.standing", error.message)
             else:
-                self.same("$.standing", stated.standing, recomputed, "points and weights that follow from the outcome")
+                self.same("$.standing", stated.standing, recomputed, "points and payouts that follow from the outcome")
+        return outcome
 
 
 def _chain(part: HashChainPart | DrandChainPart) -> BeaconChain:

@@ -23,6 +23,9 @@ SCHEMA = "sigma-replay-v1"
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=0)]
+Words = Annotated[str, Field(min_length=1)]
+UtcTime = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")]
+"""As `sigma_core.timestamps.iso_utc` writes it, so that text in order is time in order."""
 
 
 class _Part(BaseModel):
@@ -184,9 +187,9 @@ class OverridePart(_Part):
 
     number: Number
     outcome: Literal[RoundOutcome.APPROVED, RoundOutcome.REJECTED]
-    actor: str
-    reason: str
-    overridden_at: str
+    actor: Words
+    reason: Words
+    overridden_at: UtcTime
 
 
 class ReplayDocument(_Part):

@@ -15,6 +15,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from sigma_core.assembly.consensus import RoundOutcome
+from sigma_core.assembly.overrides import refusal_of_override
 from sigma_core.audit.model import Verdict
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
@@ -28,10 +29,7 @@ from sigma_core.lifecycle.resolution import decided_round
 from sigma_core.lifecycle.transparency import appending
 from sigma_core.lifecycle.truths import truths_of
 from sigma_core.storage.protocol import RoundOverrideRow, RoundRow
-from sigma_core.timestamps import utc_now
-
-OF_VOTES_ALONE = frozenset({"SPLIT_VOTE", "THIRD_PANEL_SPLIT"})
-"""Reasons of an escalation that may be overridden to APPROVED; every other reason, known or not, stands."""
+from sigma_core.timestamps import iso_utc, utc_now
 
 
 class OverrideRefused(SigmaError):
@@ -67,6 +65,11 @@ def override_round(
             override = known[-1]
         else:
             _check_allowed(deployment, session, row, outcome)
+            since = known[-1].at if known else row.decided_at
+            if since is not None and at < since:
+                raise OverrideRefused(
+                    f"{row.id}: {iso_utc(at)} is before {iso_utc(since)}, when it stood otherwise: check the clock"
+                )
             override = Override(row.id, len(known) + 1, outcome, actor, reason, at)
             _record(session, row, override, known)
         logged = certificate_is_logged(session, row.id)
@@ -80,22 +83,12 @@ def override_round(
 
 
 def _check_allowed(deployment: Deployment, session: Session, row: RoundRow, outcome: RoundOutcome) -> None:
+    ended, codes = RoundOutcome(str(row.outcome)), [str(reason["code"]) for reason in row.reasons]
+    refusal = refusal_of_override(outcome, ended, codes, load_facts(deployment, row.facts_sha256))
+    if refusal is not None:
+        raise OverrideRefused(f"{row.id} {refusal}")
     if outcome is RoundOutcome.REJECTED:
-        if row.outcome == RoundOutcome.REJECTED:
-            raise OverrideRefused(f"{row.id} is rejected already")
         return
-    if row.outcome != RoundOutcome.ESCALATED:
-        raise OverrideRefused(f"{row.id} ended {row.outcome}: only an escalation is overridden to APPROVED")
-    facts = load_facts(deployment, row.facts_sha256)
-    against = {str(reason["code"]) for reason in row.reasons} - OF_VOTES_ALONE
-    against |= {str(signal.get("kind")) for signal in facts.blocking_signals}
-    if not facts.complete:
-        against.add("FACTS_INCOMPLETE")
-    if against or not row.reasons:
-        raise OverrideRefused(
-            f"{row.id} was escalated for {', '.join(sorted(against)) or 'no reason on record'}: "
-            "no risk signal or missing fact ever approves; only a split vote is overridden to APPROVED"
-        )
     truths = truths_of(session, row.id)
     if truths and truths[-1].truth is Verdict.UNSAFE:
         raise OverrideRefused(f"{row.id} is known to be UNSAFE by {truths[-1].source}: resolve it as SAFE first")

@@ -19,27 +19,34 @@ from sigma_core.assembly.independence import Calibration
 from sigma_core.assembly.replay import Disagreement, replay
 from sigma_core.assembly.replay_document import replay_document
 from sigma_core.assembly.round import PhaseRecord, Round
-from sigma_core.canonical import Json, canonical_json
+from sigma_core.canonical import Json, NotCanonical, canonical_json, parse_strict_json
+from sigma_core.certificates.keyset import KeySet
+from sigma_core.certificates.verify import open_bundle
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.beacon import public_chain
 from sigma_core.lifecycle.booking import lines_of_round
 from sigma_core.lifecycle.operator_decisions import overrides_of
-from sigma_core.lifecycle.policies import policy_document
-from sigma_core.lifecycle.report import find_round
+from sigma_core.lifecycle.policies import policy_document, policy_of
+from sigma_core.lifecycle.report import certificate_of, find_round
 from sigma_core.lifecycle.truths import budget_key, kind_of, rates_of_epoch, truths_of
 from sigma_core.policy import Policy
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.standing.lines import CANARY, Lines
 from sigma_core.standing.public_record import (
-    UNCHECKED,
     BaseRatesPart,
     MissesPart,
     TruthPart,
+    policy_in,
     recomputed_standing,
     standing_json,
+    unchecked,
 )
+from sigma_core.standing.weighing import UNCHECKED as UNCHECKED_WEIGHTS
+from sigma_core.standing.weighing import recomputed_weights
 from sigma_core.storage.protocol import RoundRow, WeightEpochRow
+
+NO_EPOCH = "$.weights.rows: how they came about is in the published document of their epoch"
 
 
 def replay_bytes(
@@ -80,7 +87,40 @@ def replay_kept_round(deployment: Deployment, identifier: str) -> Replayed:
     """Recompute a decided round (by its id, or its submission's) and hold it against what is on record elsewhere: the round's
     row, the published weights and the certificate. Raises SigmaError when it is not decided yet."""
     row = find_round(deployment, identifier)
-    return replay_public_document(public_document(deployment, row), published=_on_record(deployment, row))
+    with deployment.read_sessions() as session:
+        epoch = session.get_one(WeightEpochRow, row.weights_epoch)
+    published = [_on_record(row, epoch)]
+    certificate = certificate_of(deployment, row.id)
+    if certificate is not None:
+        published.append(certified(deployment.blobs.get(certificate.bundle_sha256), deployment.trusted_keys))
+    return replay_public_document(
+        public_document(deployment, row),
+        published=published,
+        epoch=deployment.blobs.get(epoch.snapshot_sha256),
+        epoch_policy=policy_of(deployment, epoch.policy_hash),
+    )
+
+
+def certified(bundle: bytes, trusted_keys: KeySet) -> dict[str, Json]:
+    """What a certificate says of its round, under the dotted names of the replay document. Raises VerificationError for a bundle that no
+    trusted key signed."""
+    sealed = open_bundle(bundle, trusted_keys).payload.document
+    beacon = sealed["beacon"]
+    return {
+        "roundId": sealed["roundId"],
+        "submission.submissionId": sealed["submissionId"],
+        "submission.treeHash": sealed["treeHash"],
+        "policyHash": sealed["policyHash"],
+        "weights.epoch": sealed["weightsEpoch"],
+        "weights.merkleRoot": sealed["weightsMerkleRoot"],
+        "submission.beaconChain": beacon["chain"],
+        "beacon.round": beacon["round"],
+        "beacon.value": beacon["value"],
+        "factsHash": sealed["factsSha256"],
+        "outcome.outcome": sealed["status"],
+        "independence.assuranceLevel": sealed["assuranceLevel"],
+        "independence.nEffPpm": sealed["nEffPpm"],
+    }
 
 
 def public_document(deployment: Deployment, row: RoundRow) -> bytes:
@@ -146,30 +186,45 @@ def _policy(deployment: Deployment, row: RoundRow, digest: str, documents: dict[
     return Policy.model_validate_json(content)
 
 
-def replay_public_document(content: bytes, *, published: Mapping[str, Json] | None = None) -> Replayed:
-    """Recompute the round in a replay document. ``published`` are values that the reader has from elsewhere, by dotted
-    name. Raises SigmaError when ``content`` is no JSON object."""
+def replay_public_document(
+    content: bytes,
+    *,
+    published: Sequence[Mapping[str, Json]] = (),
+    epoch: bytes | None = None,
+    epoch_policy: Policy | None = None,
+) -> Replayed:
+    """Recompute the round in a replay document. ``published`` are values that the reader has from elsewhere, by dotted name; ``epoch`` is
+    the published document of the weights epoch that the round was drawn from, and ``epoch_policy`` the policy that it names, where that
+    is not in the document. Raises SigmaError when ``content`` is no JSON object that everybody reads alike."""
     try:
-        document = json.loads(content)
-    except ValueError as error:
-        raise SigmaError(f"not a replay document: {error}", code="REPLAY_MALFORMED") from None
+        document = parse_strict_json(content)
+    except NotCanonical as error:
+        raise SigmaError(f"not a replay document: {error.message}", code="REPLAY_MALFORMED") from None
     if not isinstance(document, dict):
         raise SigmaError("not a replay document: expected a JSON object", code="REPLAY_MALFORMED")
+
+    def weighed(of: Mapping[str, Any]) -> Json:
+        policy = epoch_policy or policy_in(of, of["weights"]["policyHash"])
+        return recomputed_weights(epoch or b"", policy.standing)
+
     scored = document.get("standing") is not None
-    unchecked: tuple[str, ...] = UNCHECKED if scored else ()
-    if document.get("overrides"):
-        unchecked += ("$.overrides: what somebody decided follows from nothing else",)
-    report = replay(document, standing=recomputed_standing if scored else None, published=published)
+    report = replay(
+        document,
+        standing=recomputed_standing if scored else None,
+        weights=None if epoch is None else weighed,
+        published=published,
+    )
+    resting: tuple[str, ...] = ()
+    if report.agrees:
+        resting = (NO_EPOCH if epoch is None else UNCHECKED_WEIGHTS, *unchecked(document))
     return Replayed(
         round_id=str(document.get("roundId")),
         differences=tuple(_line(disagreement) for disagreement in report.disagreements),
-        unchecked=report.unchecked + unchecked,
+        unchecked=report.unchecked + resting,
     )
 
 
-def _on_record(deployment: Deployment, row: RoundRow) -> dict[str, Json]:
-    with deployment.read_sessions() as session:
-        epoch = session.get_one(WeightEpochRow, row.weights_epoch)
+def _on_record(row: RoundRow, epoch: WeightEpochRow) -> dict[str, Json]:
     return {
         "roundId": row.id,
         "submission.submissionId": row.submission_id,

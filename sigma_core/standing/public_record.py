@@ -1,8 +1,8 @@
 """What a round's public record says of standing: the truths that the round had, the ledger lines that they brought, and those lines
 recomputed from truths, votes and policy.
 
-Two things are stated and cannot follow from one round: the base rates, which rest on all rounds, and the change of a reputation
-that a compensation makes, which rests on the validator's whole history. `UNCHECKED` names both for the reader.
+Three things are stated and cannot follow from one round: what somebody resolved, the base rates, which rest on all rounds, and the
+change of a reputation that a compensation makes, which rests on the validator's whole history. `unchecked` names them for the reader.
 """
 
 from __future__ import annotations
@@ -24,10 +24,6 @@ from sigma_core.standing.lines import Lines, canary_lines, resolved_lines, taken
 from sigma_core.standing.payouts import PayoutKind, PayoutLine
 from sigma_core.standing.points import BaseRates, ResolvedRound, RoundKind, ScoredSeat, overturns
 
-UNCHECKED = (
-    "$.standing.truths[].baseRates: they rest on all rounds",
-    "$.standing.reputationEvents[].detail.change_ppm: it rests on the validator's whole history",
-)
 LAST_DAY = 100_000
 """Later days (after the year 2243) are not recomputed, as decay goes day by day."""
 
@@ -176,6 +172,22 @@ def recomputed_standing(document: Mapping[str, Any], outcome: Outcome) -> Json:
     return standing_json(stated.truths, stated.policies, lines, stated.misses)
 
 
+def unchecked(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of the ``standing`` part that agrees with the rest of a replay document no recomputation covers; nothing where it has none."""
+    standing = document.get("standing")
+    if standing is None:
+        known = document["outcome"].get("scored") is True or bool(document["canary"]["missedBy"])
+        return ("$.standing: nothing is booked yet, or it was left out",) if known else ()
+    lines = ["$.standing.truths[].baseRates: they rest on all rounds"]
+    if any(truth["actor"] is not None for truth in standing["truths"]):
+        lines.append("$.standing.truths: what somebody resolved, when and why, follows from nothing else")
+    if any(event["kind"] == ReputationKind.COMPENSATION for event in standing["reputationEvents"]):
+        lines.append(
+            "$.standing.reputationEvents[].detail.change_ppm: it rests on the validator's whole history",
+        )
+    return tuple(lines)
+
+
 def _named(lines: Lines, policy: Policy, digest: str) -> Lines:
     """``lines`` with ``digest`` for the policy: one that was written before some value existed had another hash than it has now."""
 
@@ -202,16 +214,23 @@ def _check_truths(truths: Sequence[TruthPart], outcome: Outcome) -> None:
                 raise LedgerInvalid(f"{place} cannot correct {before.truth} by {before.truth_source}")
 
 
+def policy_in(document: Mapping[str, Any], digest: str) -> Policy:
+    """The policy with this hash from a replay document. Raises LedgerInvalid when it is not in there."""
+    standing = document.get("standing") or {}
+    others = standing.get("policies")
+    return _policy(digest, document, others if isinstance(others, Mapping) else {})
+
+
 def _policy(digest: str, document: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> Policy:
-    """The policy that has this hash: the round's own, or one of the part's."""
+    """The policy that has this hash: the round's own, or one of the standing's."""
     policy = document["policy"] if digest == document["policyHash"] else others.get(digest)
     if policy is None or sha256_of(dict(policy)) != digest:
-        raise LedgerInvalid(f"standing: policy {digest} is not in the document")
+        raise LedgerInvalid(f"policy {digest} is not in the document")
     try:
         return Policy.model_validate_json(canonical_json(dict(policy)))
     except ValidationError as error:
         first = error.errors()[0]
-        raise LedgerInvalid(f"standing: policy {digest}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise LedgerInvalid(f"policy {digest}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def _resolved(document: Mapping[str, Any], outcome: Outcome, truth: TruthPart) -> ResolvedRound:

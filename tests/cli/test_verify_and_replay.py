@@ -14,6 +14,8 @@ from command_line import HONEST, Audited, Said
 
 from sigma_core.certificates.keyset import KeySet, TrustedKey
 from sigma_core.certificates.signing_key import load_or_create_signing_key
+from sigma_core.lifecycle.opening import open_deployment
+from sigma_core.storage.protocol import WeightEpochRow
 
 pytestmark = pytest.mark.usefixtures("audited_home")
 
@@ -132,8 +134,43 @@ def test_a_changed_document_disagrees_and_names_the_place(
     assert sigma("replay", document).stdout.startswith("differs ")
 
 
+def test_a_document_is_held_against_its_published_epoch_and_its_certificate(
+    honest: Audited, home: Path, sigma: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, epoch, keys = tmp_path / "round.json", tmp_path / "epoch.json", tmp_path / "keys.json"
+    with monkeypatch.context() as patch:
+        patch.setenv("SIGMA_HOME", str(honest.out.parent / "home"))
+        sigma("replay", honest.report["roundId"], "--out", document)
+        deployment = open_deployment()
+        with deployment.read_sessions() as session:
+            drawn_from = session.get_one(WeightEpochRow, json.loads(document.read_bytes())["weights"]["epoch"])
+        epoch.write_bytes(deployment.blobs.get(drawn_from.snapshot_sha256))
+        keys.write_bytes(deployment.settings.key_set.read_bytes())
+        deployment.close()
+    beside = ("--epoch", epoch, "--certificate", honest.out, "--keys", keys, "--json")
+    said = sigma("replay", document, *beside)
+    assert (said.exit_code, said.json["differences"]) == (0, [])
+    assert not any(line.startswith("$.weights.rows") for line in said.json["unchecked"])
+    assert any(line.startswith("$.weights.rows") for line in sigma("replay", document, "--json").json["unchecked"])
+    # Another stake, and the rows that the draw was made from do not follow any more.
+    changed = json.loads(epoch.read_bytes())
+    changed["rows"][0]["stakeMicroUsd"] += 1_000_000_000
+    epoch.write_text(json.dumps(changed))
+    said = sigma("replay", document, *beside)
+    assert (said.exit_code, [line.split(":")[0] for line in said.json["differences"]]) == (1, ["$.weights"])
+    # A whole other round of the same submission is none that this certificate is about.
+    held = json.loads(document.read_bytes())
+    held["outcome"]["outcome"] = "ESCALATED"
+    document.write_text(json.dumps(held))
+    said = sigma("replay", document, *beside[2:])
+    assert any("published elsewhere" in line for line in said.json["differences"])
+    for wrong in (("replay", honest.report["roundId"], *beside), ("replay", document, "--out", tmp_path / "again")):
+        assert sigma(*wrong).exit_code == 2
+    assert not home.exists()
+
+
 def test_a_file_that_is_no_replay_document(sigma: Callable[..., Said], tmp_path: Path) -> None:
-    for content in (b"", b"[]", b"{", b"\xff"):
+    for content in (b"", b"[]", b"{", b"\xff", b"[" * 200_000, b'{"roundId": "a", "roundId": "b"}', b'{"a": 1.5}'):
         (tmp_path / "round.json").write_bytes(content)
         said = sigma("replay", tmp_path / "round.json", "--json")
         assert (said.exit_code, said.error["code"]) == (2, "REPLAY_MALFORMED")

@@ -147,6 +147,20 @@ def test_a_round_of_another_bank_says_what_it_could_not_check() -> None:
     assert not report.agrees
 
 
+@PLANTED
+def test_a_bank_made_up_so_that_nothing_is_planted_is_never_passed_over_in_silence() -> None:
+    missed = hold_round(all_safe, policy=with_files_planted(20_000), cites=lambda *_: False).document
+    # Whoever may choose the bank's hash finds one by which no seat of this round gets a file.
+    for tried in range(1_000):
+        forged = copy.deepcopy(missed)
+        forged["canary"] |= {"bankSha256": f"{tried:064x}", "planted": [], "missedBy": []}
+        if not any(found.path.startswith("$.canary") for found in replay(forged).disagreements):
+            break
+    assert any(line.startswith("$.canary: of another bank") for line in replay(forged).unchecked)
+    forged["canary"]["bankSha256"] = None
+    assert "$.canary.bankSha256" in [found.path for found in replay(forged).disagreements]
+
+
 @pytest.mark.parametrize(("item", "label"), [("c02", Verdict.SAFE), ("c10", Verdict.UNSAFE)])
 def test_a_canary_packages_label_and_bytes_are_held_against_the_bank(
     item: str, label: Verdict, monkeypatch: pytest.MonkeyPatch

@@ -196,6 +196,84 @@ def test_a_round_with_a_signal_or_incomplete_facts_is_not_approved_and_replays()
         assert replay(held.document).agrees
 
 
+def test_a_phase_that_was_not_held_is_said_and_proved_where_the_pool_had_nobody_left() -> None:
+    given_up = copy.deepcopy(DOCUMENT)
+    given_up["phases"].pop()
+    assert any(line.startswith("$.phases: phase 2 was not held") for line in replay(given_up).unchecked)
+    no_third = hold_round(eventful, policy=with_rules(third_panel=True)).document
+    assert no_third["outcome"]["thirdPanelEligible"]
+    report = replay(no_third)
+    assert report.agrees
+    assert any(line.startswith("$.phases: phase 3 was not held") for line in report.unchecked)
+    nobody_left = hold_round(eventful, policy=with_rules(third_panel=True, third_panel_seats=200)).document
+    report = replay(nobody_left)
+    assert report.agrees
+    assert not any(line.startswith("$.phases: ") for line in report.unchecked)
+
+
+# Overrides
+
+
+def override(number: int, outcome: str, day: int = 1) -> dict[str, Any]:
+    at = f"2026-11-{day:02}T08:00:00.000Z"
+    return {"number": number, "outcome": outcome, "actor": "operator:ada", "reason": "read it", "overriddenAt": at}
+
+
+def test_overrides_of_a_split_vote_agree_and_are_said_to_follow_from_nothing() -> None:
+    document = DOCUMENT | {
+        "overrides": [override(1, "REJECTED"), override(2, "APPROVED", 2), override(3, "REJECTED", 2)]
+    }
+    report = replay(document)
+    assert report.agrees
+    assert any(line.startswith("$.overrides: ") for line in report.unchecked)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "path"),
+    [
+        ([override(2, "REJECTED")], "$.overrides[0].number"),
+        ([override(1, "REJECTED"), override(2, "REJECTED")], "$.overrides[1].outcome"),
+        ([override(1, "REJECTED", 2), override(2, "APPROVED", 1)], "$.overrides"),
+        ([override(1, "REJECTED") | {"actor": ""}], "$.overrides[0].actor"),
+        ([override(1, "REJECTED") | {"overriddenAt": "yesterday"}], "$.overrides[0].overriddenAt"),
+        ([override(1, "ESCALATED")], "$.overrides[0].outcome"),
+    ],
+)
+def test_overrides_that_cannot_have_been_are_named(overrides: list[dict[str, Any]], path: str) -> None:
+    assert [found.path for found in replay(DOCUMENT | {"overrides": overrides}).disagreements] == [path]
+
+
+def test_no_override_approves_over_a_risk_signal_a_missing_fact_a_missed_quorum_or_anything_but_an_escalation() -> None:
+    for held in (
+        hold_round(eventful, facts_document=facts(SIGNAL)),
+        hold_round(eventful, facts_document=facts(complete=False)),
+        hold_round(lambda phase, seat: None),
+        hold_round(lambda phase, seat: Verdict.UNSAFE),
+        hold_round(all_safe),
+    ):
+        report = replay(held.document | {"overrides": [override(1, "APPROVED")]})
+        assert [found.path for found in report.disagreements] == ["$.overrides[0].outcome"]
+
+
+# The published epoch
+
+
+def test_weights_are_recomputed_by_the_function_that_knows_their_epoch() -> None:
+    def of_the_epoch(document: Mapping[str, Any]) -> Any:
+        weights = copy.deepcopy(document["weights"])
+        weights["rows"][4]["weight"] += 1
+        return weights
+
+    def of_another(_: Mapping[str, Any]) -> Any:
+        raise SigmaError("weights epoch 3: its Merkle root is not that of its rows")
+
+    assert replay(DOCUMENT, weights=lambda document: document["weights"]).agrees
+    [found] = replay(DOCUMENT, weights=of_the_epoch).disagreements
+    assert (found.path, found.inputs) == ("$.weights.rows[4].weight", ("$.weights.epoch",))
+    [found] = replay(DOCUMENT, weights=of_another).disagreements
+    assert (found.path, "Merkle root" in found.rule) == ("$.weights", True)
+
+
 def test_a_second_round_draws_other_panels() -> None:
     one, two = (hold_round(all_safe, number=number) for number in (1, 2))
     assert one.round.seed != two.round.seed
@@ -378,11 +456,11 @@ def test_a_whole_forged_round_differs_from_what_was_published_elsewhere() -> Non
     real, forged = hold_round(all_safe).document, hold_round(all_safe, number=2).document
     assert replay(forged).agrees
     published = {"roundId": real["roundId"], "seed": real["seed"], "weights.merkleRoot": real["weights"]["merkleRoot"]}
-    found = replay(forged, published=published).disagreements
+    found = replay(forged, published=[published]).disagreements
     assert [d.path for d in found] == ["$.roundId", "$.seed"]
     assert found[0].rule == "published elsewhere"
-    assert replay(real, published=published).agrees
-    assert not replay(real, published={"no.such.thing": 1}).agrees
+    assert replay(real, published=[published]).agrees
+    assert not replay(real, published=[{"no.such.thing": 1}]).agrees
 
 
 def test_rows_in_another_order_are_named() -> None:
