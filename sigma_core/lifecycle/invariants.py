@@ -20,6 +20,7 @@ from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_package
 from sigma_core.lifecycle.operator_decisions import is_withheld
 from sigma_core.lifecycle.panels import load_phases, load_round
+from sigma_core.lifecycle.policies import policy_of
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.report import certificate_of, find_round
 from sigma_core.storage.protocol import FactsRow
@@ -99,12 +100,13 @@ def findings_are_grounded(deployment: Deployment, submission_id: str) -> None:
     """Every finding of every counted verdict of the latest round quotes what stands at its place in the package that was submitted."""
     row = find_round(deployment, submission_id)
     package = load_package(deployment, submission_id)
+    rules = policy_of(deployment, row.policy_hash).audit
     views = {view: seen_in(package, view) for view in View}
     for record in load_phases(deployment, row.id):
         for number, vote in record.ballot.votes.items():
             for document in (vote.verdict or {}).get("findings", ()):
                 finding = Finding.from_json(document)
-                if not is_grounded(finding, views[view_of(record.panel.phase)], deployment.policy.audit):
+                if not is_grounded(finding, views[view_of(record.panel.phase)], rules):
                     raise InvariantBroken(
                         f"round {row.id}, seat {record.panel.phase}.{number}: the quote of a finding does not stand at "
                         f"{finding.file}:{finding.line_start}"

@@ -54,7 +54,11 @@ class CallAttemptRow(UsageBase):
     # The UTC day on which it began (2026-11-21): that of its budget, and of its provider's bill.
     begun_on: Mapped[str | None] = mapped_column(String(10))
 
-    __table_args__ = (UniqueConstraint("call_key", "attempt_number"), Index(None, "created_at"))
+    __table_args__ = (
+        UniqueConstraint("call_key", "attempt_number"),
+        Index(None, "created_at"),
+        Index(None, "round_id", "phase"),
+    )
 
 
 class CallRow(UsageBase):

@@ -43,6 +43,9 @@ def test_each_materialisation_tells_an_operator_what_it_did(world: World, audite
         assert told[stage]["phase"] == phase
         assert told[stage]["round"] == 1
         assert told[stage]["safe"] == 5
+        assert told[stage]["calls"] == len(world.rows(SeatRow, phase=phase, round_id=_round(world, 1)))
+        assert (told[stage]["cost_micro_usd"], told[stage]["calls_of_unknown_cost"]) == (0, 0)
+        assert 1 <= told[stage]["effective_votes"] <= 5
         assert told[stage]["seats"].count("\n") == 1 + len(world.rows(SeatRow, phase=phase, round_id=_round(world, 1)))
     assert told["third_panel_verdicts"] == {"convened": False, "why": "the policy has no third panel"}
     assert told["round_outcome"]["outcome"] == "APPROVED"

@@ -11,6 +11,7 @@ import dagster as dg
 
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import certify, facts, intake, outcome, panels
+from sigma_core.lifecycle.panel_figures import panel_figures
 from sigma_core.lifecycle.transparency import publish_log
 from sigma_pipelines.defs.rounds import metadata
 from sigma_pipelines.materialisation import each_submission, run_of, wait_for_beacon
@@ -75,7 +76,7 @@ def phase_one_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment
 
     def audit(submission_id: str) -> metadata.Metadata:
         round_id = panels.open_round(deployment, submission_id, this_run)
-        return metadata.of_panel(panels.run_phase(deployment, round_id, phase=1, turn=turn))
+        return _told(deployment, panels.run_phase(deployment, round_id, phase=1, turn=turn))
 
     each_submission(context, deployment, audit)
 
@@ -95,9 +96,8 @@ def phase_two_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployment
     turn = provider_turns(context)
 
     def audit(submission_id: str) -> metadata.Metadata:
-        return metadata.of_panel(
-            panels.run_phase(deployment, panels.round_of_run(deployment, submission_id, this_run), phase=2, turn=turn)
-        )
+        round_id = panels.round_of_run(deployment, submission_id, this_run)
+        return _told(deployment, panels.run_phase(deployment, round_id, phase=2, turn=turn))
 
     each_submission(context, deployment, audit)
 
@@ -118,9 +118,11 @@ def third_panel_verdicts(context: dg.AssetExecutionContext, sigma: SigmaDeployme
     turn = provider_turns(context)
 
     def audit(submission_id: str) -> metadata.Metadata:
-        return metadata.of_third_panel(
-            outcome.convene_third_panel(deployment, panels.round_of_run(deployment, submission_id, this_run), turn=turn)
-        )
+        round_id = panels.round_of_run(deployment, submission_id, this_run)
+        held = outcome.convene_third_panel(deployment, round_id, turn=turn)
+        if isinstance(held, str):
+            return {"convened": False, "why": held}
+        return {"convened": True, **_told(deployment, held)}
 
     each_submission(context, deployment, audit)
 
@@ -169,6 +171,10 @@ def certificate(context: dg.AssetExecutionContext, sigma: SigmaDeployment) -> No
         )
 
     each_submission(context, deployment, issue)
+
+
+def _told(deployment: Deployment, panel: panels.PanelRecord) -> metadata.Metadata:
+    return metadata.of_panel(panel, panel_figures(deployment, panel))
 
 
 def _log_together(keys: Sequence[str], deployment: Deployment, run: panels.Run) -> None:

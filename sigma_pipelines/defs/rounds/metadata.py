@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from sigma_core.lifecycle.panel_figures import PanelFigures, SeatUsage
 from sigma_core.lifecycle.panels import PanelRecord
 from sigma_core.sandbox.facts import FactsDocument
 from sigma_core.storage.protocol import CertificateRow, RoundRow, SubmissionRow
@@ -65,9 +66,10 @@ def of_facts(facts: FactsDocument) -> Metadata:
     }
 
 
-def of_panel(panel: PanelRecord) -> Metadata:
-    """Votes, seats, tickets and how long the panel took."""
+def of_panel(panel: PanelRecord, figures: PanelFigures) -> Metadata:
+    """Votes and what they are worth together, seats, tickets, and what the panel took: calls, money and time, of each seat too."""
     verdicts = [seat.verdict for seat in panel.seats]
+    whole = figures.whole
     return {
         "round": panel.round.number,
         "round_id": panel.round.id,
@@ -76,13 +78,30 @@ def of_panel(panel: PanelRecord) -> Metadata:
         "unsafe": verdicts.count("UNSAFE"),
         "abstain_or_no_show": sum(verdict not in ("SAFE", "UNSAFE") for verdict in verdicts),
         "families": len({seat.family for seat in panel.seats}),
+        "effective_votes": round(figures.effective_votes_ppm / 1_000_000, 3),
         "relaxations": sorted({name for seat in panel.seats for name in seat.relaxations}),
         "beacon_round": panel.round.beacon_round,
         "seed": panel.round.seed,
         "weights_epoch": panel.round.weights_epoch,
         "audit_ms": round(panel.audit_us / 1000, 1),
+        "calls": whole.attempts,
+        "calls_ms": round(whole.latency_us / 1000, 1),
+        "cost_micro_usd": whole.cost_micro_usd,
+        "calls_of_unknown_cost": whole.unknown,
         "seats": table(
-            ("seat", "validator", "operator", "family", "ticket", "verdict", "findings", "status"),
+            (
+                "seat",
+                "validator",
+                "operator",
+                "family",
+                "ticket",
+                "verdict",
+                "findings",
+                "status",
+                "calls",
+                "ms",
+                "micro-USD",
+            ),
             (
                 (
                     seat.number,
@@ -93,6 +112,7 @@ def of_panel(panel: PanelRecord) -> Metadata:
                     seat.verdict,
                     seat.finding_count,
                     seat.status,
+                    *_taken(figures.usage.get(seat.validator_id, SeatUsage())),
                 )
                 for seat in panel.seats
             ),
@@ -100,11 +120,9 @@ def of_panel(panel: PanelRecord) -> Metadata:
     }
 
 
-def of_third_panel(held: PanelRecord | str) -> Metadata:
-    """Whether a third panel was convened: its votes and seats, or why not."""
-    if isinstance(held, str):
-        return {"convened": False, "why": held}
-    return {"convened": True, **of_panel(held)}
+def _taken(usage: SeatUsage) -> tuple[object, ...]:
+    unknown = f" and {usage.unknown} of unknown cost" if usage.unknown else ""
+    return usage.attempts, round(usage.latency_us / 1000, 1), f"{usage.cost_micro_usd}{unknown}"
 
 
 def of_outcome(row: RoundRow) -> Metadata:
