@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -26,7 +27,7 @@ from sigma_core.storage.engine import open_engine, session_factory
 from sigma_core.timestamps import utc_now
 
 BEACON_ROUNDS = 65_536
-"""Length of the deployment's own beacon chain."""
+"""Length of each of the deployment's own beacon chains."""
 
 
 class Deployment:
@@ -42,6 +43,7 @@ class Deployment:
         self.usage_sessions: sessionmaker[Session] = session_factory(self.usage)
         self.blobs = Blobs(settings.blobs)
         self._to_close: list[Callable[[], None]] = []
+        self._beacons: dict[int, HashChainBeacon] = {}
 
     @property
     def signing_key(self) -> SigningKey:
@@ -88,11 +90,16 @@ class Deployment:
         """The transparency log's static files."""
         return LogFolder(self.settings.transparency_log)
 
-    @cached_property
-    def beacon(self) -> HashChainBeacon:
-        """The deployment's own beacon chain with nothing revealed; its secret is made on first use. How far it is revealed
-        stands in the database (`sigma_core.lifecycle.beacon`)."""
-        return HashChainBeacon.create(load_or_create_secret(self.settings.beacon_key, BEACON_ROUNDS), BEACON_ROUNDS)
+    def own_beacon(self, number: int) -> HashChainBeacon:
+        """The deployment's own beacon chain with this number (from 0), with nothing revealed: each follows the one before when that is
+        used up. All are made from one secret, which is made on first use. How far they are revealed stands in the database
+        (`sigma_core.lifecycle.beacon`)."""
+        if number not in self._beacons:
+            secret = load_or_create_secret(self.settings.beacon_key, BEACON_ROUNDS)
+            if number:
+                secret = hmac.digest(secret, f"sigma-beacon-chain-v1 {number}".encode(), "sha256")
+            self._beacons[number] = HashChainBeacon.create(secret, BEACON_ROUNDS)
+        return self._beacons[number]
 
     def on_close(self, release: Callable[[], None]) -> None:
         """Have ``release`` called before the databases close."""

@@ -2,7 +2,7 @@
 
 Own chain: the secret is in a file, how far it is revealed in the database. A submission is bound to the round after the last
 revealed one in the transaction that records it, and rounds are revealed under the same row lock: no submission can end
-up bound to a value that is already out.
+up bound to a value that is already out. When a chain is used up, the next one is put on record before anything is bound to it.
 
 drand: a submission is bound to the first round that is signed after now. Its value is fetched when it is due, verified offline and
 kept with its signature; what was bound to it waits for it, and is never drawn from anything else.
@@ -11,10 +11,10 @@ kept with its signature; what was bound to it waits for it, and is never drawn f
 from __future__ import annotations
 
 import importlib.util
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sigma_core.assembly.beacon import BeaconChain, BeaconValue, HashChain, NotYet
@@ -62,10 +62,14 @@ def _settle_own_chain(deployment: Deployment) -> None:
     with deployment.read_sessions() as session:
         if session.scalar(select(BeaconChainRow.anchor).limit(1)) is not None:
             return
-    anchor = deployment.beacon.chain_id
+    anchor = deployment.own_beacon(0).chain_id
     with deployment.sessions.begin() as session:
         if session.get(BeaconChainRow, anchor) is None:
-            session.add(BeaconChainRow(anchor=anchor, length=BEACON_ROUNDS, revealed_round=0, created_at=utc_now()))
+            session.add(_chain_row(anchor, utc_now()))
+
+
+def _chain_row(anchor: str, now: datetime) -> BeaconChainRow:
+    return BeaconChainRow(anchor=anchor, length=BEACON_ROUNDS, revealed_round=0, created_at=now)
 
 
 def _settle_drand(deployment: Deployment) -> None:
@@ -94,20 +98,27 @@ def drand_chain(deployment: Deployment) -> DrandChain:
 
 
 def next_beacon_round(deployment: Deployment, session: Session) -> tuple[str, int]:
-    """(chain, round): the earliest round whose value does not exist yet. On the own chain it is held until the transaction ends.
-
-    Raises Unavailable when the own chain is used up.
-    """
+    """(chain, round): the earliest round whose value does not exist yet. On the own chain it is held until the transaction ends."""
     if deployment.settings.beacon == "drand":
         chain = drand_chain(deployment)
         latest = int(utc_now().timestamp()) + deployment.policy.beacon.max_clock_skew_seconds
         return chain.id, chain.first_round_after(latest)
-    row = session.scalars(
-        select(BeaconChainRow).order_by(BeaconChainRow.created_at.desc()).limit(1).with_for_update()
-    ).one()
+    newest = select(BeaconChainRow).order_by(BeaconChainRow.created_at.desc()).limit(1).with_for_update()
+    row = session.scalars(newest).one()
     if row.revealed_round >= row.length:
-        raise Unavailable(f"all {row.length} rounds of the beacon chain are used", hint="start a new chain")
+        # Whoever was first with the lock has made the next one.
+        used_up, row = row, session.scalars(newest).one()
+        if row is used_up:
+            row = _chain_row(
+                deployment.own_beacon(_own_chains(session)).chain_id,
+                max(utc_now(), used_up.created_at + timedelta(milliseconds=1)),  # the newest, whatever the clock says
+            )
+            session.add(row)
     return row.anchor, row.revealed_round + 1
+
+
+def _own_chains(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(BeaconChainRow)) or 0
 
 
 def commitment_to(deployment: Deployment, session: Session, chain_id: str, round_number: int) -> str | None:
@@ -115,7 +126,7 @@ def commitment_to(deployment: Deployment, session: Session, chain_id: str, round
     nobody knows before."""
     if session.get(BeaconChainRow, chain_id) is None:
         return None
-    return chain_id if round_number == 1 else _own_value(deployment, chain_id, round_number - 1).value
+    return chain_id if round_number == 1 else _own_value(deployment, session, chain_id, round_number - 1).value
 
 
 def public_chain(deployment: Deployment, chain_id: str) -> BeaconChain:
@@ -204,19 +215,21 @@ def _revealed(deployment: Deployment, anchor: str, round_number: int) -> BeaconV
         public = session.get(BeaconValueRow, (anchor, round_number))
         if public is not None:
             return BeaconValue(anchor, round_number, public.value)
-        value = _own_value(deployment, anchor, round_number)
+        value = _own_value(deployment, session, anchor, round_number)
         row.revealed_round = max(row.revealed_round, round_number)
         session.add(BeaconValueRow(chain=anchor, round=round_number, value=value.value, revealed_at=utc_now()))
     return value
 
 
-def _own_value(deployment: Deployment, anchor: str, round_number: int) -> BeaconValue:
-    if deployment.beacon.chain_id != anchor:
+def _own_value(deployment: Deployment, session: Session, anchor: str, round_number: int) -> BeaconValue:
+    chains = (deployment.own_beacon(number) for number in range(_own_chains(session)))
+    chain = next((chain for chain in chains if chain.chain_id == anchor), None)
+    if chain is None:
         raise BeaconSecretLost(
             f"beacon round {round_number} of chain {anchor[:16]}… cannot be revealed: its secret is not in "
             f"{deployment.settings.beacon_key}",
-            hint="restore the key file, or re-run the submission as a new round",
+            hint="restore the key file, or set SIGMA_BEACON=drand and re-run the submission as a new round",
         )
-    value = deployment.beacon.reveal_to(round_number).value(round_number)
+    value = chain.reveal_to(round_number).value(round_number)
     assert not isinstance(value, NotYet)
     return value

@@ -38,7 +38,7 @@ class Binding:
 def bind_next_rounds(deployment: Deployment, submission_ids: Sequence[str]) -> list[Binding]:
     """Bind the next round of each submission, or return how it is bound already; when this returns, the log says so publicly.
 
-    Raises Unavailable when the own chain is used up, LogError when the log cannot be published.
+    Raises Unavailable when a value cannot be made, LogError when the log cannot be published.
     """
     bindings, newest = [], -1
     for submission_id in submission_ids:

@@ -40,7 +40,7 @@ def test_opening_it_again_changes_nothing(deployment: Deployment, make_deploymen
     before = counts(deployment)
     again = make_deployment()
     assert counts(again) == before
-    assert again.beacon.chain_id == deployment.beacon.chain_id
+    assert again.own_beacon(0).chain_id == deployment.own_beacon(0).chain_id
 
 
 def test_another_policy_is_put_on_record_beside_the_first(

@@ -168,7 +168,7 @@ def test_what_was_bound_to_the_own_chain_stays_there_after_a_switch_and_the_othe
         on_drand = submit(drand, honest, provenance, scheduled=False)
     for deployment, submission in ((drand, on_own_chain), (own, on_drand)):
         assert replay_kept_round(deployment, decided_round(deployment, submission)).differences == ()
-    assert load_submission(own, on_own_chain).beacon_chain == own.beacon.chain_id
+    assert load_submission(own, on_own_chain).beacon_chain == own.own_beacon(0).chain_id
     assert len(relay.asked) == 1
 
 
