@@ -291,7 +291,7 @@ def run_phase(
     ask = _engines_of(deployment, row, planting, turn)
     audit_us = 0
     while not now.closed:
-        pending = () if overdue(now) else open_phase_of(now).pending
+        pending = () if overdue(deployment, now) else open_phase_of(now).pending
         audits = ask([seat for seat in panel_of(now.seats, phase).seats if seat.number in pending])
         audit_us += sum(audit.latency_us for audit in audits.values())
         # The attempts were made whether or not their votes get kept: usage first. A repetition finds its rows there.

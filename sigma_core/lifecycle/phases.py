@@ -5,7 +5,8 @@ by, and an operator may take somebody off a seat; whoever goes on finds the ball
 `sigma_core.assembly.round`; this module adds storage and the clock:
 
 - **Deadline.** A phase takes commitments up to ``phase_deadline_seconds`` after its draw, and reveals up to
-  ``reveal_deadline_seconds`` after that. Who is late is a no-show, and nobody is redrawn any more.
+  ``reveal_deadline_seconds`` after that. Who is late is a no-show, and nobody is redrawn any more. All workers read one clock
+  (`sigma_core.storage.clock`), so that none whose own is wrong ends a phase too early or holds it open.
 - **Waiting.** Where no engine of the panel could give a verdict, nothing is kept: the phase waits, to be tried again up to
   its deadline. Then it closes with no-shows, so that the quorum is missed and the round escalates.
 - **Suspension.** A validator that is suspended before the phase closes loses its seat, committed or not.
@@ -46,8 +47,9 @@ from sigma_core.errors import ExitCode, SigmaError
 from sigma_core.lifecycle.audits import SeatAudit
 from sigma_core.lifecycle.canaries import Planting
 from sigma_core.lifecycle.plugins import usage_log
+from sigma_core.storage.clock import shared_now
 from sigma_core.storage.protocol import PhaseRow, RoundRow, SeatRow, ValidatorRow
-from sigma_core.timestamps import iso_utc, utc_now
+from sigma_core.timestamps import iso_utc
 
 
 class RoundWaits(SigmaError):
@@ -123,9 +125,10 @@ def open_phase_of(kept: KeptPhase) -> OpenPhase:
     )
 
 
-def overdue(kept: KeptPhase) -> bool:
+def overdue(deployment: Deployment, kept: KeptPhase) -> bool:
     """Whether an open phase takes no commitments any more."""
-    return kept.row is not None and utc_now() > kept.row.deadline_at
+    with deployment.read_sessions() as session:
+        return kept.row is not None and shared_now(session) > kept.row.deadline_at
 
 
 def phase_record(deployment: Deployment, round_identifier: str, kept: KeptPhase) -> PhaseRecord:
@@ -153,7 +156,8 @@ def begin_phase(deployment: Deployment, held: Round, phase: int, earlier: Sequen
     """Draw the panel of a phase and keep it, with its deadline; a phase that was begun is left as it is. Raises
     PoolTooSmallError."""
     drawn = open_phase(held, phase, earlier)
-    now = utc_now()
+    with deployment.read_sessions() as session:
+        now = shared_now(session)
     row = PhaseRow(
         round_id=held.id,
         phase=phase,
@@ -198,7 +202,7 @@ def settle_wave(
     digests = {number: deployment.blobs.put(canonical_json(said[number])) for number in said}
     with deployment.sessions.begin() as session:
         row, rows, phase_now = _standing(session, held, phase)
-        now = utc_now()
+        now = shared_now(session)
         heard = [number for number in phase_now.pending if number in audits]
         waits = False
         if row.closed_at is not None:
@@ -235,7 +239,7 @@ def close_overdue_phase(deployment: Deployment, held: Round, phase: int) -> None
     with deployment.sessions.begin() as session:
         row, rows, phase_now = _standing(session, held, phase)
         if row.closed_at is None:
-            _end(deployment, session, held, row, rows, phase_now, utc_now())
+            _end(deployment, session, held, row, rows, phase_now, shared_now(session))
 
 
 def _standing(session: Session, held: Round, phase: int) -> tuple[PhaseRow, dict[int, SeatRow], OpenPhase]:

@@ -19,8 +19,8 @@ from sigma_core.errors import ExitCode, SigmaError
 from sigma_core.lifecycle.audit_trail import check_words, record_change
 from sigma_core.lifecycle.panels import load_round
 from sigma_core.lifecycle.phases import phase_seats
+from sigma_core.storage.clock import shared_now
 from sigma_core.storage.protocol import PhaseRow, RoundRow, SeatRow
-from sigma_core.timestamps import utc_now
 
 
 class SeatReplacementRefused(SigmaError):
@@ -58,8 +58,8 @@ def replace_seat(deployment: Deployment, round_id: str, seat: int, *, actor: str
     if row is None:
         raise SeatReplacementRefused(f"no round has the id {round_id!r}", code="ROUND_UNKNOWN")
     redraws = load_round(deployment, row).rules.abstain_redraws
-    now = utc_now()
     with deployment.sessions.begin() as session:
+        now = shared_now(session)
         kept = session.scalar(
             select(PhaseRow).where(PhaseRow.round_id == round_id, PhaseRow.closed_at.is_(None)).with_for_update()
         )

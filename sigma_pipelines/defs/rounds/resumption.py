@@ -13,7 +13,8 @@ from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.round_requests import RoundRequest, take_up_flags, unopened_requests
 from sigma_core.lifecycle.stalled_rounds import HaltedRound, Step, escalate_stalled, halted_rounds
-from sigma_core.timestamps import iso_utc, utc_now
+from sigma_core.storage.clock import shared_now
+from sigma_core.timestamps import iso_utc
 from sigma_pipelines.defs.rounds.assets import certificate, round_outcome
 from sigma_pipelines.defs.rounds.jobs import audit_round
 from sigma_pipelines.materialisation import REQUEST_TAG, RESUMES_TAG
@@ -68,7 +69,9 @@ def _run_of(request: RoundRequest, key: str, tags: Mapping[str, str]) -> dg.RunR
 def stalled_round_sensor(
     context: dg.SensorEvaluationContext, sigma: SigmaDeployment
 ) -> dg.SensorResult | dg.SkipReason:
-    deployment, now = sigma.open(), utc_now()
+    deployment = sigma.open()
+    with deployment.read_sessions() as session:
+        now = shared_now(session)
     runs = [
         *_overdue_requests(context, deployment, now),
         *(

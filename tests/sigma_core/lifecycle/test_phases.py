@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from assembly_steps import age, killed_before_the_second_wave, opened, phase_of, say, seats_of
@@ -22,6 +23,7 @@ from sigma_core.lifecycle.seat_replacement import SeatReplacementRefused, replac
 from sigma_core.policy import load_policy
 from sigma_core.storage.protocol import AuditTrailRow, RoundRow, SeatRow, ValidatorRow
 from sigma_core.submissions.package import Package
+from sigma_core.timestamps import utc_now
 
 Submitted = Callable[..., str]
 RULES = load_policy().assembly
@@ -109,6 +111,25 @@ def test_a_phase_that_is_not_finished_by_its_deadline_closes_with_no_shows_and_r
     assert phase_of(deployment, round_id).closed_by == "DEADLINE"
     # Four of five are a quorum: the other seat was vacant, and nobody said UNSAFE.
     assert finish(deployment, round_id).outcome == "APPROVED"
+
+
+@pytest.mark.parametrize("deployment", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_worker_whose_clock_is_wrong_neither_ends_a_phase_nor_holds_it_open(
+    deployment: Deployment, round_id: str, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    killed_before_the_second_wave(deployment, round_id, monkeypatch)
+    for module in ("sigma_core.storage.clock", "sigma_core.lifecycle.panels", "sigma_core.lifecycle.outcome"):
+        monkeypatch.setattr(f"{module}.utc_now", lambda: utc_now() + timedelta(hours=hours))
+    run_phase(deployment, round_id, 1)
+    kept = phase_of(deployment, round_id)
+    assert kept.closed_by == "COMPLETE"
+    assert kept.closed_at is not None
+    assert kept.opened_at <= kept.closed_at <= kept.deadline_at
+    late = run_phase(deployment, round_id, 2)
+    assert [seat.status for seat in late.seats] == ["REVEALED"] * 5
+    assert decide_round(deployment, round_id).outcome == "APPROVED"
+    assert replay_kept_round(deployment, round_id).differences == ()
 
 
 def test_an_answer_after_the_deadline_is_a_no_show(
