@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +41,22 @@ class RoundFailed(SigmaError):
     exit_code = ExitCode.UNAVAILABLE
 
 
-def _provenance(package: Package, submitter: str, notes: str = "") -> Provenance:
+def _provenance(package: Package, submitter: str, notes: str = "", conflicts: Sequence[str] = ()) -> Provenance:
     return Provenance(
         source_type=SourceType.UPLOAD,
         source_ref=package.source_name,
         source_url=None,
         submitter=submitter,
         dev_notes=notes,
+        conflicts=tuple(conflicts),
     )
 
 
-def submit_package(settings: Settings, path: Path, notes: str) -> str:
-    """Record the package for the daemon to audit; returns the submission id."""
+def submit_package(settings: Settings, path: Path, notes: str, conflicts: Sequence[str] = ()) -> str:
+    """Record the package for the daemon to audit; returns the submission id. Raises Refusal, OperatorUnknown, Unavailable."""
     package = read_package(path, load_policy(settings.policy_file))
-    return submit(open_deployment(settings), package, _provenance(package, QUEUE_SUBMITTER, notes), scheduled=True)
+    provenance = _provenance(package, QUEUE_SUBMITTER, notes, conflicts)
+    return submit(open_deployment(settings), package, provenance, scheduled=True)
 
 
 def audit_package(settings: Settings, path: Path, *, out: Path | None, sarif: Path | None) -> dict[str, Any]:

@@ -195,13 +195,20 @@ def rules(
 def submit(
     path: PackagePath,
     notes: Annotated[str, typer.Option(help="Notes for the people who read the certificate.")] = "",
+    conflict: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OPERATOR",
+            help="An operator of validators with an interest in the package: none of its own will judge it.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Record a package for the running deployment (`sigma up`), whose daemon will audit it."""
     from cli.audit import submit_package
 
     with reporting(as_json=as_json):
-        submission_id = submit_package(load_settings(), path, notes)
+        submission_id = submit_package(load_settings(), path, notes, conflict or ())
     if as_json:
         print_json({"submissionId": submission_id, "state": "RECEIVED"})
     else:

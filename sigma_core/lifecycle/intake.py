@@ -13,7 +13,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.identifiers import new_submission_id
 from sigma_core.lifecycle.beacon import next_beacon_round
-from sigma_core.storage.protocol import OutboxRow, SubmissionRow
+from sigma_core.storage.protocol import OutboxRow, SubmissionRow, ValidatorRow
 from sigma_core.submissions.package import Package, PackageFile, ProductType, SourceType
 from sigma_core.timestamps import utc_now
 
@@ -29,21 +29,30 @@ class SubmissionUnknown(SigmaError):
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a package came from and who sent it. For GitHub, ``ref`` is the commit hash and ``url`` the repository; for an
-    upload, ``ref`` is the file name and ``url`` is None."""
+    upload, ``ref`` is the file name and ``url`` is None. ``conflicts`` are operators of validators with an interest in the package, beside
+    the submitter: nobody of theirs is drawn, and the seed covers who they are."""
 
     source_type: SourceType
     source_ref: str | None
     source_url: str | None
     submitter: str
     dev_notes: str = ""
+    conflicts: tuple[str, ...] = ()
+
+
+class OperatorUnknown(SigmaError):
+    """A declared conflict with somebody who operates no validator here: a typing error would exclude nobody in silence."""
+
+    code = "OPERATOR_UNKNOWN"
 
 
 def submit(deployment: Deployment, package: Package, provenance: Provenance, *, scheduled: bool) -> str:
     """Record ``package`` and return its submission id.
 
     ``scheduled`` leaves it to the intake sensor to start its round; otherwise the caller runs the round itself. The
-    submission is bound here to a beacon round whose value does not exist yet. Raises Unavailable.
+    submission is bound here to a beacon round whose value does not exist yet. Raises OperatorUnknown, Unavailable.
     """
+    _refuse_unknown(deployment, provenance.conflicts)
     deployment.blobs.put_all(file.content for file in package.files)
     package_sha256 = deployment.blobs.put(
         canonical_json(
@@ -78,6 +87,7 @@ def submit(deployment: Deployment, package: Package, provenance: Provenance, *, 
                 package_sha256=package_sha256,
                 dev_notes=provenance.dev_notes,
                 submitter=provenance.submitter,
+                conflicts=sorted(set(provenance.conflicts)) or None,
                 beacon_chain=chain,
                 beacon_round=beacon_round,
                 submitted_at=now,
@@ -93,6 +103,18 @@ def submit(deployment: Deployment, package: Package, provenance: Provenance, *, 
             )
         )
     return submission_id
+
+
+def _refuse_unknown(deployment: Deployment, operators: Sequence[str]) -> None:
+    if not operators:
+        return
+    with deployment.read_sessions() as session:
+        known = set(session.scalars(select(ValidatorRow.operator).where(ValidatorRow.operator.in_(operators))))
+    for operator in sorted(set(operators) - known):
+        raise OperatorUnknown(
+            f"conflict with {operator!r}: no validator here has that operator",
+            hint="the public standing names each validator's operator (GET /api/v1/public/standing)",
+        )
 
 
 def load_submission(deployment: Deployment, submission_id: str) -> SubmissionRow:

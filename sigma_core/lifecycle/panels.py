@@ -324,8 +324,10 @@ def load_round(deployment: Deployment, row: RoundRow) -> Round:
 def sealed_submission(
     submission: SubmissionRow, beacon_chain: str, beacon_round: int, appeal: Appeal | None = None
 ) -> SealedSubmission:
-    """What the seed of a round covers. In conflict is whoever submitted the package and, in an appeal, who sat before."""
-    conflicts = {submission.submitter, *(appeal.former_operators if appeal else ())}
+    """What the seed of a round covers. In conflict is whoever submitted the package, who was declared to be and, in an appeal, who sat
+    before."""
+    former = appeal.former_operators if appeal else ()
+    conflicts = {submission.submitter, *(submission.conflicts or ()), *former}
     return SealedSubmission(submission.id, submission.tree_hash, tuple(sorted(conflicts)), beacon_chain, beacon_round)
 
 

@@ -119,7 +119,8 @@ def settle_alarm(
     bond: int,
     rules: MonitoringRules,
 ) -> AlarmSettlement:
-    """The settlement of a monitoring case (spec/protocol.md, Monitoring). ``majority`` are the members whose vote carried it.
+    """The settlement of a monitoring case (spec/protocol.md, Monitoring): the rule alone, which monitoring assemblies will be paid by.
+    ``majority`` are the members whose vote carried it.
 
     Confirmed: the detector's and the confirming members' parts of the budget by the policy's split, the rest to the reserve; the
     bond stays the detector's. False alarm: the bond is forfeited, and bond and budget go to those who dismissed it in

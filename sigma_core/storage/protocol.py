@@ -63,6 +63,9 @@ class SubmissionRow(ProtocolBase):
     package_sha256: Mapped[str] = mapped_column(Digest)  # the package document: tree, manifest, product type
     dev_notes: Mapped[str] = mapped_column(Text, default="")
     submitter: Mapped[str] = mapped_column(String(120))
+    conflicts: Mapped[list[str] | None] = mapped_column(
+        JSON
+    )  # operators that were declared to have an interest, sorted
     beacon_chain: Mapped[str] = mapped_column(Digest)
     beacon_round: Mapped[int]
     submitted_at: Mapped[datetime]

@@ -124,6 +124,8 @@ def test_a_submitted_package_waits_for_the_daemon(sigma: Callable[..., Said], ho
     person = sigma("submit", HONEST)
     assert re.fullmatch(r"sub_\w+\n", person.stdout)  # data alone, for $(sigma submit …)
     assert "sigma status" in person.stderr
+    typo = sigma("submit", HONEST, "--conflict", "op_typo", "--json")
+    assert (typo.exit_code, typo.error["code"]) == (2, "OPERATOR_UNKNOWN")
 
 
 def test_status_and_certificate_of_an_audited_package(

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from assembly_steps import seats_of
+from issued import decided_round
 from sqlalchemy import select
 
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.failures import failed_in_run, failures_after, note_failure
 from sigma_core.lifecycle.intake import (
+    OperatorUnknown,
+    Provenance,
     SubmissionUnknown,
     load_package,
     load_submission,
     mark_scheduled_handled,
+    submit,
 )
 from sigma_core.lifecycle.panels import interrupted_submission
+from sigma_core.lifecycle.replay import public_document, replay_kept_round
 from sigma_core.storage.blobs import BlobCorrupt, BlobMissing
-from sigma_core.storage.protocol import BeaconChainRow, OutboxRow
+from sigma_core.storage.protocol import BeaconChainRow, OutboxRow, RoundRow, SubmissionRow, ValidatorRow
 from sigma_core.submissions.intake import read_package
-from sigma_core.submissions.package import Package
+from sigma_core.submissions.package import Package, SourceType
 
 on_each_database = pytest.mark.parametrize("deployment", ["sqlite", "postgresql"], indirect=True)
 Submitted = Callable[..., str]
@@ -54,6 +61,36 @@ def test_it_is_bound_to_a_beacon_round_that_is_not_revealed_yet(
     with deployment.read_sessions() as session:
         chain = session.get_one(BeaconChainRow, row.beacon_chain)
     assert row.beacon_round > chain.revealed_round
+
+
+def declared(deployment: Deployment, package: Package, *conflicts: str) -> str:
+    provenance = Provenance(SourceType.UPLOAD, package.source_name, None, "somebody", conflicts=conflicts)
+    return submit(deployment, package, provenance, scheduled=False)
+
+
+@on_each_database
+def test_nobody_of_an_operator_in_declared_conflict_is_drawn_and_the_public_record_says_so(
+    deployment: Deployment, honest: Package
+) -> None:
+    with deployment.read_sessions() as session:
+        operators = sorted(session.scalars(select(ValidatorRow.operator).distinct()))
+    in_conflict = operators[::2]  # every other one: a round of ten would seat some of them
+    round_id = decided_round(deployment, declared(deployment, honest, *reversed(in_conflict), in_conflict[0]))
+    seats = [seat for phase in (1, 2) for seat in seats_of(deployment, round_id, phase)]
+    assert not {seat.operator for seat in seats} & set(in_conflict)
+    with deployment.read_sessions() as session:
+        document = json.loads(public_document(deployment, session.get_one(RoundRow, round_id)))
+    assert document["submission"]["conflicts"] == sorted({"somebody", *in_conflict})
+    assert replay_kept_round(deployment, round_id).differences == ()
+
+
+def test_a_conflict_with_somebody_who_operates_nothing_here_is_refused_by_name(
+    deployment: Deployment, honest: Package
+) -> None:
+    with pytest.raises(OperatorUnknown, match="conflict with 'op_typo'"):
+        declared(deployment, honest, "op_typo")
+    with deployment.read_sessions() as session:
+        assert session.scalars(select(SubmissionRow)).all() == []
 
 
 @on_each_database
