@@ -34,6 +34,7 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=0)]
 Day = Annotated[int, Field(ge=0, le=LAST_DAY)]
 Weight = Annotated[int, Field(ge=1)]
+Words = Annotated[str, Field(min_length=1)]
 
 
 _Line = TypeVar("_Line", LedgerEntry, ReputationEvent, PayoutLine)
@@ -57,8 +58,8 @@ class TruthPart(_Part):
     number: Number
     truth: Verdict
     truth_source: TruthSource
-    actor: str | None
-    reason: str | None
+    actor: Words | None
+    reason: Words | None
     day: Day
     kind: RoundKind
     base_rates: BaseRatesPart

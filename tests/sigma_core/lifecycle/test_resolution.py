@@ -389,3 +389,65 @@ class TestReplay:
         differences = replay_public_document(json.dumps(document).encode()).differences
         assert differences
         assert all(line.startswith("$.standing") for line in differences)
+
+    def test_one_leaf_of_each_kind_in_the_whole_record_is_named_or_said_to_be_uncovered(
+        self, deployment: Deployment, split: str
+    ) -> None:
+        decided_at(deployment, split, 9)
+        for truth, days in ((UNSAFE, 8), (SAFE, 5)):
+            resolve(deployment, split, truth, at=ago(days))
+        book_known_truths(deployment)
+        override_round(deployment, split, RoundOutcome.REJECTED, actor="operator:ada", reason="read it")
+        document = self.document(deployment, split)
+        unnoticed = set()
+        for name, keys in one_of_each_kind(document).items():
+            changed = json.loads(json.dumps(document))
+            inside = changed
+            for key in keys[:-1]:
+                inside = inside[key]
+            inside[keys[-1]] = another(inside[keys[-1]])
+            replayed = replay_public_document(json.dumps(changed).encode())
+            if not replayed.differences:
+                unnoticed.add(name)
+                places = [line.split(": ")[0].removeprefix("$.") for line in replayed.unchecked]
+                assert any(name.startswith(place) for place in places), name
+        assert unnoticed == {
+            "canary.bankSha256",
+            "overrides[].actor",
+            "overrides[].outcome",
+            "overrides[].reason",
+            "standing.reputationEvents[].detail.change_ppm",
+            "standing.truths[].actor",
+            "standing.truths[].reason",
+            # No vote of this round was scored by it.
+            "standing.truths[].baseRates.monitoring[]",
+        }
+
+
+def one_of_each_kind(value: Any, name: str = "", keys: tuple[Any, ...] = ()) -> dict[str, tuple[Any, ...]]:
+    """Where the last leaf of each name stands: places of a list share one."""
+    if isinstance(value, dict) and value:
+        steps = [(f"{name}.{key}".removeprefix("."), key, inner) for key, inner in value.items()]
+    elif isinstance(value, list) and value:
+        steps = [(f"{name}[]", index, inner) for index, inner in enumerate(value)]
+    else:
+        return {name: keys}
+    found: dict[str, tuple[Any, ...]] = {}
+    for inner_name, key, inner in steps:
+        found |= one_of_each_kind(inner, inner_name, (*keys, key))
+    return found
+
+
+def another(value: Any) -> Any:
+    """A value of the same form that is not this one; a member of a closed list becomes another one."""
+    words = {"SAFE": "UNSAFE", "UNSAFE": "SAFE", "REJECTED": "APPROVED", "ESCALATED": "APPROVED", "REVEALED": "NO_SHOW"}
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, str):
+        last = value[-1:]
+        return words.get(
+            value, value[:-1] + ("0" if last != "0" else "1") if last in "0123456789abcdef" else value + "x"
+        )
+    return {"x": 1} if isinstance(value, dict) else ["x"] if isinstance(value, list) else "00" * 32
