@@ -17,6 +17,7 @@ from sigma_core.errors import ExitCode
 
 if TYPE_CHECKING:
     from sigma_core.deployment import Deployment
+    from sigma_core.lifecycle.round_requests import RoundRequest
     from sigma_core.lifecycle.sanctions import Measure
 
 app = typer.Typer(
@@ -203,7 +204,7 @@ def re_audit(
 
     with reporting(as_json=as_json):
         request = request_re_audit(open_deployment(load_settings()), subject, actor=actor, reason=reason)
-    _tell(request.as_json(), f"request {request.id}: re-audit of {request.submission_id}", as_json=as_json)
+    _tell(request.as_json(), _asked(request, f"re-audit of {request.submission_id}"), as_json=as_json)
 
 
 @app.command(epilog="Example: sigma operator appeal rnd_…_r1 --reason 'the flagged line is a test fixture'")
@@ -219,7 +220,12 @@ def appeal(
 
     with reporting(as_json=as_json):
         request = request_appeal(open_deployment(load_settings()), round_id, actor=actor, reason=reason)
-    _tell(request.as_json(), f"request {request.id}: appeal of {request.appeal_of}", as_json=as_json)
+    _tell(request.as_json(), _asked(request, f"appeal of {request.appeal_of}"), as_json=as_json)
+
+
+def _asked(request: RoundRequest, what: str) -> str:
+    held = f"its round is {request.round_id}" if request.round_id else "the daemon of `sigma up` holds it"
+    return f"request {request.id}: {what}; {held} (`sigma status {request.submission_id}`)"
 
 
 @app.command("replace-seat", epilog="Example: sigma operator replace-seat rnd_…_r1 3 --reason 'its engine hangs'")
@@ -230,13 +236,13 @@ def replace(
     actor: Actor,
     as_json: Json = False,
 ) -> None:
-    """Take the holder off a seat of the phase that goes on; the seat is redrawn."""
+    """Take the holder off a seat of the phase that goes on; the seat is redrawn. `sigma status SUBMISSION` lists the seats."""
     from sigma_core.lifecycle.opening import open_deployment
     from sigma_core.lifecycle.seat_replacement import replace_seat
 
     with reporting(as_json=as_json):
         removal = replace_seat(open_deployment(load_settings()), round_id, seat, actor=actor, reason=reason)
-    text = f"{removal.round_id}: {removal.validator_id} is off seat {removal.seat} of phase {removal.phase}"
+    text = f"{removal.round_id}: {removal.validator_id} is off seat {removal.seat} of phase {removal.phase}, redrawn when it goes on"
     _tell(removal.as_json(), text, as_json=as_json)
 
 

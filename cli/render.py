@@ -61,6 +61,8 @@ def print_report(report: dict[str, Any]) -> None:
     if report["bundlePath"]:
         stdout.print(f"[dim]Verify it offline:   {COMMAND} verify {printable(str(report['bundlePath']))}[/]")
     stdout.print(f"[dim]Recompute the round: {COMMAND} replay {report['roundId']}[/]")
+    if outcome != "APPROVED":
+        stdout.print(f"[dim]A larger panel:      {COMMAND} operator appeal {report['roundId']} --reason …[/]")
 
 
 def print_findings(findings: list[dict[str, Any]]) -> None:
@@ -93,14 +95,34 @@ def print_status(result: dict[str, Any]) -> None:
         stdout.print(
             f"  round {row['roundNumber']}  {outcome}{certificate}  [dim]{row['decidedAt'] or row['openedAt']}[/]"
         )
+        _print_open_phase(row["roundId"], row["openPhase"])
         for override in row["overrides"]:
             _print_decision(f"overridden to {override['outcome']}", override, override["overriddenAt"])
         for known in row["truths"]:
             if known["actor"] is not None:
                 _print_decision(f"known to be {known['truth']}", known, known["knownAt"])
+    for request in result["requests"]:
+        if request["roundId"] is None:
+            what = f"appeal of {request['appealOf']}" if request["appealOf"] else "another round"
+            _print_decision(f"{what} asked for, which the daemon of `sigma up` holds,", request, request["requestedAt"])
     for failure in result["failures"]:
         stdout.print(
             f"  [red]failed[/] {failure['stage']}: {printable(failure['error'])}  [dim]{failure['failedAt']}[/]"
+        )
+
+
+def _print_open_phase(round_id: str, phase: dict[str, Any] | None) -> None:
+    if phase is None:
+        return
+    until = f"until {phase['deadlineAt']}"
+    if phase["retryAt"] is not None:
+        until = f"waits for an engine, tried again at {phase['retryAt']}, {until}"
+    stdout.print(f"    phase {phase['phase']} goes on: {until}")
+    for seat in phase["seats"]:
+        stdout.print(f"      seat {seat['number']}  {seat['status']}  {seat['family']}  [dim]{seat['validatorId']}[/]")
+    if any(seat["status"] == "PENDING" for seat in phase["seats"]):
+        stdout.print(
+            f"      [dim]a seat that never votes: {COMMAND} operator replace-seat {round_id} SEAT --reason …[/]"
         )
 
 

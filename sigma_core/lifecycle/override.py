@@ -86,7 +86,8 @@ def _check_allowed(deployment: Deployment, session: Session, row: RoundRow, outc
     ended, codes = RoundOutcome(str(row.outcome)), [str(reason["code"]) for reason in row.reasons]
     refusal = refusal_of_override(outcome, ended, codes, load_facts(deployment, row.facts_sha256))
     if refusal is not None:
-        raise OverrideRefused(f"{row.id} {refusal}")
+        hint = "" if outcome is RoundOutcome.REJECTED else f"another round may approve: sigma operator appeal {row.id}"
+        raise OverrideRefused(f"{row.id} {refusal}", hint=hint)
     if outcome is RoundOutcome.REJECTED:
         return
     truths = truths_of(session, row.id)

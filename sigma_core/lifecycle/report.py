@@ -14,7 +14,7 @@ from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import load_submission
 from sigma_core.lifecycle.operator_decisions import overrides_of
 from sigma_core.lifecycle.truths import truths_of
-from sigma_core.storage.protocol import CertificateRow, RoundRow, SeatRow, StageFailureRow
+from sigma_core.storage.protocol import CertificateRow, PhaseRow, RoundRequestRow, RoundRow, SeatRow, StageFailureRow
 from sigma_core.timestamps import iso_utc
 
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFO")
@@ -164,7 +164,8 @@ def _findings(deployment: Deployment, facts: list[dict[str, Any]], seats: list[S
 
 
 def submission_status(deployment: Deployment, submission_id: str) -> dict[str, Any]:
-    """Where a submission stands: its state, its rounds, and what failed on the way. Raises SubmissionUnknown."""
+    """Where a submission stands: its state, its rounds, what of them goes on now, the rounds that were asked for, and what failed on the
+    way. Raises SubmissionUnknown."""
     submission = load_submission(deployment, submission_id)
     with deployment.read_sessions() as session:
         rounds = session.scalars(
@@ -174,6 +175,10 @@ def submission_status(deployment: Deployment, submission_id: str) -> dict[str, A
             select(StageFailureRow).where(StageFailureRow.submission_id == submission_id).order_by(StageFailureRow.id)
         ).all()
         decisions = {row.id: decisions_of(session, row.id) for row in rounds}
+        going_on = {row.id: _open_phase(session, row.id) for row in rounds if row.state != "DECIDED"}
+        requests = session.scalars(
+            select(RoundRequestRow).where(RoundRequestRow.submission_id == submission_id).order_by(RoundRequestRow.id)
+        ).all()
         certificates = {
             row.round_id: row.id
             for row in session.scalars(select(CertificateRow).where(CertificateRow.submission_id == submission_id))
@@ -195,9 +200,42 @@ def submission_status(deployment: Deployment, submission_id: str) -> dict[str, A
                 "openedAt": iso_utc(row.opened_at),
                 "decidedAt": iso_utc(row.decided_at) if row.decided_at else None,
                 "certificateId": certificates.get(row.id),
+                "openPhase": going_on.get(row.id),
                 **decisions[row.id],
             }
             for row in rounds
         ],
+        "requests": [
+            {
+                "requestId": request.id,
+                "appealOf": request.appeal_of,
+                "roundId": request.round_id,
+                "triggerSource": request.trigger_source,
+                "actor": request.actor,
+                "reason": request.reason,
+                "requestedAt": iso_utc(request.requested_at),
+            }
+            for request in requests
+        ],
         "failures": [{"stage": row.stage, "error": row.error, "failedAt": iso_utc(row.failed_at)} for row in failures],
+    }
+
+
+def _open_phase(session: Session, round_id: str) -> dict[str, Any] | None:
+    """The phase that takes commitments now: until when, when it is tried again where it waits for an engine, and who has voted. What they
+    said is sealed."""
+    phase = session.scalar(select(PhaseRow).where(PhaseRow.round_id == round_id, PhaseRow.closed_at.is_(None)))
+    if phase is None:
+        return None
+    seats = session.scalars(
+        select(SeatRow).where(SeatRow.round_id == round_id, SeatRow.phase == phase.phase).order_by(SeatRow.number)
+    )
+    return {
+        "phase": phase.phase,
+        "deadlineAt": iso_utc(phase.deadline_at),
+        "retryAt": iso_utc(phase.retry_at) if phase.retry_at else None,
+        "seats": [
+            {"number": seat.number, "validatorId": seat.validator_id, "family": seat.family, "status": seat.status}
+            for seat in seats
+        ],
     }
