@@ -151,15 +151,6 @@ class HashChainBeacon:
         """The chain's anchor."""
         return self.chain.id
 
-    def next_round(self) -> int:
-        """The round after the last revealed one. Raises BeaconExhaustedError when there is none."""
-        if self.revealed >= self.length:
-            raise BeaconExhaustedError(
-                f"all {self.length} rounds of beacon chain {self.chain_id} are used",
-                hint="start a new chain and publish its anchor",
-            )
-        return self.revealed + 1
-
     def value(self, round_number: int) -> BeaconValue | NotYet:
         """The value of a revealed round. Raises BeaconError below round 1, BeaconExhaustedError after the last."""
         if round_number < 1:

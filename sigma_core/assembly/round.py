@@ -4,7 +4,8 @@
    value yet are fixed under one hash.
 2. **Seed** (`Round.opened`). Once the beacon round has its value, the seed of all draws follows from it, the submission
    hash, the round id and the Merkle root of the weights.
-3. **Phase 1, then phase 2** (`open_phase`, `redraw_vacancies`, `PhaseRecord`). A panel is drawn by lottery. Its members
+3. **Phase 1, then phase 2** (`open_phase`, `cast`, `redraw_vacancies`, `PhaseRecord`; each step is kept by
+   `sigma_core.lifecycle.phases`). A panel is drawn by lottery. Its members
    commit to verdicts without seeing each other's; who abstains, stays away or is taken off the seat is redrawn while
    nothing is revealed; then all reveal. Phase 2 has nobody of phase 1 and sees the package without the author's claims.
 4. **Outcome** (`conclude`). The votes of the standing seats and the sandbox's facts go into `consensus.decide`. Where
@@ -15,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -27,12 +28,8 @@ from sigma_core.assembly.commit_reveal import (
     Abstained,
     Ballot,
     Committed,
-    DeadlinePassed,
     Event,
     PanelSeated,
-    PhaseClosed,
-    Revealed,
-    RevealsClosed,
     SeatStatus,
     apply,
     commitment,
@@ -47,10 +44,6 @@ from sigma_core.policy import AssemblyRules
 from sigma_core.sandbox.facts import FactsDocument
 
 PHASE_ONE, PHASE_TWO, THIRD_PANEL = 1, 2, 3
-
-Audit = Callable[[Panel, Collection[int]], Mapping[int, AuditResult]]
-"""The engines of the seats with these numbers: results by seat number. A seat that is missing from them did not show
-up."""
 
 
 @dataclass(frozen=True)
@@ -225,33 +218,6 @@ def redraw_vacancies(
     if len(panel.seats) == len(phase.panel.seats):
         return phase
     return OpenPhase(panel, apply(phase.ballot, PanelSeated(panel)), (*phase.redraws, vacant))
-
-
-def hold_phase(held: Round, phase: int, earlier: Sequence[Panel], audit: Audit, salt_secret: bytes) -> PhaseRecord:
-    """One phase whose engines all answer through ``audit``, which is called once for every wave of seats.
-
-    A deployment goes through the same steps and keeps each of them (`sigma_core.lifecycle.phases`). Raises
-    PoolTooSmallError.
-    """
-    held_open = open_phase(held, phase, earlier)
-    results: dict[int, AuditResult] = {}
-    while True:
-        answers = audit(held_open.panel, held_open.pending)
-        results.update(answers)
-        for number in held_open.pending:
-            if number in answers:
-                held_open = held_open.after(cast(held_open, number, answers[number], salt_secret))
-        held_open = held_open.after(DeadlinePassed())
-        redrawn = redraw_vacancies(held, held_open, earlier)
-        if redrawn is held_open:
-            break
-        held_open = redrawn
-    closed = held_open.after(PhaseClosed())
-    for number, vote in closed.ballot.votes.items():
-        if vote.status is SeatStatus.COMMITTED:
-            salt = derived_salt(salt_secret, held.id, phase, number, vote.validator_id)
-            closed = closed.after(Revealed(number, vote.validator_id, results[number].as_json(), salt))
-    return PhaseRecord(closed.panel, closed.after(RevealsClosed()).ballot, closed.redraws)
 
 
 def cast(phase: OpenPhase, number: int, result: AuditResult, salt_secret: bytes) -> Committed | Abstained:

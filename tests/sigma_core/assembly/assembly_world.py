@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sigma_core.assembly.beacon import BeaconValue, HashChainBeacon
 from sigma_core.assembly.canaries import ANSWERED, CanaryRecord, PackageCanary, PlantedCanary, plant_for
-from sigma_core.assembly.commit_reveal import SeatStatus
+from sigma_core.assembly.commit_reveal import (
+    DeadlinePassed,
+    PhaseClosed,
+    Revealed,
+    RevealsClosed,
+    SeatStatus,
+    derived_salt,
+)
 from sigma_core.assembly.consensus import Outcome
 from sigma_core.assembly.independence import Calibration, FamilyKind
 from sigma_core.assembly.population import embedded_population
 from sigma_core.assembly.replay_document import replay_document
-from sigma_core.assembly.round import PhaseRecord, Round, SealedSubmission, conclude, hold_phase
+from sigma_core.assembly.round import PhaseRecord, Round, SealedSubmission, cast, conclude, open_phase, redraw_vacancies
 from sigma_core.assembly.selection import Panel, Pool
 from sigma_core.assembly.weights import WeightRow, WeightsSnapshot
 from sigma_core.audit.canaries.bank import bank_sha256
@@ -53,6 +60,35 @@ def verdict(verdict: Verdict, family: str = "rules_taint", note: str = "") -> Au
 
 Says = Callable[[int, int], Verdict | None]
 """(phase, seat number) → what the seat says; None = it does not show up."""
+
+
+Audit = Callable[[Panel, Collection[int]], Mapping[int, AuditResult]]
+"""The engines of the seats with these numbers: results by seat number. A seat that is missing from them did not show
+up."""
+
+
+def hold_phase(held: Round, phase: int, earlier: Sequence[Panel], audit: Audit, salt_secret: bytes) -> PhaseRecord:
+    """One phase whose engines all answer through ``audit``, which is called once for every wave of seats: the steps that
+    `sigma_core.lifecycle.phases` keeps, without keeping them."""
+    held_open = open_phase(held, phase, earlier)
+    results: dict[int, AuditResult] = {}
+    while True:
+        answers = audit(held_open.panel, held_open.pending)
+        results.update(answers)
+        for number in held_open.pending:
+            if number in answers:
+                held_open = held_open.after(cast(held_open, number, answers[number], salt_secret))
+        held_open = held_open.after(DeadlinePassed())
+        redrawn = redraw_vacancies(held, held_open, earlier)
+        if redrawn is held_open:
+            break
+        held_open = redrawn
+    closed = held_open.after(PhaseClosed())
+    for number, vote in closed.ballot.votes.items():
+        if vote.status is SeatStatus.COMMITTED:
+            salt = derived_salt(salt_secret, held.id, phase, number, vote.validator_id)
+            closed = closed.after(Revealed(number, vote.validator_id, results[number].as_json(), salt))
+    return PhaseRecord(closed.panel, closed.after(RevealsClosed()).ballot, closed.redraws)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from assembly_world import BEACON, CALIBRATION, TREE_HASH, facts, hold_round, rows_of, verdict
+from assembly_world import BEACON, CALIBRATION, TREE_HASH, facts, hold_phase, hold_round, rows_of, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.consensus import RoundOutcome, Vote, decide
 from sigma_core.assembly.replay import replay
 from sigma_core.assembly.replay_document import replay_document
-from sigma_core.assembly.round import Round, SealedSubmission, conclude, hold_phase
+from sigma_core.assembly.round import Round, SealedSubmission, conclude
 from sigma_core.assembly.selection import Pool
 from sigma_core.assembly.weights import WeightsSnapshot
 from sigma_core.audit.canaries.bank import bank_sha256

@@ -42,13 +42,13 @@ def test_the_chain_is_the_repeated_tagged_hash_of_the_secret_published_backwards
 
 def test_a_value_does_not_exist_before_it_is_revealed() -> None:
     source = CHAIN.reveal_to(5)
-    assert source.next_round() == 6
+    assert source.revealed == 5
     assert source.value(6) == NotYet(6)
     assert isinstance(source.value(5), BeaconValue)
 
 
 def test_revealing_never_takes_a_value_back() -> None:
-    assert CHAIN.reveal_to(5).reveal_to(2).next_round() == 6
+    assert CHAIN.reveal_to(5).reveal_to(2).revealed == 5
 
 
 @given(st.integers(1, LENGTH), st.integers(0, LENGTH))
@@ -118,8 +118,6 @@ def test_chains_of_every_length_around_the_pebbles_verify_at_both_ends(length: i
 
 def test_a_used_up_chain_says_so() -> None:
     used_up = CHAIN.reveal_to(LENGTH)
-    with pytest.raises(BeaconExhaustedError, match=f"all {LENGTH} rounds"):
-        used_up.next_round()
     with pytest.raises(BeaconExhaustedError, match=f"ends at round {LENGTH}"):
         used_up.value(LENGTH + 1)
     with pytest.raises(BeaconExhaustedError):
