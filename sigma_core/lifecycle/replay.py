@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.consensus import Outcome
 from sigma_core.assembly.independence import Calibration
-from sigma_core.assembly.replay import Disagreement, replay
+from sigma_core.assembly.replay import Disagreement, WeightsReplay, replay
 from sigma_core.assembly.replay_document import replay_document
 from sigma_core.assembly.round import PhaseRecord, Round
 from sigma_core.canonical import Json, NotCanonical, canonical_json, parse_strict_json
@@ -30,8 +30,9 @@ from sigma_core.lifecycle.operator_decisions import overrides_of
 from sigma_core.lifecycle.policies import policy_document, policy_of
 from sigma_core.lifecycle.report import certificate_of, find_round
 from sigma_core.lifecycle.truths import budget_key, kind_of, rates_of_epoch, truths_of
-from sigma_core.policy import Policy
+from sigma_core.policy import Policy, StandingRules
 from sigma_core.sandbox.facts import FactsDocument
+from sigma_core.standing.ledger import LedgerInvalid
 from sigma_core.standing.lines import CANARY, Lines
 from sigma_core.standing.public_record import (
     BaseRatesPart,
@@ -47,6 +48,7 @@ from sigma_core.standing.weighing import recomputed_weights
 from sigma_core.storage.protocol import RoundRow, WeightEpochRow
 
 NO_EPOCH = "$.weights.rows: how they came about is in the published document of their epoch"
+NO_POLICY = "$.weights.rows: the policy that their epoch was published under is not in the document"
 
 
 def replay_bytes(
@@ -203,25 +205,36 @@ def replay_public_document(
     if not isinstance(document, dict):
         raise SigmaError("not a replay document: expected a JSON object", code="REPLAY_MALFORMED")
 
-    def weighed(of: Mapping[str, Any]) -> Json:
-        policy = epoch_policy or policy_in(of, of["weights"]["policyHash"])
-        return recomputed_weights(epoch or b"", policy.standing)
-
+    policy = epoch_policy or _policy_of_weights(document)
     scored = document.get("standing") is not None
     report = replay(
         document,
         standing=recomputed_standing if scored else None,
-        weights=None if epoch is None else weighed,
+        weights=None if epoch is None or policy is None else _weighing(epoch, policy.standing),
         published=published,
     )
     resting: tuple[str, ...] = ()
     if report.agrees:
-        resting = (NO_EPOCH if epoch is None else UNCHECKED_WEIGHTS, *unchecked(document))
+        of_weights = NO_EPOCH if epoch is None else NO_POLICY if policy is None else UNCHECKED_WEIGHTS
+        resting = (of_weights, *unchecked(document))
     return Replayed(
         round_id=str(document.get("roundId")),
         differences=tuple(_line(disagreement) for disagreement in report.disagreements),
         unchecked=report.unchecked + resting,
     )
+
+
+def _weighing(epoch: bytes, rules: StandingRules) -> WeightsReplay:
+    return lambda _document: recomputed_weights(epoch, rules)
+
+
+def _policy_of_weights(document: Mapping[str, Any]) -> Policy | None:
+    """The policy that the weights were published under, where a document of whatever shape has it: an epoch may be of an earlier one than
+    the round."""
+    try:
+        return policy_in(document, document["weights"]["policyHash"])
+    except (LedgerInvalid, NotCanonical, KeyError, TypeError, ValueError):
+        return None
 
 
 def _on_record(row: RoundRow, epoch: WeightEpochRow) -> dict[str, Json]:
