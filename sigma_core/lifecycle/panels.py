@@ -282,7 +282,7 @@ def run_phase(
     if row.policy_hash != deployment.policy.hash:
         raise RoundNotReady(
             f"{round_identifier} was opened under policy {row.policy_hash[:12]}…, which is not today's",
-            hint="materialise phase_one_verdicts in a new run to open the next round",
+            hint="a new run of phase_one_verdicts opens the next round; one that was asked for is given up first, then ask again",
         )
     held = load_round(deployment, row)
     earlier = [panel_of(kept[number].seats, number) for number in range(1, phase)]

@@ -225,7 +225,7 @@ def replay_public_document(
 
 
 def _weighing(epoch: bytes, rules: StandingRules) -> WeightsReplay:
-    return lambda _document: recomputed_weights(epoch, rules)
+    return lambda: recomputed_weights(epoch, rules)
 
 
 def _policy_of_weights(document: Mapping[str, Any]) -> Policy | None:

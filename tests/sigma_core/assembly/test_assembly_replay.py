@@ -259,15 +259,15 @@ def test_no_override_approves_over_a_risk_signal_a_missing_fact_a_missed_quorum_
 
 
 def test_weights_are_recomputed_by_the_function_that_knows_their_epoch() -> None:
-    def of_the_epoch(document: Mapping[str, Any]) -> Any:
-        weights = copy.deepcopy(document["weights"])
+    def of_the_epoch() -> Any:
+        weights = copy.deepcopy(DOCUMENT["weights"])
         weights["rows"][4]["weight"] += 1
         return weights
 
-    def of_another(_: Mapping[str, Any]) -> Any:
+    def of_another() -> Any:
         raise SigmaError("weights epoch 3: its Merkle root is not that of its rows")
 
-    assert replay(DOCUMENT, weights=lambda document: document["weights"]).agrees
+    assert replay(DOCUMENT, weights=lambda: DOCUMENT["weights"]).agrees
     [found] = replay(DOCUMENT, weights=of_the_epoch).disagreements
     assert (found.path, found.inputs) == ("$.weights.rows[4].weight", ("$.weights.epoch",))
     [found] = replay(DOCUMENT, weights=of_another).disagreements
