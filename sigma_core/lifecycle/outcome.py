@@ -22,8 +22,8 @@ from sigma_core.lifecycle.phases import kept_phases, panel_of
 from sigma_core.lifecycle.policies import policy_of
 from sigma_core.lifecycle.replay import replay_bytes
 from sigma_core.sandbox.facts import FactsDocument
+from sigma_core.storage.clock import shared_now
 from sigma_core.storage.protocol import RoundRow, SeatRow, SubmissionRow
-from sigma_core.timestamps import utc_now
 
 
 def standing_seats(rows: tuple[SeatRow, ...], phase: int) -> tuple[SeatRow, ...]:
@@ -90,7 +90,7 @@ def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool
         row.disabled_families = disabled_families(deployment)
         row.diversity_degraded = any(record.panel.diversity_degraded for record in phases)
         row.replay_sha256 = replay_sha256
-        row.decided_at = utc_now()
+        row.decided_at = shared_now(session)
         row.state = "DECIDED"
         later = select(RoundRow.id).where(
             RoundRow.submission_id == row.submission_id, RoundRow.number > row.number, RoundRow.state == "DECIDED"

@@ -28,8 +28,9 @@ from sigma_core.lifecycle.operator_decisions import Override, overrides_of
 from sigma_core.lifecycle.resolution import decided_round
 from sigma_core.lifecycle.transparency import appending
 from sigma_core.lifecycle.truths import truths_of
+from sigma_core.storage.clock import shared_now
 from sigma_core.storage.protocol import RoundOverrideRow, RoundRow
-from sigma_core.timestamps import iso_utc, utc_now
+from sigma_core.timestamps import iso_utc
 
 
 class OverrideRefused(SigmaError):
@@ -56,10 +57,10 @@ def override_round(
     check_words(actor=actor, reason=reason)
     if outcome is RoundOutcome.ESCALATED:
         raise SigmaError("an override says APPROVED or REJECTED", code="USAGE")
-    at = at or utc_now()
     # One at a time with the log's entries: a certificate is either logged, and revoked below, or never will be.
     with appending(deployment) as session:
         row = decided_round(session, round_id)
+        at = at or shared_now(session)
         known = overrides_of(session, row.id)
         if known and known[-1].outcome is outcome:
             override = known[-1]

@@ -20,8 +20,9 @@ from sigma_core.lifecycle.operator_decisions import overrides_of
 from sigma_core.lifecycle.panels import RoundNotReady
 from sigma_core.lifecycle.report import RoundUnknown
 from sigma_core.lifecycle.truths import KnownTruth, truths_of
+from sigma_core.storage.clock import shared_now
 from sigma_core.storage.protocol import RoundResolutionRow, RoundRow
-from sigma_core.timestamps import iso_utc, utc_now
+from sigma_core.timestamps import iso_utc
 
 LATE_SOURCES = (TruthSource.MONITORING, TruthSource.OPERATOR, TruthSource.THIRD_PANEL)
 """Where a truth may come from once the outcome is there; the others come with it."""
@@ -52,9 +53,10 @@ def resolve_round(
     check_words(actor=actor, reason=reason)
     if truth is Verdict.ABSTAIN or source not in LATE_SOURCES:
         raise SigmaError(f"a resolution says SAFE or UNSAFE, by one of {', '.join(LATE_SOURCES)}", code="USAGE")
-    at = at or utc_now()
     with deployment.sessions.begin() as session:
         row = decided_round(session, round_id)
+        # With the round in hand: whoever waited for somebody else's decision comes after it.
+        at = at or shared_now(session)
         known = truths_of(session, row.id)
         last = known[-1] if known else None
         if last is not None and last.truth is truth and last.actor is not None:

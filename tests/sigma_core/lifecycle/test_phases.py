@@ -119,7 +119,7 @@ def test_a_worker_whose_clock_is_wrong_neither_ends_a_phase_nor_holds_it_open(
     deployment: Deployment, round_id: str, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     killed_before_the_second_wave(deployment, round_id, monkeypatch)
-    for module in ("sigma_core.storage.clock", "sigma_core.lifecycle.panels", "sigma_core.lifecycle.outcome"):
+    for module in ("sigma_core.storage.clock", "sigma_core.lifecycle.panels"):
         monkeypatch.setattr(f"{module}.utc_now", lambda: utc_now() + timedelta(hours=hours))
     run_phase(deployment, round_id, 1)
     kept = phase_of(deployment, round_id)
