@@ -15,12 +15,13 @@ OF_VOTES_ALONE = frozenset({"SPLIT_VOTE", "THIRD_PANEL_SPLIT"})
 """Reasons of an escalation that may be overridden to APPROVED; every other reason, known or not, stands."""
 
 
-def refusal_of_override(
-    to: RoundOutcome, ended: RoundOutcome, reasons: Iterable[str], facts: FactsDocument
-) -> str | None:
-    """Why a round that ``ended`` so, for ``reasons`` (codes) and on ``facts``, is not overridden ``to`` that; None where it may be."""
-    if to is RoundOutcome.REJECTED:
-        return "is rejected already" if ended is RoundOutcome.REJECTED else None
+def refusal_of_rejection(ended: RoundOutcome) -> str | None:
+    """Why a round that ``ended`` so is not overridden to REJECTED; None where it may be."""
+    return "is rejected already" if ended is RoundOutcome.REJECTED else None
+
+
+def refusal_of_approval(ended: RoundOutcome, reasons: Iterable[str], facts: FactsDocument) -> str | None:
+    """Why a round that ``ended`` so, for ``reasons`` (codes) and on ``facts``, is not overridden to APPROVED; None where it may be."""
     if ended is not RoundOutcome.ESCALATED:
         return f"ended {ended}: only an escalation is overridden to APPROVED"
     codes = set(reasons)

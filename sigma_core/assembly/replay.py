@@ -23,7 +23,7 @@ from sigma_core.assembly.commit_reveal import Ballot, SealedVote, SeatStatus, St
 from sigma_core.assembly.consensus import CanaryState, Outcome, RoundOutcome
 from sigma_core.assembly.drand import DrandChain
 from sigma_core.assembly.independence import Calibration
-from sigma_core.assembly.overrides import refusal_of_override
+from sigma_core.assembly.overrides import refusal_of_approval, refusal_of_rejection
 from sigma_core.assembly.replay_document import (
     SCHEMA,
     DrandChainPart,
@@ -376,7 +376,10 @@ class _Replay:
         for at, override in enumerate(stated.overrides):
             path = f"$.overrides[{at}]"
             self.same(f"{path}.number", override.number, at + 1, "overrides are numbered from 1")
-            refusal = refusal_of_override(override.outcome, outcome.outcome, codes, facts)
+            if override.outcome is RoundOutcome.REJECTED:
+                refusal = refusal_of_rejection(outcome.outcome)
+            else:
+                refusal = refusal_of_approval(outcome.outcome, codes, facts)
             if refusal is None and override.outcome is before:
                 refusal = f"was overridden to {before} before"
             if refusal is not None:

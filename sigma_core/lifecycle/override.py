@@ -15,7 +15,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from sigma_core.assembly.consensus import RoundOutcome
-from sigma_core.assembly.overrides import refusal_of_override
+from sigma_core.assembly.overrides import refusal_of_approval, refusal_of_rejection
 from sigma_core.audit.model import Verdict
 from sigma_core.certificates.vocabulary import CertificateStatus
 from sigma_core.deployment import Deployment
@@ -84,13 +84,16 @@ def override_round(
 
 
 def _check_allowed(deployment: Deployment, session: Session, row: RoundRow, outcome: RoundOutcome) -> None:
-    ended, codes = RoundOutcome(str(row.outcome)), [str(reason["code"]) for reason in row.reasons]
-    refusal = refusal_of_override(outcome, ended, codes, load_facts(deployment, row.facts_sha256))
-    if refusal is not None:
-        hint = "" if outcome is RoundOutcome.REJECTED else f"another round may approve: sigma operator appeal {row.id}"
-        raise OverrideRefused(f"{row.id} {refusal}", hint=hint)
+    ended = RoundOutcome(str(row.outcome))
     if outcome is RoundOutcome.REJECTED:
+        if (refusal := refusal_of_rejection(ended)) is not None:
+            raise OverrideRefused(f"{row.id} {refusal}")
         return
+    codes = [str(reason["code"]) for reason in row.reasons]
+    refusal = refusal_of_approval(ended, codes, load_facts(deployment, row.facts_sha256))
+    if refusal is not None:
+        hint = f"another round may approve: sigma operator appeal {row.id}"
+        raise OverrideRefused(f"{row.id} {refusal}", hint=hint)
     truths = truths_of(session, row.id)
     if truths and truths[-1].truth is Verdict.UNSAFE:
         raise OverrideRefused(f"{row.id} is known to be UNSAFE by {truths[-1].source}: resolve it as SAFE first")
