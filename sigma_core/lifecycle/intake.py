@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
 from sqlalchemy import select
 
 from sigma_core.canonical import canonical_json
@@ -106,8 +106,12 @@ def load_submission(deployment: Deployment, submission_id: str) -> SubmissionRow
 
 def load_package(deployment: Deployment, submission_id: str) -> Package:
     """The package of a submission, every member checked against its hash. Raises SubmissionUnknown or BlobCorrupt."""
-    row = load_submission(deployment, submission_id)
-    document = json.loads(deployment.blobs.get(row.package_sha256))
+    return package_of(deployment, load_submission(deployment, submission_id))
+
+
+def package_of(deployment: Deployment, row: SubmissionRow) -> Package:
+    """`load_package` of a submission whose record is at hand. Raises BlobCorrupt."""
+    document = orjson.loads(deployment.blobs.get(row.package_sha256))
     return Package(
         files=tuple(
             PackageFile(

@@ -13,13 +13,13 @@ by, and an operator may take somebody off a seat; whoever goes on finds the ball
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -137,7 +137,7 @@ def phase_record(deployment: Deployment, round_identifier: str, kept: KeptPhase)
             status=SeatStatus(row.status),
             commitment=row.commitment,
             salt=row.salt,
-            verdict=json.loads(deployment.blobs.get(str(row.result_sha256))) if row.status == "REVEALED" else None,
+            verdict=orjson.loads(deployment.blobs.get(str(row.result_sha256))) if row.status == "REVEALED" else None,
         )
         for row in kept.seats
     }
@@ -356,7 +356,7 @@ def _close(
         for number, vote in phase.ballot.votes.items():
             if vote.status is SeatStatus.COMMITTED:
                 at_hand = (said or {}).get(number)
-                verdict = at_hand or json.loads(deployment.blobs.get(str(rows[number].result_sha256)))
+                verdict = at_hand or orjson.loads(deployment.blobs.get(str(rows[number].result_sha256)))
                 closed = closed.after(Revealed(number, vote.validator_id, verdict, str(rows[number].salt)))
     ended = closed.after(RevealsClosed())
     for number, vote in ended.ballot.votes.items():
