@@ -26,7 +26,7 @@ from sigma_core.lifecycle.beacon import beacon_value, kept_value
 from sigma_core.lifecycle.bindings import Binding, bind_next_rounds, last_due
 from sigma_core.lifecycle.canaries import Planting
 from sigma_core.lifecycle.facts import load_facts
-from sigma_core.lifecycle.intake import load_package, load_submission
+from sigma_core.lifecycle.intake import package_of
 from sigma_core.lifecycle.phases import (
     begin_phase,
     kept_phases,
@@ -259,22 +259,23 @@ def run_phase(
     with deployment.read_sessions() as session:
         row = session.get_one(RoundRow, round_identifier)
         kept = kept_phases(session, round_identifier)
-    if phase in kept and kept[phase].closed:
-        return PanelRecord(row, phase, kept[phase].seats, 0)
-    if phase > 1 and (phase - 1 not in kept or not kept[phase - 1].closed):
-        raise RoundNotReady(
-            f"{round_identifier}: phase {phase} follows phase {phase - 1}",
-            hint="materialise phase_one_verdicts first" if phase == 2 else "materialise phase_two_verdicts first",
-        )
-    if row.policy_hash != deployment.policy.hash:
-        raise RoundNotReady(
-            f"{round_identifier} was opened under policy {row.policy_hash[:12]}…, which is not today's",
-            hint="materialise phase_one_verdicts in a new run to open the next round",
-        )
-    held = load_round(deployment, row)
+        if phase in kept and kept[phase].closed:
+            return PanelRecord(row, phase, kept[phase].seats, 0)
+        if phase > 1 and (phase - 1 not in kept or not kept[phase - 1].closed):
+            raise RoundNotReady(
+                f"{round_identifier}: phase {phase} follows phase {phase - 1}",
+                hint="materialise phase_one_verdicts first" if phase == 2 else "materialise phase_two_verdicts first",
+            )
+        if row.policy_hash != deployment.policy.hash:
+            raise RoundNotReady(
+                f"{round_identifier} was opened under policy {row.policy_hash[:12]}…, which is not today's",
+                hint="materialise phase_one_verdicts in a new run to open the next round",
+            )
+        held = held_round(deployment, session, row)
+        submission = session.get_one(SubmissionRow, row.submission_id)
     earlier = [panel_of(kept[number].seats, number) for number in range(1, phase)]
     now = kept.get(phase) or begin_phase(deployment, held, phase, earlier)
-    planting = Planting(deployment, row, load_package(deployment, row.submission_id), view_of_phase(phase))
+    planting = Planting(deployment, row, package_of(deployment, submission), view_of_phase(phase))
     ask = _engines_of(deployment, row, planting, turn)
     audit_us = 0
     while not now.closed:
@@ -291,12 +292,17 @@ def run_phase(
 
 def load_round(deployment: Deployment, row: RoundRow) -> Round:
     """What was fixed before the round's first audit, from its record."""
+    with deployment.read_sessions() as session:
+        return held_round(deployment, session, row)
+
+
+def held_round(deployment: Deployment, session: Session, row: RoundRow) -> Round:
+    """`load_round` in a transaction that goes on."""
     rules = policy_of(deployment, row.policy_hash).assembly
     snapshot, pool = _lottery(deployment, row, rules)
-    submission = load_submission(deployment, row.submission_id)
-    kept = kept_value(deployment, row.beacon_chain, row.beacon_round)
-    with deployment.read_sessions() as session:
-        appeal = appeal_of_round(deployment, session, row.id)
+    submission = session.get_one(SubmissionRow, row.submission_id)
+    kept = kept_value(session, row.beacon_chain, row.beacon_round)
+    appeal = appeal_of_round(deployment, session, row.id)
     return Round.opened(
         row.id,
         sealed_submission(submission, row.beacon_chain, row.beacon_round, appeal),

@@ -169,8 +169,9 @@ def begin_phase(deployment: Deployment, held: Round, phase: int, earlier: Sequen
     rows: dict[int, SeatRow] = {}
     try:
         with deployment.sessions.begin() as session:
+            drawn = _without_suspended(session, drawn)
             session.add(row)
-            _keep(session, row, rows, _without_suspended(session, drawn))
+            _keep(session, row, rows, drawn)
         return KeptPhase(phase, row, tuple(rows.values()))
     except IntegrityError:
         with deployment.read_sessions() as session:
