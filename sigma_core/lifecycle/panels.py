@@ -28,6 +28,7 @@ from sigma_core.lifecycle.canaries import Planting
 from sigma_core.lifecycle.facts import load_facts
 from sigma_core.lifecycle.intake import package_of
 from sigma_core.lifecycle.phases import (
+    KeptPhase,
     begin_phase,
     kept_phases,
     open_phase_of,
@@ -81,6 +82,16 @@ class PanelRecord:
     phase: int
     seats: tuple[SeatRow, ...]
     audit_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRound:
+    """A round whose phases are over: its record, its submission's, what was fixed before its first audit, and those phases."""
+
+    row: RoundRow
+    submission: SubmissionRow
+    held: Round
+    phases: list[PhaseRecord]
 
 
 def unfinished() -> ColumnElement[bool]:
@@ -271,8 +282,8 @@ def run_phase(
                 f"{round_identifier} was opened under policy {row.policy_hash[:12]}…, which is not today's",
                 hint="materialise phase_one_verdicts in a new run to open the next round",
             )
-        held = held_round(deployment, session, row)
         submission = session.get_one(SubmissionRow, row.submission_id)
+        held = _held_round(deployment, session, row, submission)
     earlier = [panel_of(kept[number].seats, number) for number in range(1, phase)]
     now = kept.get(phase) or begin_phase(deployment, held, phase, earlier)
     planting = Planting(deployment, row, package_of(deployment, submission), view_of_phase(phase))
@@ -293,14 +304,12 @@ def run_phase(
 def load_round(deployment: Deployment, row: RoundRow) -> Round:
     """What was fixed before the round's first audit, from its record."""
     with deployment.read_sessions() as session:
-        return held_round(deployment, session, row)
+        return _held_round(deployment, session, row, session.get_one(SubmissionRow, row.submission_id))
 
 
-def held_round(deployment: Deployment, session: Session, row: RoundRow) -> Round:
-    """`load_round` in a transaction that goes on."""
+def _held_round(deployment: Deployment, session: Session, row: RoundRow, submission: SubmissionRow) -> Round:
     rules = policy_of(deployment, row.policy_hash).assembly
     snapshot, pool = _lottery(deployment, row, rules)
-    submission = session.get_one(SubmissionRow, row.submission_id)
     kept = kept_value(session, row.beacon_chain, row.beacon_round)
     appeal = appeal_of_round(deployment, session, row.id)
     return Round.opened(
@@ -347,10 +356,23 @@ def _engines_of(
     return audit
 
 
+def load_kept_round(deployment: Deployment, row: RoundRow) -> KeptRound:
+    """The round with its phases. Raises RoundNotReady while one goes on."""
+    with deployment.read_sessions() as session:
+        submission = session.get_one(SubmissionRow, row.submission_id)
+        held = _held_round(deployment, session, row, submission)
+        kept = kept_phases(session, row.id)
+    return KeptRound(row, submission, held, _over(deployment, row.id, kept))
+
+
 def load_phases(deployment: Deployment, round_identifier: str) -> list[PhaseRecord]:
     """The phases of a round that are over. Raises RoundNotReady while one goes on."""
     with deployment.read_sessions() as session:
         kept = kept_phases(session, round_identifier)
+    return _over(deployment, round_identifier, kept)
+
+
+def _over(deployment: Deployment, round_identifier: str, kept: Mapping[int, KeptPhase]) -> list[PhaseRecord]:
     for number, phase in kept.items():
         if not phase.closed:
             raise RoundNotReady(
