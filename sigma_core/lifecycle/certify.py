@@ -25,7 +25,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.identifiers import certificate_id
 from sigma_core.lifecycle.canaries import is_canary
-from sigma_core.lifecycle.facts import load_facts
+from sigma_core.lifecycle.facts import recall_facts
 from sigma_core.lifecycle.intake import package_of
 from sigma_core.lifecycle.operator_decisions import is_withheld
 from sigma_core.lifecycle.outcome import standing_seats
@@ -75,7 +75,7 @@ def issue_certificate(deployment: Deployment, round_identifier: str) -> Certific
     if not is_published(deployment, entry.index):
         publish_log(deployment)
     assert entry.sealed_sha256 is not None
-    opened = open_bundle(deployment.blobs.get(entry.sealed_sha256), deployment.trusted_keys)
+    opened = open_bundle(deployment.blobs.recall(entry.sealed_sha256), deployment.trusted_keys)
     bundle, payload = opened.bundle.with_proof(prove(deployment, entry.index)), opened.payload
     bundle_sha256 = deployment.blobs.put(bundle.to_bytes())
     if payload.status_list is not None:
@@ -173,14 +173,14 @@ def _decide(
         facts_row = session.get_one(FactsRow, (row.submission_id, row.facts_sha256))
         epoch = session.get_one(WeightEpochRow, row.weights_epoch)
         seats = phase_seats(session, row.id)
-    package = package_of(deployment, submission)
+    package = package_of(deployment.blobs.recall, submission)
     # The first use makes the keys, and no key signs what is dated before it was made.
     transparency_log = deployment.log_origin
     issued_at = utc_now()
     payload = build_payload(
         certificate_id=identifier,
         package=package,
-        facts=load_facts(deployment, row.facts_sha256),
+        facts=recall_facts(deployment, row.facts_sha256),
         submission=_submission_seal(submission, package),
         round_seal=_round_seal(row, epoch, seats),
         status=CertificateStatus.APPROVED,

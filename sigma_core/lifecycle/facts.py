@@ -53,14 +53,19 @@ def load_facts(deployment: Deployment, sha256: str) -> FactsDocument:
     return FactsDocument.of(deployment.blobs.get(sha256))
 
 
+def recall_facts(deployment: Deployment, sha256: str) -> FactsDocument:
+    """`load_facts` for a stage that goes on with what an earlier one kept; see `Blobs.recall`."""
+    return FactsDocument.of(deployment.blobs.recall(sha256))
+
+
 def _facts_of(deployment: Deployment, submission: SubmissionRow) -> FactsDocument:
     key = (submission.package_sha256, deployment.policy.hash, load_rules().sha256)
     with _derived_lock:
         known = _derived.get(key)
     if known is not None:
         with suppress(BlobMissing, BlobCorrupt):  # another deployment's store, or one that was damaged since
-            return load_facts(deployment, known)
-    facts = derive_facts(package_of(deployment, submission), deployment.policy)
+            return recall_facts(deployment, known)
+    facts = derive_facts(package_of(deployment.blobs.recall, submission), deployment.policy)
     deployment.blobs.put(facts.canonical_bytes)
     if facts.complete:  # what an analyser failed at may go well the next time
         with _derived_lock:

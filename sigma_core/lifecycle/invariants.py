@@ -57,7 +57,7 @@ def facts_account_for_every_file(deployment: Deployment, submission_id: str) -> 
 
 def latest_round(deployment: Deployment, submission_id: str) -> KeptRound:
     """What the checks of an outcome look at, read once for all of them. Raises RoundUnknown, RoundNotReady, BlobMissing or BlobCorrupt."""
-    return load_kept_round(deployment, find_round(deployment, submission_id))
+    return load_kept_round(deployment, find_round(deployment, submission_id), deployment.blobs.get)
 
 
 def outcome_has_its_quorum(deployment: Deployment, kept: KeptRound) -> None:
@@ -108,7 +108,7 @@ def findings_are_grounded(deployment: Deployment, kept: KeptRound) -> None:
     ]
     if not cited:
         return
-    package = package_of(deployment, kept.submission)
+    package = package_of(deployment.blobs.get, kept.submission)
     views = {view: seen_in(package, view) for view in {view_of(phase) for phase, _, _ in cited}}
     for phase, number, finding in cited:
         if not is_grounded(finding, views[view_of(phase)], deployment.policy.audit):

@@ -13,7 +13,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.audits import Turn, without_waiting
 from sigma_core.lifecycle.canaries import canary_record
 from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
-from sigma_core.lifecycle.facts import load_facts
+from sigma_core.lifecycle.facts import recall_facts
 from sigma_core.lifecycle.language_models import disabled_families
 from sigma_core.lifecycle.panels import KeptRound, PanelRecord, RoundNotReady, load_kept_round, run_phase
 from sigma_core.lifecycle.phases import kept_phases, panel_of
@@ -41,7 +41,7 @@ def convene_third_panel(
             return "the policy has no third panel"
         held_already = THIRD_PANEL in kept_phases(session, round_identifier)
     if not held_already:
-        _, _, outcome = _concluded(deployment, load_kept_round(deployment, row))
+        _, _, outcome = _concluded(deployment, load_kept_round(deployment, row, deployment.blobs.recall))
         if not outcome.third_panel_eligible:
             return "no single dissent to resolve"
     try:
@@ -57,7 +57,7 @@ def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool
         row = session.get_one(RoundRow, round_identifier)
     if row.state == "DECIDED":
         return row
-    kept = load_kept_round(deployment, row)
+    kept = load_kept_round(deployment, row, deployment.blobs.recall)
     phases = kept.phases
     if not stalled and [record.panel.phase for record in phases][:2] != [PHASE_ONE, PHASE_TWO]:
         raise RoundNotReady(
@@ -94,6 +94,6 @@ def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool
 
 def _concluded(deployment: Deployment, kept: KeptRound) -> tuple[FactsDocument, CanaryRecord, Outcome]:
     """What consensus says of the phases held so far, under the round's own rules."""
-    facts = load_facts(deployment, kept.row.facts_sha256)
+    facts = recall_facts(deployment, kept.row.facts_sha256)
     canary = canary_record(deployment, kept.row)
     return facts, canary, conclude(kept.held.rules, kept.phases, facts, canary.state(kept.phases))

@@ -25,7 +25,7 @@ from sigma_core.lifecycle.audits import SeatAudit, Turn, audit_seats, keep_usage
 from sigma_core.lifecycle.beacon import beacon_value, kept_value
 from sigma_core.lifecycle.bindings import Binding, bind_next_rounds, last_due
 from sigma_core.lifecycle.canaries import Planting
-from sigma_core.lifecycle.facts import load_facts
+from sigma_core.lifecycle.facts import recall_facts
 from sigma_core.lifecycle.intake import package_of
 from sigma_core.lifecycle.phases import (
     KeptPhase,
@@ -40,6 +40,7 @@ from sigma_core.lifecycle.phases import (
 from sigma_core.lifecycle.policies import policy_of
 from sigma_core.lifecycle.round_requests import appeal_of_request, appeal_of_round
 from sigma_core.policy import AssemblyRules
+from sigma_core.storage.blobs import ReadBlob
 from sigma_core.storage.protocol import (
     CertificateRow,
     FactsRow,
@@ -286,7 +287,7 @@ def run_phase(
         held = _held_round(deployment, session, row, submission)
     earlier = [panel_of(kept[number].seats, number) for number in range(1, phase)]
     now = kept.get(phase) or begin_phase(deployment, held, phase, earlier)
-    planting = Planting(deployment, row, package_of(deployment, submission), view_of_phase(phase))
+    planting = Planting(deployment, row, package_of(deployment.blobs.recall, submission), view_of_phase(phase))
     ask = _engines_of(deployment, row, planting, turn)
     audit_us = 0
     while not now.closed:
@@ -337,7 +338,7 @@ def _engines_of(
     """The engines behind a panel's seats: audits by seat number."""
     view = planting.view
     package = view_of(planting.package, view)
-    facts = load_facts(deployment, row.facts_sha256)
+    facts = recall_facts(deployment, row.facts_sha256)
 
     def audit(seats: Sequence[Seat]) -> Mapping[int, SeatAudit]:
         parameters = _parameters(deployment, [seat.validator_id for seat in seats])
@@ -356,29 +357,29 @@ def _engines_of(
     return audit
 
 
-def load_kept_round(deployment: Deployment, row: RoundRow) -> KeptRound:
-    """The round with its phases. Raises RoundNotReady while one goes on."""
+def load_kept_round(deployment: Deployment, row: RoundRow, read: ReadBlob) -> KeptRound:
+    """The round with its phases, whose verdicts are read by ``read``. Raises RoundNotReady while one goes on."""
     with deployment.read_sessions() as session:
         submission = session.get_one(SubmissionRow, row.submission_id)
         held = _held_round(deployment, session, row, submission)
         kept = kept_phases(session, row.id)
-    return KeptRound(row, submission, held, _over(deployment, row.id, kept))
+    return KeptRound(row, submission, held, _over(read, row.id, kept))
 
 
 def load_phases(deployment: Deployment, round_identifier: str) -> list[PhaseRecord]:
     """The phases of a round that are over. Raises RoundNotReady while one goes on."""
     with deployment.read_sessions() as session:
         kept = kept_phases(session, round_identifier)
-    return _over(deployment, round_identifier, kept)
+    return _over(deployment.blobs.get, round_identifier, kept)
 
 
-def _over(deployment: Deployment, round_identifier: str, kept: Mapping[int, KeptPhase]) -> list[PhaseRecord]:
+def _over(read: ReadBlob, round_identifier: str, kept: Mapping[int, KeptPhase]) -> list[PhaseRecord]:
     for number, phase in kept.items():
         if not phase.closed:
             raise RoundNotReady(
                 f"{round_identifier}: phase {number} goes on", hint="materialise its verdicts again to go on with it"
             )
-    return [phase_record(deployment, round_identifier, phase) for phase in kept.values()]
+    return [phase_record(read, round_identifier, phase) for phase in kept.values()]
 
 
 def _parameters(deployment: Deployment, validator_ids: list[str]) -> Mapping[str, Mapping[str, int | str]]:

@@ -46,6 +46,7 @@ from sigma_core.errors import ExitCode, SigmaError
 from sigma_core.lifecycle.audits import SeatAudit
 from sigma_core.lifecycle.canaries import Planting
 from sigma_core.lifecycle.plugins import usage_log
+from sigma_core.storage.blobs import ReadBlob
 from sigma_core.storage.protocol import PhaseRow, RoundRow, SeatRow, ValidatorRow
 from sigma_core.timestamps import iso_utc, utc_now
 
@@ -128,8 +129,10 @@ def overdue(kept: KeptPhase) -> bool:
     return kept.row is not None and utc_now() > kept.row.deadline_at
 
 
-def phase_record(deployment: Deployment, round_identifier: str, kept: KeptPhase) -> PhaseRecord:
-    """A closed phase as the assembly knows it, with the verdicts that were revealed."""
+def phase_record(read: ReadBlob, round_identifier: str, kept: KeptPhase) -> PhaseRecord:
+    """A closed phase as the assembly knows it, with the verdicts that were revealed; seats that say the same share one blob."""
+    revealed = {str(row.result_sha256) for row in kept.seats if row.status == "REVEALED"}
+    verdicts = {digest: orjson.loads(read(digest)) for digest in revealed}
     votes = {
         row.number: SealedVote(
             seat=row.number,
@@ -137,7 +140,7 @@ def phase_record(deployment: Deployment, round_identifier: str, kept: KeptPhase)
             status=SeatStatus(row.status),
             commitment=row.commitment,
             salt=row.salt,
-            verdict=orjson.loads(deployment.blobs.get(str(row.result_sha256))) if row.status == "REVEALED" else None,
+            verdict=verdicts[str(row.result_sha256)] if row.status == "REVEALED" else None,
         )
         for row in kept.seats
     }
