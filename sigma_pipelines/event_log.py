@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,7 +20,9 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
+
+from sigma_core.storage.files import create_private
 
 MAX_RUNS_OPEN = 8
 """Databases of runs that a process keeps open, beside the index over all runs."""
@@ -46,10 +49,30 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         with self._db_lock:
             engine = self._engine(shard)
             if shard not in self._initialized_dbs:
+                self._begin_run(shard)
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        """As the parent's, which loads every migration to see that a database has its tables."""
+        with engine.connect() as connection:
+            if _has_its_tables(connection):
+                return
+        super()._initdb(engine, for_index_shard)
+
+    def _begin_run(self, run: str) -> None:
+        """Give a new run its database: a copy of an empty one, which is made once for each release of Dagster."""
+        place, empty = Path(self.path_for_shard(run)), Path(self._base_dir, f"empty-{dg.__version__}.sqlite")
+        if place.exists():
+            return
+        if not empty.exists():
+            draft = empty.with_suffix(f".{os.getpid()}")
+            engine = create_engine(f"sqlite:///{draft}", poolclass=NullPool)
+            super()._initdb(engine)
+            draft.replace(empty)
+        create_private(place, empty.read_bytes())
 
     def _engine(self, shard: str) -> Engine:
         key = os.getpid(), shard  # a connection must not be used on the other side of a fork
@@ -57,7 +80,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         if engine is None:
             connect_args = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
             engine = create_engine(self.conn_string_for_shard(shard), pool_size=1, connect_args=connect_args)
-            event.listen(engine, "connect", _write_ahead)
+            event.listen(engine, "connect", write_ahead)
             runs = [other for other in self._engines if other[0] == key[0] and other[1] != INDEX_SHARD_NAME]
             if len(runs) >= MAX_RUNS_OPEN:
                 self._engines.pop(runs[0]).dispose()
@@ -103,7 +126,13 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_asset_event(connection, events[-1], ids[-1])
 
 
-def _write_ahead(connection: Any, _record: Any) -> None:
+def _has_its_tables(connection: Connection) -> bool:
+    """Whether Dagster is done with making them: it writes the revision last."""
+    made = inspect(connection).has_table("alembic_version")
+    return made and connection.scalar(text("SELECT version_num FROM alembic_version")) is not None
+
+
+def write_ahead(connection: Any, _record: Any) -> None:
     """As Dagster's databases are once their tables are made, but before that too, and with the disk waited for at checkpoints alone: no
     kill loses anything, and the last events, which a power cut may take, are nothing that a round needs."""
     connection.execute("PRAGMA journal_mode=WAL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,25 @@ def test_a_wipe_leaves_nothing_and_the_storage_usable(storage: BatchingSqliteEve
     assert words_of(storage, "run") == []
     storage.store_event(said("run", "new"))
     assert words_of(storage, "run") == ["new"]
+
+
+def test_the_empty_database_that_runs_begin_with_is_no_run(
+    storage: BatchingSqliteEventLogStorage, tmp_path: Path
+) -> None:
+    for run in ("one", "two"):
+        storage.store_event(said(run, "begun"))
+    [empty] = tmp_path.glob("empty-*.sqlite")
+    assert sorted(storage.get_all_run_ids()) == ["one", "two"]
+    storage.dispose()
+    with sqlite3.connect(empty) as connection:
+        assert connection.execute("SELECT count(*) FROM event_logs").fetchone() == (0,)
+
+
+def test_a_run_whose_database_was_left_half_made_is_finished(storage: BatchingSqliteEventLogStorage) -> None:
+    with sqlite3.connect(storage.path_for_shard("killed")) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    storage.store_event(said("killed", "gone on"))
+    assert words_of(storage, "killed") == ["gone on"]
 
 
 def test_a_table_that_is_not_there_is_looked_for_again(
