@@ -28,7 +28,6 @@ from sigma_core.lifecycle.canaries import Planting
 from sigma_core.lifecycle.facts import recall_facts
 from sigma_core.lifecycle.intake import package_of
 from sigma_core.lifecycle.phases import (
-    KeptPhase,
     begin_phase,
     kept_phases,
     open_phase_of,
@@ -310,7 +309,7 @@ def load_round(deployment: Deployment, row: RoundRow) -> Round:
 
 def _held_round(deployment: Deployment, session: Session, row: RoundRow, submission: SubmissionRow) -> Round:
     rules = policy_of(deployment, row.policy_hash).assembly
-    snapshot, pool = _lottery(deployment, row, rules)
+    snapshot, pool = _lottery(deployment, session, row, rules)
     kept = kept_value(session, row.beacon_chain, row.beacon_round)
     appeal = appeal_of_round(deployment, session, row.id)
     return Round.opened(
@@ -363,23 +362,12 @@ def load_kept_round(deployment: Deployment, row: RoundRow, read: ReadBlob) -> Ke
         submission = session.get_one(SubmissionRow, row.submission_id)
         held = _held_round(deployment, session, row, submission)
         kept = kept_phases(session, row.id)
-    return KeptRound(row, submission, held, _over(read, row.id, kept))
-
-
-def load_phases(deployment: Deployment, round_identifier: str) -> list[PhaseRecord]:
-    """The phases of a round that are over. Raises RoundNotReady while one goes on."""
-    with deployment.read_sessions() as session:
-        kept = kept_phases(session, round_identifier)
-    return _over(deployment.blobs.get, round_identifier, kept)
-
-
-def _over(read: ReadBlob, round_identifier: str, kept: Mapping[int, KeptPhase]) -> list[PhaseRecord]:
     for number, phase in kept.items():
         if not phase.closed:
             raise RoundNotReady(
-                f"{round_identifier}: phase {number} goes on", hint="materialise its verdicts again to go on with it"
+                f"{row.id}: phase {number} goes on", hint="materialise its verdicts again to go on with it"
             )
-    return [phase_record(read, round_identifier, phase) for phase in kept.values()]
+    return KeptRound(row, submission, held, [phase_record(read, row.id, phase) for phase in kept.values()])
 
 
 def _parameters(deployment: Deployment, validator_ids: list[str]) -> Mapping[str, Mapping[str, int | str]]:
@@ -394,9 +382,13 @@ def load_snapshot(deployment: Deployment, epoch: int) -> WeightsSnapshot:
     """The published weights of an epoch, checked against their Merkle root."""
     with deployment.read_sessions() as session:
         row = session.get_one(WeightEpochRow, epoch)
+    return _snapshot(deployment, row)
+
+
+def _snapshot(deployment: Deployment, row: WeightEpochRow) -> WeightsSnapshot:
     document = json.loads(deployment.blobs.get(row.snapshot_sha256))
     snapshot = WeightsSnapshot.of(
-        epoch,
+        row.epoch,
         row.policy_hash,
         (
             WeightRow(
@@ -411,18 +403,20 @@ def load_snapshot(deployment: Deployment, epoch: int) -> WeightsSnapshot:
     )
     if snapshot.merkle_root != row.merkle_root:
         raise SigmaError(
-            f"epoch {epoch}: the stored weights do not have the published Merkle root", code="WEIGHTS_TAMPERED"
+            f"epoch {row.epoch}: the stored weights do not have the published Merkle root", code="WEIGHTS_TAMPERED"
         )
     return snapshot
 
 
-def _lottery(deployment: Deployment, row: RoundRow, rules: AssemblyRules) -> tuple[WeightsSnapshot, Pool]:
+def _lottery(
+    deployment: Deployment, session: Session, row: RoundRow, rules: AssemblyRules
+) -> tuple[WeightsSnapshot, Pool]:
     """The weights of an epoch and the lottery laid out over them, once per process: thousands of rounds draw from the same one."""
     key = (deployment.settings.protocol_url, row.weights_epoch, row.policy_hash)
     with _lotteries_lock:
         if key not in _lotteries:
             if len(_lotteries) >= MAX_LOTTERIES:
                 _lotteries.pop(next(iter(_lotteries)))
-            snapshot = load_snapshot(deployment, row.weights_epoch)
+            snapshot = _snapshot(deployment, session.get_one(WeightEpochRow, row.weights_epoch))
             _lotteries[key] = (snapshot, Pool.of(snapshot, rules))
         return _lotteries[key]
