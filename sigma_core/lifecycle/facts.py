@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.intake import load_submission, package_of
@@ -60,16 +59,22 @@ def recall_facts(deployment: Deployment, sha256: str) -> FactsDocument:
 
 def _facts_of(deployment: Deployment, submission: SubmissionRow) -> FactsDocument:
     key = (submission.package_sha256, deployment.policy.hash, load_rules().sha256)
-    with _derived_lock:
-        known = _derived.get(key)
-    if known is not None:
-        with suppress(BlobMissing, BlobCorrupt):  # another deployment's store, or one that was damaged since
-            return recall_facts(deployment, known)
-    facts = derive_facts(package_of(deployment.blobs.recall, submission), deployment.policy)
+    facts = _facts_before(deployment, key) or derive_facts(
+        package_of(deployment.blobs.recall, submission), deployment.policy
+    )
     deployment.blobs.put(facts.canonical_bytes)
     if facts.complete:  # what an analyser failed at may go well the next time
         with _derived_lock:
-            if len(_derived) >= REMEMBERED_DERIVATIONS:
+            if key not in _derived and len(_derived) >= REMEMBERED_DERIVATIONS:
                 _derived.pop(next(iter(_derived)))
             _derived[key] = facts.sha256
     return facts
+
+
+def _facts_before(deployment: Deployment, key: tuple[str, str, str]) -> FactsDocument | None:
+    with _derived_lock:
+        known = _derived.get(key)
+    try:
+        return None if known is None else recall_facts(deployment, known)
+    except (BlobMissing, BlobCorrupt):  # another deployment's store, or one that was damaged since
+        return None
