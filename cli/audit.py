@@ -103,7 +103,7 @@ def run_round(deployment: Deployment, submission_id: str, *, on_stage: Any) -> N
 
     from sigma_core.lifecycle.panels import open_run_key
     from sigma_pipelines import progress
-    from sigma_pipelines.definitions import defs
+    from sigma_pipelines.defs.rounds.definitions import round_defs
     from sigma_pipelines.materialisation import COMMAND_LINE, RESUMES_TAG, SOURCE_TAG
     from sigma_pipelines.partitions import SUBMISSIONS
 
@@ -114,7 +114,7 @@ def run_round(deployment: Deployment, submission_id: str, *, on_stage: Any) -> N
         with dg.DagsterInstance.get() as instance:
             assert SUBMISSIONS.name is not None
             instance.add_dynamic_partitions(SUBMISSIONS.name, [submission_id])
-            result = defs.resolve_job_def("audit_round").execute_in_process(
+            result = round_defs.resolve_job_def("audit_round").execute_in_process(
                 instance=instance,
                 partition_key=submission_id,
                 tags={**tags, SOURCE_TAG: COMMAND_LINE},

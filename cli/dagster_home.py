@@ -45,8 +45,14 @@ retention:
 """
 
 ON_SQLITE = """\
+run_storage:
+  # Dagster's own, kept open.
+  module: sigma_pipelines.run_storage
+  class: KeptSqliteRunStorage
+  config:
+    base_dir: {history}
 event_log_storage:
-  # Dagster's own, with a batch's events stored in one transaction.
+  # Dagster's own, kept open, with a batch's events stored in one transaction.
   module: sigma_pipelines.event_log
   class: BatchingSqliteEventLogStorage
   config:
@@ -132,4 +138,5 @@ def _make(home: Path, storage: str) -> None:
 
 
 def _yaml(home: Path, storage: str) -> str:
-    return DAGSTER_YAML.format(storage=storage.format(runs=json.dumps(str(home / "history" / "runs"))))
+    history, runs = (json.dumps(str(folder)) for folder in (home / "history", home / "history" / "runs"))
+    return DAGSTER_YAML.format(storage=storage.format(history=history, runs=runs))

@@ -8,9 +8,7 @@ from sigma_pipelines.defs.canaries.assets import canary_sensitivity, families_ci
 from sigma_pipelines.defs.canaries.jobs import canary_intake, canary_schedule
 from sigma_pipelines.defs.language_models.jobs import daily_ladder, model_ladder
 from sigma_pipelines.defs.models.assets import LAKE_ASSETS, MODEL_ASSETS, MODEL_CHECKS
-from sigma_pipelines.defs.rounds.assets import ROUND_ASSETS
-from sigma_pipelines.defs.rounds.checks import ROUND_CHECKS
-from sigma_pipelines.defs.rounds.jobs import audit_round
+from sigma_pipelines.defs.rounds.definitions import round_defs
 from sigma_pipelines.defs.rounds.resumption import round_request_sensor, stalled_round_sensor
 from sigma_pipelines.defs.rounds.sensors import beacon_sensor, failed_submission_sensor, intake_sensor
 from sigma_pipelines.defs.simulation.assets import policy_simulation, simulation
@@ -21,39 +19,34 @@ from sigma_pipelines.defs.transparency.assets import TRANSPARENCY_ASSETS
 from sigma_pipelines.defs.transparency.checks import TRANSPARENCY_CHECKS
 from sigma_pipelines.defs.transparency.jobs import hourly_transparency, transparency
 from sigma_pipelines.defs.usage.checks import USAGE_CHECKS
-from sigma_pipelines.progress import progress_logger
-from sigma_pipelines.resources.deployment import SigmaDeployment
 
-defs = dg.Definitions(
-    assets=[
-        *ROUND_ASSETS,
-        *TRANSPARENCY_ASSETS,
-        *STANDING_ASSETS,
-        *LAKE_ASSETS,
-        *MODEL_ASSETS,
-        canary_sensitivity,
-        policy_simulation,
-    ],
-    asset_checks=[
-        *ROUND_CHECKS,
-        *TRANSPARENCY_CHECKS,
-        *STANDING_CHECKS,
-        *MODEL_CHECKS,
-        *USAGE_CHECKS,
-        families_cite_planted_files,
-    ],
-    jobs=[audit_round, transparency, standing, simulation, model_ladder, canary_intake],
-    sensors=[
-        intake_sensor,
-        failed_submission_sensor,
-        beacon_sensor,
-        round_request_sensor,
-        stalled_round_sensor,
-        standing_sensor,
-    ],
-    schedules=[hourly_transparency, daily_standing, daily_ladder, canary_schedule],
-    resources={"sigma": SigmaDeployment()},
-    loggers={"console": dg.colored_console_logger, "progress": progress_logger},
-    # One warm process per run: a process per step costs seconds a step and isolates nothing that we run.
-    executor=dg.in_process_executor,
+defs = dg.Definitions.merge(
+    round_defs,
+    dg.Definitions(
+        assets=[
+            *TRANSPARENCY_ASSETS,
+            *STANDING_ASSETS,
+            *LAKE_ASSETS,
+            *MODEL_ASSETS,
+            canary_sensitivity,
+            policy_simulation,
+        ],
+        asset_checks=[
+            *TRANSPARENCY_CHECKS,
+            *STANDING_CHECKS,
+            *MODEL_CHECKS,
+            *USAGE_CHECKS,
+            families_cite_planted_files,
+        ],
+        jobs=[transparency, standing, simulation, model_ladder, canary_intake],
+        sensors=[
+            intake_sensor,
+            failed_submission_sensor,
+            beacon_sensor,
+            round_request_sensor,
+            stalled_round_sensor,
+            standing_sensor,
+        ],
+        schedules=[hourly_transparency, daily_standing, daily_ladder, canary_schedule],
+    ),
 )

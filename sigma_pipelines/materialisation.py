@@ -11,7 +11,7 @@ that covers it) makes it leave asset events to the asset, which then stores one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -50,10 +50,11 @@ def run_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) ->
 
 def each_submission(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
     """Do ``work`` for every partition of this run and record what it returns as the materialisation's metadata."""
-    if len(context.partition_keys) == 1 and not _deferred(context):
-        _one(context, deployment, work)
+    keys = context.partition_keys  # read once: Dagster asks its store each time
+    if len(keys) == 1 and not _deferred(context):
+        _one(context, deployment, work, keys[0])
     else:
-        _batch(context, deployment, work)
+        _batch(context, deployment, work, keys)
 
 
 def wait_for_beacon(context: dg.AssetExecutionContext, bind: Callable[[], datetime | None]) -> None:
@@ -77,8 +78,7 @@ def _deferred(context: dg.AssetExecutionContext) -> bool:
     return all(context.run.tags.get(name) == value for name, value in DEFER_EVENTS.items())
 
 
-def _one(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
-    key = context.partition_key
+def _one(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata], key: str) -> None:
     try:
         context.add_asset_metadata(work(key), partition_key=key)
     except BeaconUnreachable as error:
@@ -96,12 +96,14 @@ def _note_waiting(
     note_failure(deployment, submission_id=key, stage=BEACON_STAGE, run_key=context.run.run_id, error=error.message)
 
 
-def _batch(context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata]) -> None:
+def _batch(
+    context: dg.AssetExecutionContext, deployment: Deployment, work: Callable[[str], Metadata], in_run: Sequence[str]
+) -> None:
     stage = context.asset_key.path[-1]
     key_of_run = context.run.run_id
     failed = failed_in_run(deployment, key_of_run)
     done: list[tuple[str, Metadata]] = []
-    keys = [key for key in context.partition_keys if key not in failed]
+    keys = [key for key in in_run if key not in failed]
     unreachable: BeaconUnreachable | None = None
     for position, key in enumerate(keys, start=1):
         if unreachable is not None:
@@ -127,4 +129,4 @@ def _batch(context: dg.AssetExecutionContext, deployment: Deployment, work: Call
     else:
         for key, metadata in done:
             context.add_asset_metadata(metadata, partition_key=key)
-    context.log.info(f"{stage}: {len(done)} of {len(context.partition_keys)} submissions done")
+    context.log.info(f"{stage}: {len(done)} of {len(in_run)} submissions done")

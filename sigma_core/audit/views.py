@@ -105,6 +105,10 @@ _JSON_DESCRIPTION = re2.compile(rb'(?i)"(?:short_?|long_?)?(?:description|taglin
 _KEPT_COMMENT = re2.compile(rb"^#!|^#.{0,40}?coding[=:]|^# ///|^//# ?source(?:MappingURL|URL)=|^/// ?<reference")
 
 
+_BLANKS = bytes(byte if byte in b"\r\n" else 0x20 for byte in range(256))
+"""A line end for a line end, a space for all else."""
+
+
 def view_of(package: Package, view: View) -> Package:
     """The package as a panel sees it: for `View.FULL` the same object, else members of equal length with claims
     blanked.
@@ -128,7 +132,7 @@ def _stripped(file: PackageFile) -> PackageFile:
 def _blank(content: bytes, spans: Iterable[Span]) -> bytes:
     blanked = bytearray(content)
     for start, end in spans:
-        blanked[start:end] = bytes(byte if byte in b"\r\n" else 0x20 for byte in content[start:end])
+        blanked[start:end] = content[start:end].translate(_BLANKS)
     return bytes(blanked)
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from sigma_core.assembly.selection import Seat
 from sigma_core.audit.canaries.planting import Plant
@@ -190,39 +190,40 @@ def keep_usage(
     now = utc_now()
     with deployment.usage_sessions.begin() as session:
         known = set(session.scalars(select(CallAttemptRow.call_key).where(CallAttemptRow.call_key.in_(by_key))))
-        for call_key, (audit, purpose) in by_key.items():
-            if call_key in known:
-                continue
-            session.add(
-                CallAttemptRow(
-                    call_key=call_key,
-                    attempt_number=1,
-                    round_id=round_id,
-                    submission_id=submission_id,
-                    phase=phase,
-                    validator_id=audit.validator_id,
-                    purpose=purpose,
-                    provider=EMBEDDED,
-                    model=audit.result.family,
-                    model_revision=audit.result.revision,
-                    state="failed" if audit.failed else "done",
-                    http_status=None,
-                    finish_reason=None,
-                    latency_us=audit.latency_us,
-                    uncached_in=0,
-                    cache_read=0,
-                    cache_write=0,
-                    tokens_out=0,
-                    reasoning=0,
-                    # An embedded engine reads no tokens and costs nothing: that is known, not missing.
-                    usage_source="none",
-                    cost_micro_usd=0,
-                    cost_source="zero",
-                    budget_micro_usd=0,
-                    price_snapshot=None,
-                    request_sha256=audit.request_sha256,
-                    response_sha256=audit.result.sha256,
-                    created_at=now,
-                    begun_on=f"{now:%Y-%m-%d}",
-                )
-            )
+        attempts = [
+            {
+                "call_key": call_key,
+                "attempt_number": 1,
+                "round_id": round_id,
+                "submission_id": submission_id,
+                "phase": phase,
+                "validator_id": audit.validator_id,
+                "purpose": purpose,
+                "provider": EMBEDDED,
+                "model": audit.result.family,
+                "model_revision": audit.result.revision,
+                "state": "failed" if audit.failed else "done",
+                "http_status": None,
+                "finish_reason": None,
+                "latency_us": audit.latency_us,
+                "uncached_in": 0,
+                "cache_read": 0,
+                "cache_write": 0,
+                "tokens_out": 0,
+                "reasoning": 0,
+                # An embedded engine reads no tokens and costs nothing: that is known, not missing.
+                "usage_source": "none",
+                "cost_micro_usd": 0,
+                "cost_source": "zero",
+                "budget_micro_usd": 0,
+                "price_snapshot": None,
+                "request_sha256": audit.request_sha256,
+                "response_sha256": audit.result.sha256,
+                "created_at": now,
+                "begun_on": f"{now:%Y-%m-%d}",
+            }
+            for call_key, (audit, purpose) in by_key.items()
+            if call_key not in known
+        ]
+        if attempts:
+            session.execute(insert(CallAttemptRow), attempts)

@@ -162,7 +162,8 @@ def beacon_value(deployment: Deployment, chain_id: str, round_number: int) -> Be
 
     Raises BeaconNotDue, Unavailable when no relay gives the round, BeaconSecretLost.
     """
-    known = kept_value(deployment, chain_id, round_number)
+    with deployment.read_sessions() as session:
+        known = kept_value(session, chain_id, round_number)
     if known is not None:
         return known
     chain = public_chain(deployment, chain_id)
@@ -178,13 +179,12 @@ def check_relays(deployment: Deployment) -> None:
     ask_relays(deployment.settings.drand_urls, chain, signed, turns=1)
 
 
-def kept_value(deployment: Deployment, chain_id: str, round_number: int) -> BeaconValue | None:
+def kept_value(session: Session, chain_id: str, round_number: int) -> BeaconValue | None:
     """The value as it was kept, if the round is out here."""
-    with deployment.read_sessions() as session:
-        own = session.get(BeaconValueRow, (chain_id, round_number))
-        if own is not None:
-            return BeaconValue(chain_id, round_number, own.value)
-        drand = session.get(DrandRoundRow, (chain_id, round_number))
+    own = session.get(BeaconValueRow, (chain_id, round_number))
+    if own is not None:
+        return BeaconValue(chain_id, round_number, own.value)
+    drand = session.get(DrandRoundRow, (chain_id, round_number))
     return None if drand is None else BeaconValue(chain_id, round_number, drand.value, drand.signature)
 
 

@@ -41,8 +41,10 @@ def bind_next_rounds(deployment: Deployment, submission_ids: Sequence[str]) -> l
     Raises Unavailable when a value cannot be made, LogError when the log cannot be published.
     """
     bindings, newest = [], -1
+    with deployment.read_sessions() as session:
+        known = {submission_id: _known(session, submission_id) for submission_id in submission_ids}
     for submission_id in submission_ids:
-        binding, index = _bound(deployment, submission_id)
+        binding, index = known[submission_id] or _bound(deployment, submission_id)
         bindings.append(binding)
         newest = max(newest, index)
     if newest >= 0 and not is_published(deployment, newest):
@@ -57,11 +59,7 @@ def last_due(deployment: Deployment, bindings: Sequence[Binding]) -> datetime | 
 
 
 def _bound(deployment: Deployment, submission_id: str) -> tuple[Binding, int]:
-    """The binding and the index of its log entry, -1 where it has none."""
-    with deployment.read_sessions() as session:
-        known = _known(session, submission_id)
-    if known is not None:
-        return known
+    """The binding and the index of its log entry, made where it has none."""
     with appending(deployment) as session:
         # Another worker may have bound it since.
         return _known(session, submission_id) or _bind(deployment, session, submission_id)

@@ -7,6 +7,7 @@ A stage that was killed goes on with what was decided, and never signs a second 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -25,8 +26,8 @@ from sigma_core.errors import SigmaError
 from sigma_core.identifiers import certificate_id
 from sigma_core.lifecycle.canaries import is_canary
 from sigma_core.lifecycle.certificate_status import suspend_turned_away
-from sigma_core.lifecycle.facts import load_facts
-from sigma_core.lifecycle.intake import load_package
+from sigma_core.lifecycle.facts import recall_facts
+from sigma_core.lifecycle.intake import package_of
 from sigma_core.lifecycle.operator_decisions import is_withheld
 from sigma_core.lifecycle.outcome import standing_seats
 from sigma_core.lifecycle.panels import RoundNotReady
@@ -64,24 +65,24 @@ def issue_certificate(deployment: Deployment, round_identifier: str) -> Certific
     """The certificate of the round if it was approved (made once), else None, as where an operator overrode the approval before it was
     logged. Then suspends the certificates that a later round has turned away. Raises RoundNotReady before the outcome and
     CanaryApproved."""
-    row, known = _round_and_certificate(deployment, round_identifier)
+    stands = _where_it_stands(deployment, round_identifier)
+    row, known = stands.row, stands.certificate
     if row.state != "DECIDED":
         raise RoundNotReady(f"{round_identifier} is not decided yet", hint="materialise round_outcome first")
     if row.outcome == CertificateStatus.APPROVED and known is None:
-        known = _issued(deployment, row)
+        known = _issued(deployment, stands)
     suspend_turned_away(deployment, row.submission_id)
     return known
 
 
-def _issued(deployment: Deployment, row: RoundRow) -> CertificateRow | None:
-    _refuse_canary(deployment, row)
-    entry = _logged(deployment, row)
+def _issued(deployment: Deployment, stands: _Standing) -> CertificateRow | None:
+    row, entry = stands.row, _logged(deployment, stands)
     if entry is None:
         return None
     if not is_published(deployment, entry.index):
         publish_log(deployment)
     assert entry.sealed_sha256 is not None
-    opened = open_bundle(deployment.blobs.get(entry.sealed_sha256), deployment.trusted_keys)
+    opened = open_bundle(deployment.blobs.recall(entry.sealed_sha256), deployment.trusted_keys)
     bundle, payload = opened.bundle.with_proof(prove(deployment, entry.index)), opened.payload
     bundle_sha256 = deployment.blobs.put(bundle.to_bytes())
     if payload.status_list is not None:
@@ -91,14 +92,13 @@ def _issued(deployment: Deployment, row: RoundRow) -> CertificateRow | None:
         known = session.scalar(select(CertificateRow).where(CertificateRow.round_id == row.id))
         if known is not None:
             return known
-        submission = session.get_one(SubmissionRow, row.submission_id)
         issued = CertificateRow(
             id=payload.certificate_id,
-            submission_id=submission.id,
+            submission_id=row.submission_id,
             round_id=row.id,
             status=CertificateStatus.APPROVED.value,
-            skill_name=submission.name,
-            description=submission.description,
+            skill_name=stands.submission.name,
+            description=stands.submission.description,
             payload_hash=payload.hash,
             bundle_sha256=bundle_sha256,
             issued_at=payload.issued_at,
@@ -114,23 +114,35 @@ def log_certificate(deployment: Deployment, round_identifier: str) -> None:
     A batch that does this for all its rounds, and then publishes the log, pays for one checkpoint instead of one each. Raises
     CanaryApproved.
     """
-    row, known = _round_and_certificate(deployment, round_identifier)
-    if row.state == "DECIDED" and row.outcome == CertificateStatus.APPROVED and known is None:
-        _refuse_canary(deployment, row)
-        _logged(deployment, row)
+    stands = _where_it_stands(deployment, round_identifier)
+    row = stands.row
+    if row.state == "DECIDED" and row.outcome == CertificateStatus.APPROVED and stands.certificate is None:
+        _logged(deployment, stands)
 
 
-def _refuse_canary(deployment: Deployment, row: RoundRow) -> None:
-    """Consensus approves no canary. Should anything else ever have done so, nothing is signed for it here."""
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """How far a round's certificate has come. ``entry`` is its log entry, looked for while there is no certificate."""
+
+    row: RoundRow
+    submission: SubmissionRow
+    certificate: CertificateRow | None
+    entry: LogEntryRow | None
+
+
+def _where_it_stands(deployment: Deployment, round_identifier: str) -> _Standing:
+    """Raises CanaryApproved."""
     with deployment.read_sessions() as session:
-        if is_canary(session, session.get_one(SubmissionRow, row.submission_id).tree_hash):
+        known = session.scalar(select(CertificateRow).where(CertificateRow.round_id == round_identifier))
+        row = session.get_one(RoundRow, round_identifier)
+        submission = session.get_one(SubmissionRow, row.submission_id)
+        if row.outcome != CertificateStatus.APPROVED or known is not None:
+            return _Standing(row, submission, known, None)
+        # Consensus approves no canary. Should anything else ever have done so, nothing is signed for it here.
+        if is_canary(session, submission.tree_hash):
             raise CanaryApproved(f"round {row.id} is about a canary and yet APPROVED: no certificate is made of it")
-
-
-def _round_and_certificate(deployment: Deployment, identifier: str) -> tuple[RoundRow, CertificateRow | None]:
-    with deployment.read_sessions() as session:
-        known = session.scalar(select(CertificateRow).where(CertificateRow.round_id == identifier))
-        return session.get_one(RoundRow, identifier), known
+        key = _log_key(certificate_id(row.id))
+        return _Standing(row, submission, None, session.scalar(select(LogEntryRow).where(LogEntryRow.entry_key == key)))
 
 
 def certificate_is_logged(session: Session, round_identifier: str) -> bool:
@@ -143,17 +155,15 @@ def _log_key(certificate: str) -> str:
     return f"certificate/{certificate}"
 
 
-def _logged(deployment: Deployment, row: RoundRow) -> LogEntryRow | None:
+def _logged(deployment: Deployment, stands: _Standing) -> LogEntryRow | None:
     """The log entry of the round's certificate, whose signed bundle is decided here, once; None when it is withheld."""
+    if stands.entry is not None:
+        return stands.entry
+    row = stands.row
     identifier = certificate_id(row.id)
-    key = _log_key(identifier)
-    with deployment.read_sessions() as session:
-        known = session.scalar(select(LogEntryRow).where(LogEntryRow.entry_key == key))
-    if known is not None:
-        return known
-    bundle, payload = _decide(deployment, row, identifier)
+    bundle, payload = _decide(deployment, row, stands.submission, identifier)
     entry = NewEntry(
-        key,
+        _log_key(identifier),
         EntryKind.CERTIFICATE,
         identifier,
         certificate_entry(payload, bundle.envelope.key_id),
@@ -163,20 +173,21 @@ def _logged(deployment: Deployment, row: RoundRow) -> LogEntryRow | None:
         return None if is_withheld(session, row.id) else append_entries(session, [entry])[0]
 
 
-def _decide(deployment: Deployment, row: RoundRow, identifier: str) -> tuple[Bundle, Payload]:
+def _decide(
+    deployment: Deployment, row: RoundRow, submission: SubmissionRow, identifier: str
+) -> tuple[Bundle, Payload]:
     with deployment.read_sessions() as session:
-        submission = session.get_one(SubmissionRow, row.submission_id)
         facts_row = session.get_one(FactsRow, (row.submission_id, row.facts_sha256))
         epoch = session.get_one(WeightEpochRow, row.weights_epoch)
         seats = phase_seats(session, row.id)
-    package = load_package(deployment, row.submission_id)
+    package = package_of(deployment.blobs.recall, submission)
     # The first use makes the keys, and no key signs what is dated before it was made.
     transparency_log = deployment.log_origin
     issued_at = utc_now()
     payload = build_payload(
         certificate_id=identifier,
         package=package,
-        facts=load_facts(deployment, row.facts_sha256),
+        facts=recall_facts(deployment, row.facts_sha256),
         submission=_submission_seal(submission, package),
         round_seal=_round_seal(row, epoch, seats),
         status=CertificateStatus.APPROVED,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
 from sqlalchemy import select
 
 from sigma_core.canonical import canonical_json
@@ -13,6 +13,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.identifiers import new_submission_id
 from sigma_core.lifecycle.beacon import next_beacon_round
+from sigma_core.storage.blobs import ReadBlob
 from sigma_core.storage.protocol import OutboxRow, SubmissionRow, ValidatorRow
 from sigma_core.submissions.package import Package, PackageFile, ProductType, SourceType
 from sigma_core.timestamps import utc_now
@@ -128,13 +129,17 @@ def load_submission(deployment: Deployment, submission_id: str) -> SubmissionRow
 
 def load_package(deployment: Deployment, submission_id: str) -> Package:
     """The package of a submission, every member checked against its hash. Raises SubmissionUnknown or BlobCorrupt."""
-    row = load_submission(deployment, submission_id)
-    document = json.loads(deployment.blobs.get(row.package_sha256))
+    return package_of(deployment.blobs.get, load_submission(deployment, submission_id))
+
+
+def package_of(read: ReadBlob, row: SubmissionRow) -> Package:
+    """`load_package` of a submission whose record is at hand. Raises BlobMissing or BlobCorrupt."""
+    document = orjson.loads(read(row.package_sha256))
     return Package(
         files=tuple(
             PackageFile(
                 path=member["path"],
-                content=deployment.blobs.get(member["sha256"]),
+                content=read(member["sha256"]),
                 sha256=member["sha256"],
                 executable=member["executable"],
             )

@@ -10,18 +10,18 @@ from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.consensus import RoundOutcome, TruthSource, Vote
 from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO, view_of
 from sigma_core.audit.grounding import is_grounded
-from sigma_core.audit.model import Finding, View
+from sigma_core.audit.model import Finding
 from sigma_core.audit.views import view_of as seen_in
 from sigma_core.certificates.verify import verify_bundle
 from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle.canaries import canary_record
 from sigma_core.lifecycle.facts import load_facts
-from sigma_core.lifecycle.intake import load_package
+from sigma_core.lifecycle.intake import load_package, package_of
 from sigma_core.lifecycle.operator_decisions import is_withheld
-from sigma_core.lifecycle.panels import load_phases, load_round
+from sigma_core.lifecycle.panels import KeptRound, load_kept_round
 from sigma_core.lifecycle.policies import policy_of
-from sigma_core.lifecycle.replay import replay_kept_round
+from sigma_core.lifecycle.replay import replay_round
 from sigma_core.lifecycle.report import certificate_of, find_round
 from sigma_core.storage.protocol import FactsRow
 
@@ -56,31 +56,34 @@ def facts_account_for_every_file(deployment: Deployment, submission_id: str) -> 
         )
 
 
-def outcome_has_its_quorum(deployment: Deployment, submission_id: str) -> None:
+def latest_round(deployment: Deployment, submission_id: str) -> KeptRound:
+    """What the checks of an outcome look at, read once for all of them. Raises RoundUnknown, RoundNotReady, BlobMissing or BlobCorrupt."""
+    return load_kept_round(deployment, find_round(deployment, submission_id), deployment.blobs.get)
+
+
+def outcome_has_its_quorum(deployment: Deployment, kept: KeptRound) -> None:
     """The decided round replays to the same outcome, and none was approved short of a quorum or with a vote against."""
-    row = find_round(deployment, submission_id)
-    rules = load_round(deployment, row).rules
-    if row.outcome == RoundOutcome.APPROVED:
-        for record in load_phases(deployment, row.id):
+    quorum = kept.held.rules.quorum_per_phase
+    if kept.row.outcome == RoundOutcome.APPROVED:
+        for record in kept.phases:
             if record.panel.phase in (PHASE_ONE, PHASE_TWO):
                 cast = [vote for vote in record.votes if vote in (Vote.SAFE, Vote.UNSAFE)]
-                if len(cast) < rules.quorum_per_phase:
+                if len(cast) < quorum:
                     raise InvariantBroken(
-                        f"approved with {len(cast)} votes in phase {record.panel.phase}; the quorum is {rules.quorum_per_phase}"
+                        f"approved with {len(cast)} votes in phase {record.panel.phase}; the quorum is {quorum}"
                     )
-    differences = replay_kept_round(deployment, row.id).differences
+    differences = replay_round(deployment, kept.row).differences
     if differences:
         raise InvariantBroken(f"the round does not replay: {differences[0]}")
 
 
-def panels_are_diverse(deployment: Deployment, submission_id: str) -> None:
-    """Nobody sat twice in the latest round, no operator twice and no family above its cap in a panel, but under a relaxation that
+def panels_are_diverse(_deployment: Deployment, kept: KeptRound) -> None:
+    """Nobody sat twice in the round, no operator twice and no family above its cap in a panel, but under a relaxation that
     stands on the seat."""
-    row = find_round(deployment, submission_id)
-    rules = load_round(deployment, row).rules
+    row, rules = kept.row, kept.held.rules
     sat: set[str] = set()
     operators: set[str] = set()
-    for record in load_phases(deployment, row.id):
+    for record in kept.phases:
         families: Counter[str] = Counter()
         replaced = {seat.replaces for seat in record.panel.seats}
         for seat in record.panel.seats:
@@ -96,32 +99,36 @@ def panels_are_diverse(deployment: Deployment, submission_id: str) -> None:
                 raise InvariantBroken(f"{place}: family {seat.family} has more than {rules.max_seats_per_family} seats")
 
 
-def findings_are_grounded(deployment: Deployment, submission_id: str) -> None:
-    """Every finding of every counted verdict of the latest round quotes what stands at its place in the package that was submitted."""
-    row = find_round(deployment, submission_id)
-    package = load_package(deployment, submission_id)
-    rules = policy_of(deployment, row.policy_hash).audit
-    views = {view: seen_in(package, view) for view in View}
-    for record in load_phases(deployment, row.id):
-        for number, vote in record.ballot.votes.items():
-            for document in (vote.verdict or {}).get("findings", ()):
-                finding = Finding.from_json(document)
-                if not is_grounded(finding, views[view_of(record.panel.phase)], rules):
-                    raise InvariantBroken(
-                        f"round {row.id}, seat {record.panel.phase}.{number}: the quote of a finding does not stand at "
-                        f"{finding.file}:{finding.line_start}"
-                    )
+def findings_are_grounded(deployment: Deployment, kept: KeptRound) -> None:
+    """Every finding of every counted verdict of the round quotes what stands at its place in the package that was submitted."""
+    cited = [
+        (record.panel.phase, number, Finding.from_json(document))
+        for record in kept.phases
+        for number, vote in record.ballot.votes.items()
+        for document in (vote.verdict or {}).get("findings", ())
+    ]
+    if not cited:
+        return
+    package = package_of(deployment.blobs.get, kept.submission)
+    views = {view: seen_in(package, view) for view in {view_of(phase) for phase, _, _ in cited}}
+    rules = policy_of(deployment, kept.row.policy_hash).audit
+    for phase, number, finding in cited:
+        if not is_grounded(finding, views[view_of(phase)], rules):
+            raise InvariantBroken(
+                f"round {kept.row.id}, seat {phase}.{number}: the quote of a finding does not stand at "
+                f"{finding.file}:{finding.line_start}"
+            )
 
 
-def canaries_stay_apart(deployment: Deployment, submission_id: str) -> CanaryRecord:
-    """What was planted in the latest round shows in no vote and no fact, and a canary package was scored by its label and not
+def canaries_stay_apart(deployment: Deployment, kept: KeptRound) -> CanaryRecord:
+    """What was planted in the round shows in no vote and no fact, and a canary package was scored by its label and not
     approved. Returns the round's record."""
-    row = find_round(deployment, submission_id)
+    row = kept.row
     record = canary_record(deployment, row)
     listed = {file["path"] for file in load_facts(deployment, row.facts_sha256).document["coverage"]["files"]}
     votes = {
         (phase.panel.phase, number): vote.verdict
-        for phase in load_phases(deployment, row.id)
+        for phase in kept.phases
         for number, vote in phase.ballot.votes.items()
     }
     for planted in record.planted:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy import select
 
 from sigma_core.assembly.canaries import CanaryRecord
 from sigma_core.assembly.consensus import Outcome
 from sigma_core.assembly.independence import assurance_level, effective_votes_ppm
-from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO, THIRD_PANEL, PhaseRecord, Round, conclude
+from sigma_core.assembly.round import PHASE_ONE, PHASE_TWO, THIRD_PANEL, conclude
 from sigma_core.assembly.selection import PoolTooSmallError
 from sigma_core.deployment import Deployment
 from sigma_core.lifecycle.audits import Turn, without_waiting
 from sigma_core.lifecycle.canaries import canary_record
 from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
-from sigma_core.lifecycle.facts import load_facts
+from sigma_core.lifecycle.facts import recall_facts
 from sigma_core.lifecycle.language_models import disabled_families
-from sigma_core.lifecycle.panels import PanelRecord, RoundNotReady, load_phases, load_round, run_phase
+from sigma_core.lifecycle.panels import KeptRound, PanelRecord, RoundNotReady, load_kept_round, run_phase
 from sigma_core.lifecycle.phases import kept_phases, panel_of
 from sigma_core.lifecycle.policies import policy_of
 from sigma_core.lifecycle.replay import replay_bytes
@@ -39,11 +37,11 @@ def convene_third_panel(
     nobody left for it. Raises RoundNotReady before both panels have voted, or RoundWaits."""
     with deployment.read_sessions() as session:
         row = session.get_one(RoundRow, round_identifier)
-        held_already = THIRD_PANEL in kept_phases(session, round_identifier)
-    if not held_already:
         if not policy_of(deployment, row.policy_hash).assembly.third_panel:
             return "the policy has no third panel"
-        _, _, _, outcome = _concluded(deployment, row, load_phases(deployment, round_identifier))
+        held_already = THIRD_PANEL in kept_phases(session, round_identifier)
+    if not held_already:
+        _, _, outcome = _concluded(deployment, load_kept_round(deployment, row, deployment.blobs.recall))
         if not outcome.third_panel_eligible:
             return "no single dissent to resolve"
     try:
@@ -62,17 +60,18 @@ def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool
         row = session.get_one(RoundRow, round_identifier)
     if row.state == "DECIDED":
         return row
-    phases = load_phases(deployment, round_identifier)
+    kept = load_kept_round(deployment, row, deployment.blobs.recall)
+    phases = kept.phases
     if not stalled and [record.panel.phase for record in phases][:2] != [PHASE_ONE, PHASE_TWO]:
         raise RoundNotReady(
             f"{round_identifier}: both panels vote before the outcome", hint="materialise the phases first"
         )
-    held, facts, canary, outcome = _concluded(deployment, row, phases)
+    facts, canary, outcome = _concluded(deployment, kept)
     families = [family for record in phases for family in record.families_cast]
     policy = policy_of(deployment, row.policy_hash)
     measured = calibration_with(families, policy.language_models, policy.independence, newest_correlation(deployment))
     replay_sha256 = deployment.blobs.put(
-        replay_bytes(deployment, held, row.policy_hash, phases, facts, canary, outcome, measured)
+        replay_bytes(deployment, kept.held, row.policy_hash, phases, facts, canary, outcome, measured)
     )
     with deployment.sessions.begin() as session:
         row = session.scalars(select(RoundRow).where(RoundRow.id == round_identifier).with_for_update()).one()
@@ -100,10 +99,8 @@ def decide_round(deployment: Deployment, round_identifier: str, *, stalled: bool
     return row
 
 
-def _concluded(
-    deployment: Deployment, row: RoundRow, phases: Sequence[PhaseRecord]
-) -> tuple[Round, FactsDocument, CanaryRecord, Outcome]:
+def _concluded(deployment: Deployment, kept: KeptRound) -> tuple[FactsDocument, CanaryRecord, Outcome]:
     """What consensus says of the phases held so far, under the round's own rules."""
-    held, facts = load_round(deployment, row), load_facts(deployment, row.facts_sha256)
-    canary = canary_record(deployment, row)
-    return held, facts, canary, conclude(held.rules, phases, facts, canary.state(phases))
+    facts = recall_facts(deployment, kept.row.facts_sha256)
+    canary = canary_record(deployment, kept.row)
+    return facts, canary, conclude(kept.held.rules, kept.phases, facts, canary.state(kept.phases))

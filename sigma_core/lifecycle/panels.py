@@ -26,8 +26,8 @@ from sigma_core.lifecycle.audits import SeatAudit, Turn, audit_seats, keep_usage
 from sigma_core.lifecycle.beacon import beacon_value, kept_value
 from sigma_core.lifecycle.bindings import Binding, bind_next_rounds, last_due
 from sigma_core.lifecycle.canaries import Planting
-from sigma_core.lifecycle.facts import load_facts
-from sigma_core.lifecycle.intake import load_package, load_submission
+from sigma_core.lifecycle.facts import recall_facts
+from sigma_core.lifecycle.intake import package_of
 from sigma_core.lifecycle.phases import (
     begin_phase,
     kept_phases,
@@ -41,6 +41,7 @@ from sigma_core.lifecycle.policies import policy_of
 from sigma_core.lifecycle.round_requests import appeal_of_request, appeal_of_round
 from sigma_core.lifecycle.turned_away import leaves_a_certificate
 from sigma_core.policy import AssemblyRules
+from sigma_core.storage.blobs import ReadBlob
 from sigma_core.storage.protocol import (
     CertificateRow,
     FactsRow,
@@ -84,6 +85,16 @@ class PanelRecord:
     phase: int
     seats: tuple[SeatRow, ...]
     audit_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRound:
+    """A round whose phases are over: its record, its submission's, what was fixed before its first audit, and those phases."""
+
+    row: RoundRow
+    submission: SubmissionRow
+    held: Round
+    phases: list[PhaseRecord]
 
 
 def unfinished() -> ColumnElement[bool]:
@@ -272,22 +283,23 @@ def run_phase(
     with deployment.read_sessions() as session:
         row = session.get_one(RoundRow, round_identifier)
         kept = kept_phases(session, round_identifier)
-    if phase in kept and kept[phase].closed:
-        return PanelRecord(row, phase, kept[phase].seats, 0)
-    if phase > 1 and (phase - 1 not in kept or not kept[phase - 1].closed):
-        raise RoundNotReady(
-            f"{round_identifier}: phase {phase} follows phase {phase - 1}",
-            hint="materialise phase_one_verdicts first" if phase == 2 else "materialise phase_two_verdicts first",
-        )
-    if row.policy_hash != deployment.policy.hash:
-        raise RoundNotReady(
-            f"{round_identifier} was opened under policy {row.policy_hash[:12]}…, which is not today's",
-            hint="a new run of phase_one_verdicts opens the next round; one that was asked for is given up first, then ask again",
-        )
-    held = load_round(deployment, row)
+        if phase in kept and kept[phase].closed:
+            return PanelRecord(row, phase, kept[phase].seats, 0)
+        if phase > 1 and (phase - 1 not in kept or not kept[phase - 1].closed):
+            raise RoundNotReady(
+                f"{round_identifier}: phase {phase} follows phase {phase - 1}",
+                hint="materialise phase_one_verdicts first" if phase == 2 else "materialise phase_two_verdicts first",
+            )
+        if row.policy_hash != deployment.policy.hash:
+            raise RoundNotReady(
+                f"{round_identifier} was opened under policy {row.policy_hash[:12]}…, which is not today's",
+                hint="a new run of phase_one_verdicts opens the next round; one that was asked for is given up first, then ask again",
+            )
+        submission = session.get_one(SubmissionRow, row.submission_id)
+        held = _held_round(deployment, session, row, submission)
     earlier = [panel_of(kept[number].seats, number) for number in range(1, phase)]
     now = kept.get(phase) or begin_phase(deployment, held, phase, earlier)
-    planting = Planting(deployment, row, load_package(deployment, row.submission_id), view_of_phase(phase))
+    planting = Planting(deployment, row, package_of(deployment.blobs.recall, submission), view_of_phase(phase))
     ask = _engines_of(deployment, row, planting, turn)
     audit_us = 0
     while not now.closed:
@@ -304,12 +316,15 @@ def run_phase(
 
 def load_round(deployment: Deployment, row: RoundRow) -> Round:
     """What was fixed before the round's first audit, from its record."""
-    rules = policy_of(deployment, row.policy_hash).assembly
-    snapshot, pool = _lottery(deployment, row, rules)
-    submission = load_submission(deployment, row.submission_id)
-    kept = kept_value(deployment, row.beacon_chain, row.beacon_round)
     with deployment.read_sessions() as session:
-        appeal = appeal_of_round(deployment, session, row.id)
+        return _held_round(deployment, session, row, session.get_one(SubmissionRow, row.submission_id))
+
+
+def _held_round(deployment: Deployment, session: Session, row: RoundRow, submission: SubmissionRow) -> Round:
+    rules = policy_of(deployment, row.policy_hash).assembly
+    snapshot, pool = _lottery(deployment, session, row, rules)
+    kept = kept_value(session, row.beacon_chain, row.beacon_round)
+    appeal = appeal_of_round(deployment, session, row.id)
     return Round.opened(
         row.id,
         sealed_submission(submission, row.beacon_chain, row.beacon_round, appeal),
@@ -337,7 +352,7 @@ def _engines_of(
     """The engines behind a panel's seats: audits by seat number."""
     view = planting.view
     package = view_of(planting.package, view)
-    facts = load_facts(deployment, row.facts_sha256)
+    facts = recall_facts(deployment, row.facts_sha256)
 
     def audit(seats: Sequence[Seat]) -> Mapping[int, SeatAudit]:
         parameters = _parameters(deployment, [seat.validator_id for seat in seats])
@@ -356,16 +371,18 @@ def _engines_of(
     return audit
 
 
-def load_phases(deployment: Deployment, round_identifier: str) -> list[PhaseRecord]:
-    """The phases of a round that are over. Raises RoundNotReady while one goes on."""
+def load_kept_round(deployment: Deployment, row: RoundRow, read: ReadBlob) -> KeptRound:
+    """The round with its phases, whose verdicts are read by ``read``. Raises RoundNotReady while one goes on."""
     with deployment.read_sessions() as session:
-        kept = kept_phases(session, round_identifier)
+        submission = session.get_one(SubmissionRow, row.submission_id)
+        held = _held_round(deployment, session, row, submission)
+        kept = kept_phases(session, row.id)
     for number, phase in kept.items():
         if not phase.closed:
             raise RoundNotReady(
-                f"{round_identifier}: phase {number} goes on", hint="materialise its verdicts again to go on with it"
+                f"{row.id}: phase {number} goes on", hint="materialise its verdicts again to go on with it"
             )
-    return [phase_record(deployment, round_identifier, phase) for phase in kept.values()]
+    return KeptRound(row, submission, held, [phase_record(read, row.id, phase) for phase in kept.values()])
 
 
 def _parameters(deployment: Deployment, validator_ids: list[str]) -> Mapping[str, Mapping[str, int | str]]:
@@ -380,9 +397,13 @@ def load_snapshot(deployment: Deployment, epoch: int) -> WeightsSnapshot:
     """The published weights of an epoch, checked against their Merkle root."""
     with deployment.read_sessions() as session:
         row = session.get_one(WeightEpochRow, epoch)
+    return _snapshot(deployment, row)
+
+
+def _snapshot(deployment: Deployment, row: WeightEpochRow) -> WeightsSnapshot:
     document = json.loads(deployment.blobs.get(row.snapshot_sha256))
     snapshot = WeightsSnapshot.of(
-        epoch,
+        row.epoch,
         row.policy_hash,
         (
             WeightRow(
@@ -397,18 +418,20 @@ def load_snapshot(deployment: Deployment, epoch: int) -> WeightsSnapshot:
     )
     if snapshot.merkle_root != row.merkle_root:
         raise SigmaError(
-            f"epoch {epoch}: the stored weights do not have the published Merkle root", code="WEIGHTS_TAMPERED"
+            f"epoch {row.epoch}: the stored weights do not have the published Merkle root", code="WEIGHTS_TAMPERED"
         )
     return snapshot
 
 
-def _lottery(deployment: Deployment, row: RoundRow, rules: AssemblyRules) -> tuple[WeightsSnapshot, Pool]:
+def _lottery(
+    deployment: Deployment, session: Session, row: RoundRow, rules: AssemblyRules
+) -> tuple[WeightsSnapshot, Pool]:
     """The weights of an epoch and the lottery laid out over them, once per process: thousands of rounds draw from the same one."""
     key = (deployment.settings.protocol_url, row.weights_epoch, row.policy_hash)
     with _lotteries_lock:
         if key not in _lotteries:
             if len(_lotteries) >= MAX_LOTTERIES:
                 _lotteries.pop(next(iter(_lotteries)))
-            snapshot = load_snapshot(deployment, row.weights_epoch)
+            snapshot = _snapshot(deployment, session.get_one(WeightEpochRow, row.weights_epoch))
             _lotteries[key] = (snapshot, Pool.of(snapshot, rules))
         return _lotteries[key]

@@ -14,13 +14,13 @@ by, and an operator may take somebody off a seat; whoever goes on finds the ball
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -47,6 +47,7 @@ from sigma_core.errors import ExitCode, SigmaError
 from sigma_core.lifecycle.audits import SeatAudit
 from sigma_core.lifecycle.canaries import Planting
 from sigma_core.lifecycle.plugins import usage_log
+from sigma_core.storage.blobs import ReadBlob
 from sigma_core.storage.clock import shared_now
 from sigma_core.storage.protocol import PhaseRow, RoundRow, SeatRow, ValidatorRow
 from sigma_core.timestamps import iso_utc
@@ -131,8 +132,10 @@ def overdue(deployment: Deployment, kept: KeptPhase) -> bool:
         return kept.row is not None and shared_now(session) > kept.row.deadline_at
 
 
-def phase_record(deployment: Deployment, round_identifier: str, kept: KeptPhase) -> PhaseRecord:
-    """A closed phase as the assembly knows it, with the verdicts that were revealed."""
+def phase_record(read: ReadBlob, round_identifier: str, kept: KeptPhase) -> PhaseRecord:
+    """A closed phase as the assembly knows it, with the verdicts that were revealed; seats that say the same share one blob."""
+    revealed = {str(row.result_sha256) for row in kept.seats if row.status == "REVEALED"}
+    verdicts = {digest: orjson.loads(read(digest)) for digest in revealed}
     votes = {
         row.number: SealedVote(
             seat=row.number,
@@ -140,7 +143,7 @@ def phase_record(deployment: Deployment, round_identifier: str, kept: KeptPhase)
             status=SeatStatus(row.status),
             commitment=row.commitment,
             salt=row.salt,
-            verdict=json.loads(deployment.blobs.get(str(row.result_sha256))) if row.status == "REVEALED" else None,
+            verdict=verdicts[str(row.result_sha256)] if row.status == "REVEALED" else None,
         )
         for row in kept.seats
     }
@@ -173,8 +176,9 @@ def begin_phase(deployment: Deployment, held: Round, phase: int, earlier: Sequen
     rows: dict[int, SeatRow] = {}
     try:
         with deployment.sessions.begin() as session:
+            drawn = _without_suspended(session, drawn)
             session.add(row)
-            _keep(session, row, rows, _without_suspended(session, drawn))
+            _keep(session, row, rows, drawn)
         return KeptPhase(phase, row, tuple(rows.values()))
     except IntegrityError:
         with deployment.read_sessions() as session:
@@ -360,7 +364,7 @@ def _close(
         for number, vote in phase.ballot.votes.items():
             if vote.status is SeatStatus.COMMITTED:
                 at_hand = (said or {}).get(number)
-                verdict = at_hand or json.loads(deployment.blobs.get(str(rows[number].result_sha256)))
+                verdict = at_hand or orjson.loads(deployment.blobs.get(str(rows[number].result_sha256)))
                 closed = closed.after(Revealed(number, vote.validator_id, verdict, str(rows[number].salt)))
     ended = closed.after(RevealsClosed())
     for number, vote in ended.ballot.votes.items():

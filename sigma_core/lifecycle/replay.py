@@ -88,7 +88,11 @@ class Replayed:
 def replay_kept_round(deployment: Deployment, identifier: str) -> Replayed:
     """Recompute a decided round (by its id, or its submission's) and hold it against what is on record elsewhere: the round's
     row, the published weights and the certificate. Raises SigmaError when it is not decided yet."""
-    row = find_round(deployment, identifier)
+    return replay_round(deployment, find_round(deployment, identifier))
+
+
+def replay_round(deployment: Deployment, row: RoundRow) -> Replayed:
+    """`replay_kept_round` of a round whose record is at hand."""
     with deployment.read_sessions() as session:
         epoch = session.get_one(WeightEpochRow, row.weights_epoch)
     published = [_on_record(row, epoch)]
@@ -147,7 +151,7 @@ def _standing(deployment: Deployment, session: Session, row: RoundRow) -> dict[s
     scored_by = {line.entry_key: line.policy_hash for line in lines.payouts}
     documents: dict[str, Any] = {}
     truths, misses = [], _misses(deployment, session, row, lines, documents)
-    for known in truths_of(session, row.id):
+    for known in truths_of(session, row.id) if scored_by else ():
         digest = scored_by.get(budget_key(row.id, known.number))
         if digest is None:
             break

@@ -13,6 +13,8 @@ from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import Any
 
+import orjson
+
 from sigma_core.canonical import canonical_json, sha256_hex
 
 SCHEMA = "sigma-facts-v1"
@@ -150,6 +152,13 @@ class FactsDocument:
     """
 
     document: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, content: bytes) -> FactsDocument:
+        """The document that was written as `canonical_bytes`: they are not made again."""
+        facts = cls(orjson.loads(content))
+        facts.__dict__["canonical_bytes"] = content
+        return facts
 
     @cached_property
     def canonical_bytes(self) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -12,6 +14,12 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from sigma_core.canonical import sha256_hex
 from sigma_core.errors import SigmaError, Unavailable
+
+REMEMBERED_BYTES = 32 << 20
+"""What `Blobs.recall` remembers at most: about what a full batch of small packages, their facts and their verdicts takes."""
+
+ReadBlob = Callable[[str], bytes]
+"""`Blobs.get` or `Blobs.recall`."""
 
 
 class BlobMissing(SigmaError):
@@ -27,10 +35,13 @@ class BlobCorrupt(SigmaError):
 
 
 class Blobs:
-    """``put`` returns the SHA-256 hex that ``get`` takes. Every read is checked against its name."""
+    """``put`` returns the SHA-256 hex that ``get`` takes. Every read is checked against its name. Thread-safe."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, remembered_bytes: int = REMEMBERED_BYTES) -> None:
         self._store = _open_store(url)
+        self._remembered: OrderedDict[str, bytes] = OrderedDict()
+        self._room = remembered_bytes
+        self._lock = threading.Lock()
 
     def put(self, content: bytes) -> str:
         """Store ``content``, whole or not at all, and return its SHA-256 hex. Storing it again changes nothing.
@@ -47,6 +58,7 @@ class Blobs:
                 f"blob {digest[:12]}… cannot be written: {_reason(error)}",
                 hint="check space and permissions of the blob store",
             ) from None
+        self._remember(digest, content)
         return digest
 
     def put_all(self, contents: Iterable[bytes]) -> list[str]:
@@ -66,6 +78,26 @@ class Blobs:
         if sha256_hex(content) != digest:
             raise BlobCorrupt(f"blob {digest} holds other bytes than its name says")
         return content
+
+    def recall(self, digest: str) -> bytes:
+        """As `get`, but what this process wrote or recalled lately is not read again: the next stage of a round takes what the one
+        before it kept. A check reads the store, or it would not see what has happened to it."""
+        with self._lock:
+            known = self._remembered.get(digest)
+            if known is not None:
+                self._remembered.move_to_end(digest)
+                return known
+        content = self.get(digest)
+        self._remember(digest, content)
+        return content
+
+    def _remember(self, digest: str, content: bytes) -> None:
+        with self._lock:
+            self._room += len(self._remembered.pop(digest, b"")) - len(content)
+            self._remembered[digest] = content
+            while self._room < 0:
+                _, oldest = self._remembered.popitem(last=False)
+                self._room += len(oldest)
 
     def size(self, digest: str) -> int:
         """Bytes of a blob, without reading it. Raises BlobMissing or Unavailable."""

@@ -111,7 +111,10 @@ def _open_sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reading = _reads_only(connection)
-        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
+        # A connection keeps it from one transaction to the next.
+        if connection.info.get(READ_ONLY, False) is not reading:
+            connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
+            connection.info[READ_ONLY] = reading
         # A transaction that reads and then writes would otherwise fail with "database is locked" instead of waiting.
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 

@@ -1,5 +1,7 @@
 """The main job: one ``sigma audit`` cold and warm, batched runs of 1 to 1,000 submissions, and what a submission costs in storage.
 
+Copies of one package show what a round costs beside the analyses, which a process remembers; packages that differ show all of it.
+
 Baselines in the same run: ``python -c pass`` for a start, and the same number of empty Dagster materialisations for a batch.
 """
 
@@ -13,11 +15,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "changelog-writer"
-BATCHES = (1, 10, 100, 1_000)
+BATCHES = (("copies", 1), ("copies", 10), ("copies", 100), ("copies", 1_000), ("different", 100))
 
 
 def main() -> None:
@@ -65,7 +68,7 @@ def _batches(home: Path) -> None:
     from sigma_core.lifecycle.intake import Provenance, submit
     from sigma_core.lifecycle.opening import open_deployment
     from sigma_core.submissions.intake import read_package
-    from sigma_core.submissions.package import SourceType
+    from sigma_core.submissions.package import Package, PackageFile, SourceType, sorted_files
     from sigma_pipelines.definitions import defs
     from sigma_pipelines.defs.rounds.jobs import batch_tags
 
@@ -74,6 +77,10 @@ def _batches(home: Path) -> None:
     provenance = Provenance(SourceType.UPLOAD, "bench", None, "bench")
     job = defs.resolve_job_def("audit_round")
     quiet = {"loggers": {"progress": {}}}
+
+    def with_a_note(number: int) -> Package:
+        note = PackageFile.of("references/note.md", f"The changelog of part {number} is kept apart.\n".encode())
+        return replace(package, files=sorted_files([*package.files, note]))
 
     @dg.asset(
         partitions_def=dg.DynamicPartitionsDefinition(name="empty"), backfill_policy=dg.BackfillPolicy.single_run()
@@ -85,9 +92,10 @@ def _batches(home: Path) -> None:
     baseline_job = dg.Definitions(assets=[empty], jobs=[dg.define_asset_job("empty_job")]).resolve_job_def("empty_job")
     print("batched runs, every submission its own partition (7 assets, 6 checks):")
     with dg.DagsterInstance.get() as instance:
-        for size in BATCHES:
+        for kind, size in BATCHES:
             before = _store_size(home)
-            keys = [submit(deployment, package, provenance, scheduled=True) for _ in range(size)]
+            packages = [package] * size if kind == "copies" else [with_a_note(number) for number in range(size)]
+            keys = [submit(deployment, each, provenance, scheduled=True) for each in packages]
             instance.add_dynamic_partitions("submission", keys)
             figures: list[float] = []
             with _timed(figures):
@@ -107,7 +115,7 @@ def _batches(home: Path) -> None:
             wall, cpu = figures
             after = _store_size(home)
             print(
-                f"  {size:>5}  {size / wall:7.1f} submissions/s  {1000 * cpu / size:7.1f} ms CPU each  "
+                f"  {size:>5} {kind:<9}  {size / wall:7.1f} submissions/s  {1000 * cpu / size:7.1f} ms CPU each  "
                 f"{wall / floor[0]:5.1f} × {size} empty materialisations  "
                 f"{(after['dagster'] - before['dagster']) // size:>7,} B Dagster  {(after['rest'] - before['rest']) // size:>7,} B ours"
             )

@@ -25,7 +25,7 @@ from sigma_core.lifecycle.canaries import submit_due_canaries
 from sigma_core.lifecycle.certify import CanaryApproved, issue_certificate, log_certificate
 from sigma_core.lifecycle.facts import derive_and_keep, load_facts
 from sigma_core.lifecycle.intake import Provenance, load_submission, submit
-from sigma_core.lifecycle.invariants import InvariantBroken, canaries_stay_apart, certificate_verifies
+from sigma_core.lifecycle.invariants import InvariantBroken, canaries_stay_apart, certificate_verifies, latest_round
 from sigma_core.lifecycle.model_ladder import canary_bank, measure_models
 from sigma_core.lifecycle.outcome import decide_round
 from sigma_core.lifecycle.panels import Run, open_round, run_phase
@@ -137,7 +137,7 @@ def test_embedded_validators_cite_every_file_planted_for_them_and_the_honest_pac
     assert {each.answer for each in planted} == {Answer.CAUGHT.value}
     assert len({each.file_sha256 for each in planted}) == 10
     assert issue_certificate(everywhere, decided.id) is not None
-    canaries_stay_apart(everywhere, decided.submission_id)
+    canaries_stay_apart(everywhere, latest_round(everywhere, decided.submission_id))
     certificate_verifies(everywhere, decided.submission_id)
     assert replay_kept_round(everywhere, decided.id).differences == ()
 
@@ -285,7 +285,7 @@ def test_a_vote_that_shows_a_planted_file_breaks_the_check(everywhere: Deploymen
     with everywhere.sessions.begin() as session:
         session.scalars(select(PlantedCanaryRow).limit(1)).one().path = "SKILL.md"
     with pytest.raises(InvariantBroken, match="a planted file shows"):
-        canaries_stay_apart(everywhere, decided.submission_id)
+        canaries_stay_apart(everywhere, latest_round(everywhere, decided.submission_id))
 
 
 # Language models
@@ -409,7 +409,7 @@ def test_a_canary_package_is_scored_by_its_label_and_leaves_no_certificate_and_n
     log_certificate(deployment, round_id)
     assert rows(deployment, CertificateRow) == []
     assert len(rows(deployment, LogEntryRow)) == before
-    canaries_stay_apart(deployment, submission)
+    canaries_stay_apart(deployment, latest_round(deployment, submission))
     certificate_verifies(deployment, submission)
     assert replay_kept_round(deployment, round_id).differences == ()
 
@@ -431,7 +431,7 @@ def test_a_canary_that_something_else_approved_gets_no_certificate(deployment: D
         with pytest.raises(CanaryApproved):
             stage(deployment, decided.id)
     with pytest.raises(InvariantBroken, match="approved a canary"):
-        canaries_stay_apart(deployment, submission)
+        canaries_stay_apart(deployment, latest_round(deployment, submission))
     assert rows(deployment, CertificateRow) == []
 
 

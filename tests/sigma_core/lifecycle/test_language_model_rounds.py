@@ -21,11 +21,12 @@ from sigma_core.lifecycle.certify import issue_certificate
 from sigma_core.lifecycle.error_correlation import calibration_with, newest_correlation
 from sigma_core.lifecycle.facts import derive_and_keep
 from sigma_core.lifecycle.intake import Provenance, submit
+from sigma_core.lifecycle.invariants import latest_round
 from sigma_core.lifecycle.ladder_report import ladder_report, try_models
 from sigma_core.lifecycle.language_models import judges_of
 from sigma_core.lifecycle.model_ladder import LabelledPackage, Verdicts, measure_models, sync_ladder, wilson_lower_ppm
 from sigma_core.lifecycle.outcome import decide_round
-from sigma_core.lifecycle.panels import Run, load_phases, open_round, run_phase
+from sigma_core.lifecycle.panels import Run, open_round, run_phase
 from sigma_core.lifecycle.phases import RoundWaits
 from sigma_core.lifecycle.population import seat_language_models
 from sigma_core.lifecycle.replay import replay_kept_round
@@ -347,7 +348,7 @@ def test_no_seat_sees_another_seats_words(models: Deployment, server: ScriptedMo
 
     server.play(*[Step("notes", answer=noted)] * 10)
     decided = audited(models, honest)
-    assert len(load_phases(models, decided.id)) == 2
+    assert len(latest_round(models, decided.submission_id).phases) == 2
     assert len(server.asked) >= 10
     assert not any(spoken in asked.prompt for asked in server.asked)
 

@@ -15,7 +15,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.errors import SigmaError
 from sigma_core.lifecycle import certify, override
 from sigma_core.lifecycle.certify import issue_certificate
-from sigma_core.lifecycle.invariants import certificate_verifies, outcome_has_its_quorum
+from sigma_core.lifecycle.invariants import certificate_verifies, latest_round, outcome_has_its_quorum
 from sigma_core.lifecycle.log_audit import audit_log
 from sigma_core.lifecycle.operator_decisions import Override
 from sigma_core.lifecycle.override import OverrideRefused, override_round
@@ -69,7 +69,7 @@ class TestToApproved:
         replayed = replay_kept_round(deployment, split)
         assert replayed.differences == ()
         assert [line for line in replayed.unchecked if line.startswith("$.overrides: ")]
-        outcome_has_its_quorum(deployment, submission)
+        outcome_has_its_quorum(deployment, latest_round(deployment, submission))
 
     def test_no_certificate_comes_of_it(self, deployment: Deployment, honest: Package, submitted: Submitted) -> None:
         submission = submitted(honest)

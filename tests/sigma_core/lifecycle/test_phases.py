@@ -16,7 +16,7 @@ from sigma_core.errors import SigmaError
 from sigma_core.lifecycle import panels
 from sigma_core.lifecycle.certify import issue_certificate
 from sigma_core.lifecycle.outcome import decide_round
-from sigma_core.lifecycle.panels import RoundNotReady, load_phases, load_round, run_phase
+from sigma_core.lifecycle.panels import RoundNotReady, load_round, run_phase
 from sigma_core.lifecycle.phases import RoundWaits, panel_of
 from sigma_core.lifecycle.replay import replay_kept_round
 from sigma_core.lifecycle.seat_replacement import SeatReplacementRefused, replace_seat
@@ -74,7 +74,7 @@ def test_nothing_sealed_is_told_before_the_phase_closes(
     with pytest.raises(RoundNotReady, match="phase 2 follows phase 1"):
         run_phase(deployment, round_id, 2)
     with pytest.raises(RoundNotReady, match="phase 1 goes on"):
-        load_phases(deployment, round_id)
+        decide_round(deployment, round_id)
 
 
 def test_two_workers_on_one_phase_make_one_panel(

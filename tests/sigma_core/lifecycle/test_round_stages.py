@@ -22,6 +22,7 @@ from sigma_core.lifecycle.invariants import (
     certificate_verifies,
     facts_account_for_every_file,
     findings_are_grounded,
+    latest_round,
     outcome_has_its_quorum,
     panels_are_diverse,
 )
@@ -97,8 +98,10 @@ def test_an_honest_skill_gets_a_certificate_that_verifies_against_its_bytes(
     verify_bundle(bundle, deployment.trusted_keys, at=utc_now(), package=honest)
     with pytest.raises(VerificationError):
         verify_bundle(bundle, deployment.trusted_keys, at=utc_now(), package=hostile)
-    for invariant in (facts_account_for_every_file, outcome_has_its_quorum, panels_are_diverse, certificate_verifies):
+    for invariant in (facts_account_for_every_file, certificate_verifies):
         invariant(deployment, submission)
+    for rule in (outcome_has_its_quorum, panels_are_diverse):
+        rule(deployment, latest_round(deployment, submission))
 
 
 def test_a_panel_with_one_operator_twice_is_not_diverse(
@@ -106,15 +109,15 @@ def test_a_panel_with_one_operator_twice_is_not_diverse(
 ) -> None:
     submission = submitted(honest)
     decided = audit(deployment, submission)
-    panels_are_diverse(deployment, submission)
+    panels_are_diverse(deployment, latest_round(deployment, submission))
     with deployment.sessions.begin() as session:
         first, other = (session.get_one(SeatRow, (decided.id, phase, 1)) for phase in (1, 2))
         other.operator, other.relaxations = first.operator, []
     with pytest.raises(InvariantBroken, match=r"seat 2\.1: operator"):
-        panels_are_diverse(deployment, submission)
+        panels_are_diverse(deployment, latest_round(deployment, submission))
     with deployment.sessions.begin() as session:
         session.get_one(SeatRow, (decided.id, 2, 1)).relaxations = ["operator_twice"]
-    panels_are_diverse(deployment, submission)
+    panels_are_diverse(deployment, latest_round(deployment, submission))
 
 
 def test_a_finding_that_quotes_what_is_not_there_is_not_grounded(
@@ -122,11 +125,11 @@ def test_a_finding_that_quotes_what_is_not_there_is_not_grounded(
 ) -> None:
     submission = submitted(hostile)
     audit(deployment, submission)
-    findings_are_grounded(deployment, submission)
+    findings_are_grounded(deployment, latest_round(deployment, submission))
     emptied = replace(hostile, files=tuple(PackageFile.of(file.path, b"nothing") for file in hostile.files))
-    monkeypatch.setattr(invariants, "load_package", lambda *_: emptied)
+    monkeypatch.setattr(invariants, "package_of", lambda *_: emptied)
     with pytest.raises(InvariantBroken, match=r"does not stand at scripts/setup\.py:"):
-        findings_are_grounded(deployment, submission)
+        findings_are_grounded(deployment, latest_round(deployment, submission))
 
 
 def test_a_hostile_skill_gets_none_and_the_reasons_name_the_place(

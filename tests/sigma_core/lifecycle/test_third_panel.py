@@ -15,7 +15,7 @@ from sigma_core.deployment import Deployment
 from sigma_core.lifecycle import outcome
 from sigma_core.lifecycle.booking import book_known_truths
 from sigma_core.lifecycle.certify import issue_certificate
-from sigma_core.lifecycle.invariants import certificate_verifies, outcome_has_its_quorum
+from sigma_core.lifecycle.invariants import certificate_verifies, latest_round, outcome_has_its_quorum
 from sigma_core.lifecycle.outcome import convene_third_panel, decide_round
 from sigma_core.lifecycle.panels import PanelRecord, RoundNotReady, run_phase
 from sigma_core.lifecycle.replay import replay_kept_round
@@ -76,7 +76,7 @@ def test_a_unanimous_third_panel_resolves_a_single_dissent_certifies_and_scores_
     bundle = deployment.blobs.get(certificate.bundle_sha256)
     verified = verify_bundle(bundle, deployment.trusted_keys, at=certificate.issued_at, package=honest)
     assert verified.payload.hash == certificate.payload_hash
-    outcome_has_its_quorum(deployment, submission)
+    outcome_has_its_quorum(deployment, latest_round(deployment, submission))
     certificate_verifies(deployment, submission)
     book_known_truths(deployment)
     assert replay_kept_round(deployment, round_id).differences == ()

@@ -92,6 +92,40 @@ def test_a_blob_with_other_bytes_than_its_name_says_is_corrupt(folder: Path, dam
         blobs.get(HELLO)
 
 
+def test_what_was_written_or_recalled_here_is_recalled_without_the_store(folder: Path) -> None:
+    writer, reader = Blobs(folder.as_uri()), Blobs(folder.as_uri())
+    writer.put(b"hello")
+    assert reader.recall(HELLO) == b"hello"
+    blob_file(folder, HELLO).unlink()
+    assert writer.recall(HELLO) == reader.recall(HELLO) == b"hello"
+    with pytest.raises(BlobMissing):
+        Blobs(folder.as_uri()).recall(HELLO)
+
+
+def test_reading_sees_the_damage_that_recalling_does_not(folder: Path) -> None:
+    blobs = Blobs(folder.as_uri())
+    blobs.put(b"hello")
+    blob_file(folder, HELLO).write_bytes(b"jello")
+    assert blobs.recall(HELLO) == b"hello"
+    with pytest.raises(BlobCorrupt):
+        blobs.get(HELLO)
+    with pytest.raises(BlobCorrupt):
+        Blobs(folder.as_uri()).recall(HELLO)
+
+
+@given(contents=st.lists(st.binary(max_size=40), max_size=30), room=st.integers(0, 60))
+def test_no_more_bytes_are_remembered_than_there_is_room_for_and_the_latest_first(
+    contents: list[bytes], room: int
+) -> None:
+    blobs = Blobs("memory://", remembered_bytes=room)
+    digests = blobs.put_all(contents)
+    remembered = list(blobs._remembered.values())
+    assert sum(map(len, remembered)) <= room
+    latest = list(dict.fromkeys(reversed(contents)))
+    assert remembered[::-1] == latest[: len(remembered)]
+    assert [blobs.recall(digest) for digest in digests] == contents
+
+
 def test_a_file_where_the_folder_should_be_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "blobs").write_text("")
     with pytest.raises(Unavailable, match=r"blob folder .*/blobs: File exists \(check SIGMA_BLOB_URL") as refusal:
