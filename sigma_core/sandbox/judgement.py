@@ -325,6 +325,8 @@ class Judgement:
     def _flow(self, reading: Reading, seen: Seen, flow: Flow) -> None:
         if flow.sink is Sink.EXECUTE:
             self._executed(reading, seen, flow)
+        elif flow.sink is Sink.EXECUTE_IN_LOOP:
+            self._executed_in_loop(reading, seen, flow)
         elif flow.sink in {Sink.SEND, Sink.SEND_HEADER}:
             self._sent(reading, seen, flow)
         elif flow.sink is Sink.NAME_LOOKUP:
@@ -362,6 +364,12 @@ class Judgement:
                 and target.known in {HostClass.UNKNOWN, HostClass.KNOWN}
             )
             self._add("SIGMA-THREAT-013" if vouched else "SIGMA-THREAT-003", target.host or flow.origin, seen)
+
+    def _executed_in_loop(self, reading: Reading, seen: Seen, flow: Flow) -> None:
+        """Whoever answers a program that asks again and again commands it; that the documents name them makes no installer of it."""
+        target = self.target(flow.origin, reading.path, in_prose=seen.in_prose)
+        if target.known is not HostClass.LOCAL or target.host in {"", "?", NAME_LOOKUP}:
+            self._add("SIGMA-THREAT-060", target.host or flow.origin, seen)
 
     def _vouches(self, url: str, target: _Target, *, in_prose: bool) -> bool:
         """Whether a host may hand out an installer: a known publisher's, or the product's own that the package is about."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import re2
 import tree_sitter
 
-from sigma_core.sandbox.observations import Source
+from sigma_core.sandbox.observations import Sink, Source, only
 from sigma_core.sandbox.shell.assignments import assign
 from sigma_core.sandbox.shell.credentials import CREDENTIALS
 from sigma_core.sandbox.shell.decoding import DECODERS
@@ -67,6 +67,10 @@ def run_words(script: Script, words: list[Word], stdin: Stream, node: tree_sitte
         words = [Word(piece, words[0].labels, True) for piece in words[0].text.split()] + words[1:]
         if not words:
             return Stream()
+    if words[0].text in script.aliases:
+        words = script.aliases[words[0].text] + words[1:]
+    if words[0].text.startswith("$"):
+        script.flow(only(words[0].labels, Source.REMOTE), Sink.EXECUTE, words[0].text, node)
     while len(words) > 1 and base_name(words[0].text) in WRAPPERS:
         words = unwrap(words, stdin)
     if not words:

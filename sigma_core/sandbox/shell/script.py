@@ -9,7 +9,7 @@ import re2
 import tree_sitter
 
 from sigma_core.sandbox import vocabulary
-from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observations, Sink, Source, join
+from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observations, Sink, Source, join, only
 from sigma_core.sandbox.shell.values import MAX_TEXT, Call, Stream, Word
 from sigma_core.sandbox.started_commands import shown_units
 
@@ -60,7 +60,7 @@ class Body:
 class Script:
     """``output_of`` reads the statements below a node and ``run`` one resolved command: the two ways in which words, statements
     and commands need each other. ``written`` and ``contents`` are where the files came from that the script made, and what is in
-    them; ``work_left`` counts the characters that may still be built, ``calls_left`` the bytes of functions that may still be read again."""
+    them; ``sockets`` are the peers of plain connections, ``polls`` the loops around that come back by themselves; ``work_left`` counts the characters that may still be built, ``calls_left`` the bytes of functions that may still be read again."""
 
     out: Observations
     output_of: Callable[..., Stream]
@@ -71,6 +71,9 @@ class Script:
     functions: dict[str, Body] = field(default_factory=dict)
     written: dict[str, Labels] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, list[Word]] = field(default_factory=dict)
+    sockets: set[str] = field(default_factory=set)
+    polls: int = 0
     more_words: list[Word] = field(default_factory=list)
     depth: int = 0
     call_depth: int = 0
@@ -106,6 +109,12 @@ class Script:
     def flow(self, labels: Labels, sink: Sink, target: str, node: tree_sitter.Node) -> None:
         """Report that bytes with ``labels`` reached ``sink``."""
         self.out.flow(labels, sink, target, *self.span(node))
+        if sink is Sink.EXECUTE:
+            peer = next((origin for source, origin in sorted(labels) if source is Source.REMOTE and origin in self.sockets), "")
+            if peer:
+                self.hit("SIGMA-THREAT-004", f"{target} runs what {peer} sends", node)
+            if self.polls:
+                self.out.flow(only(labels, Source.REMOTE), Sink.EXECUTE_IN_LOOP, target, *self.span(node))
 
     def hit(self, rule_id: str, subject: str, node: tree_sitter.Node) -> None:
         """Report a structural rule's match."""

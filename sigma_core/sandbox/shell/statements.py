@@ -19,6 +19,10 @@ _BRACES = re2.compile(r"^\s*\{([^{}\s]+,[^{}\s]*)\}")
 _LOCAL = re2.compile(r"^/dev/(?:tcp|udp)/(?:localhost|127\.|0\.0\.0\.0|\[?::1)")
 _LISTING = re2.compile(r"^(?:export|declare|typeset)(?:\s+-[px]+)?\s*$")
 """``export -p``: the environment."""
+_LOOPS = frozenset({"while_statement", "for_statement", "c_style_for_statement"})
+_COMES_BACK = re2.compile(r"\bsleep\b|^(?:while\s+(?:true|:|\[+ 1|\(\( ?1)|until\s+false)")
+"""A loop that waits, or never ends: it asks again and again."""
+_MAX_LOOP = 8_192
 _DEVICE = re2.compile(r"/dev/(?:tcp|udp)/")
 _GIVES_A_SHELL = name_set("sh bash zsh ksh dash ash exec cat python python3 perl nc")
 _SUBSTITUTIONS = frozenset({"command_substitution", "simple_expansion", "expansion"})
@@ -99,6 +103,12 @@ def statement(script: Script, node: tree_sitter.Node, stdin: Stream | None = Non
             return run_words(script, words, stdin or Stream(), node)
     if kind == "for_statement":
         _bind_loop(script, node)
+    if kind in _LOOPS and _COMES_BACK.search(script.text(node)[:_MAX_LOOP]):
+        script.polls += 1
+        try:
+            return statements(script, node, stdin)
+        finally:
+            script.polls -= 1
     return statements(script, node, stdin)
 
 

@@ -1,0 +1,209 @@
+"""Commands that the other end of a connection sends, in languages that have no grammar here: what is read from a socket is followed through assignments to what runs it.
+
+A name counts for the whole text: it holds a connection, or what came over one, from where it is given that on; scopes are not told apart. A shell whose input and output are the
+connection's is one whose streams, descriptors or copies the same names reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import re2
+
+from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.linear_pattern import linear_pattern
+from sigma_core.sandbox.observations import Observations, Sink, Source
+from sigma_core.sandbox.vocabulary import name_set
+
+_MAX_STATEMENTS = 4_000
+_MAX_STATEMENT = 1_200
+_INDENT = 80
+_WALKS = 2
+"""A name may be used above the line that gives it what it holds."""
+_CONNECTS = linear_pattern(
+    r"(?i:\bIO::Socket(?:::\w+)?\s*->\s*new|\bTCP(?:Socket|Server)\.(?:new|open)|\bSSLSocket\.new|\bp?fsockopen\s*\(|\bstream_socket_(?:client|server)\s*\(|\bsocket\.(?:connect|tcp)\s*\(|\.tcp\(\)"
+    r"|\bnet\.(?:Dial|Listen)\w*\(|\btls\.Dial\w*\(|\bTcp(?:Stream::connect|Listener::bind)\b|\bnew\s+(?:\w+\.){0,3}(?:Server)?Socket\s*\(|\bcreateSocket\(|\bnew\s+(?:\w+\.){0,3}Tcp(?:Client|Listener)\s*\("
+    r"|\bsockets\.tcp(?:client|listener)\]?(?:::new|\s*\()|\bNew-Object\s+(?:System\.)?Net\.Sockets\.Tcp(?:Client|Listener)\b|=\s*socket\s*\(\s*(?:AF|PF)_INET|\[socket\s+|[\"']/inet[46]?/(?:tcp|udp)/|\bwebsocket\.DefaultDialer\.Dial)"
+)
+_FETCHES = linear_pattern(
+    r"(?:\bhttp\.(?:Get|Post|NewRequest\w*)\(|\breqwest::\S{0,30}get\(|\bureq::get\(|\bNet::HTTP\.get\w*|\bURI\.open\(|\bHTTParty\.get|\bLWP::\w+|\bHTTP::Tiny|\bfile_get_contents\s*\(\s*[\"']https?:|\bcurl_exec\s*\(|\bDownloadString(?:Async)?\(|\bGetStringAsync\(|\bHttpClient\b|\bopenStream\(\)|\bsocket\.http\b)"
+)
+_RUNS = linear_pattern(
+    r"(?:\b(?:shell_exec|passthru|proc_open|popen|system|exec|execl|execv|execve|execvp|execlp|eval|spawn|loadstring|instance_eval|ProcessStartInfo|ProcessBuilder)\b|\b(?:IO\.popen|io\.popen|os\.execute|Open3\.\w+|exec\.Command(?:Context)?|Command::new"
+    r"|getRuntime\(\)\.exec|[Rr]t\.exec|[Rr]untime\.exec|Process\.Start|InvokeScript)\s*\(|(?i:\b(?:iex|Invoke-Expression)\b|\[scriptblock\]::create))"
+)
+_ONE_COMMAND = linear_pattern(
+    r"(?i)(?:\b(?:shell_exec|passthru|popen|system|eval|os\.execute|iex|Invoke-Expression)\b|\[scriptblock\]::create)\s*\(?\s*$"
+)
+_SHELL = linear_pattern(r"(?i)[\"'/](?:ba|z|da|k|a)?sh[\"' ]|[\"']cmd(?:\.exe)?[\"' ]|[\"'](?:powershell|pwsh)(?:\.exe)?[\"' ]")
+_BY_SHELL = linear_pattern(r"[\"' ](?:-l?c|/[cCkK])[\"' ]")
+_SHELL_ON_DESCRIPTOR = linear_pattern(r"\bsh\b[^\"'\n]{0,20}[<>]&\s?\d[^\"'\n]{0,20}[<>]&\s?\d")
+_STREAMS = linear_pattern(r"\.(?:Stdin|Stdout|Stderr)\b")
+_DUPLICATES = linear_pattern(
+    r"(?:\bdup2\s*\(\s*(\w+)|\bopen\s*\(?\s*STD(?:IN|OUT|ERR)\s*,\s*[\"'][<>+]{0,2}&=?[\"']?\s*,?\s*\$?(\w+)|\bSTD(?:IN|OUT)\.reopen\s*\(?\s*(\w+)|\$std(?:in|out)\s*=\s*(\w+))"
+)
+_QUOTED_COMMAND = linear_pattern(r"`[^`\n]*`|%x[({\[][^\n]*|\bqx[/({][^\n]*")
+_LITERAL = linear_pattern(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`[^`\n]*`")
+_IN_LITERAL = re2.compile(r"(?:\$\x01?|#\x01|\{)([A-Za-z_]\w*)")
+_NAME = re2.compile(r"(?:^|[^\w.>\\])([A-Za-z_]\w*)")
+_OWNER = re2.compile(r"(?:\bthis->|\$this->|\b(?:self|this)\.|@)")
+_TAKES = (
+    re2.compile(r"\bfor(?:each)?\s*\(?\s*(?:(?:my|let|var|val|final)\s+)?(?:\w+\s+)?\$?(\w+)\s*(?:\bin\b|:|\()\s*(.*)"),
+    re2.compile(r"\bforeach\s*\(?(?P<r>.*)\s+as\s+\$?(?P<l>\w+)"),
+    re2.compile(r"(?P<r>.*?)(?:\bdo\b|\{|^)\s*\|(?P<l>\w+)"),
+    re2.compile(r"\bgets\s+(?P<r>\$\w+)\s+(?P<l>\w+)"),
+    re2.compile(r"\b(?:sys)?(?:recv|read|SSL_read)\s*\(?\s*(?P<r>\$?\w+)\s*,\s*(?:my\s+)?[&$]?(?P<l>\w+)"),
+    re2.compile(r"(?P<r>\$?\w+)\.[Rr]ead\w*\(\s*(?:&mut\s+|&)?\$?(?P<l>[A-Za-z_]\w*)"),
+    re2.compile(r"(?P<r>\w+)\s*\|&\s*getline\s+(?P<l>\w+)"),
+)
+_ENDS = re2.compile(r"[\n;{]")
+_OPENED = re2.compile(r"\b(?:socket|connect)\s*\(\s*(?:my\s+)?\$?(\w+)\s*,\s*(?:[AP]F_INET|sockaddr_in|pack_sockaddr)")
+_READS_COMMAND = re2.compile(r"(\w+)\s*\|&?\s*getline\b")
+_ADDRESS_OF = re2.compile(r"(?i)RemoteAddr|getInetAddress|peer_?addr|RemoteEndPoint|getpeername|getRemote")
+_NEVER = name_set("err error e ex _ ok n i j len size undef null nil true false in0 self this")
+_WAITS = re2.compile(r"(?i)\b(?:sleep|usleep|Start-Sleep|time\.Tick|NewTicker|delay)\b")
+
+
+@dataclass
+class _Names:
+    """What names hold: ``peer`` a connection or what came over it, ``direct`` the connection itself, ``answer`` what a request brought, ``shell`` a shell that was started."""
+
+    peer: set[str] = field(default_factory=set)
+    direct: set[str] = field(default_factory=set)
+    answer: set[str] = field(default_factory=set)
+    shell: set[str] = field(default_factory=set)
+
+
+def read_peer_commands(text: str, out: Observations) -> None:
+    """Report where ``text`` runs what a peer sends, or ties a shell to a connection. Time is linear in the text."""
+    connects, fetches = bool(_CONNECTS.search(text) or _OPENED.search(text)), bool(_FETCHES.search(text))
+    if not (connects or fetches) or not (_RUNS.search(text) or _QUOTED_COMMAND.search(text) or "getline" in text):
+        return
+    statements = list(_statements(text))
+    names = _Names()
+    for _ in range(_WALKS):
+        for _, statement in statements:
+            _follow(statement, names)
+    for start, statement in statements:
+        subject = _reached(statement, names, text) if connects else ""
+        if subject:
+            out.hit("SIGMA-THREAT-004", subject, start, start + len(statement))
+        elif fetches and _runs_answer(statement, names):
+            address = next((url for _, _, url, _ in vocabulary.urls_in(text)), "?")
+            labels = frozenset({(Source.REMOTE, address)})
+            out.flow(labels, Sink.EXECUTE, "command", start, start + len(statement))
+            if _WAITS.search(text):
+                out.flow(labels, Sink.EXECUTE_IN_LOOP, "command", start, start + len(statement))
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Statements with where they start: lines, parted at semicolons and opening braces; a chain of calls over several lines stays one."""
+    # A brace that opens a part of a text opens no block.
+    marked = text.replace("#{", "#\x01").replace("${", "$\x01")
+    start = count = 0
+    for end in (*(match.start() for match in _ENDS.finditer(marked)), len(marked)):
+        chained = marked[end : end + 1] == "\n" and marked[end : end + _INDENT].lstrip()[:1] in {".", "-"}
+        if end < start or (chained and end - start < _MAX_STATEMENT):
+            continue
+        statement = _OWNER.sub("", marked[start : min(end, start + _MAX_STATEMENT)])
+        if statement.strip():
+            yield start, statement
+            count += 1
+            if count == _MAX_STATEMENTS:
+                return
+        start = end + 1
+
+
+def _names_in(expression: str) -> set[str]:
+    """The names that an expression uses, also those that its texts interpolate; names of members are none."""
+    within = {name for literal in _LITERAL.findall(expression) for name in _IN_LITERAL.findall(literal)}
+    return within | set(_NAME.findall(_LITERAL.sub(' "" ', expression)))
+
+
+def _follow(statement: str, names: _Names) -> None:
+    """Give the names on the left of ``statement`` what stands on its right."""
+    for name in _OPENED.findall(statement):
+        names.peer.add(name)
+        names.direct.add(name)
+    for left, right in _given(statement):
+        used = _names_in(right)
+        targets = {name for name in left if name not in _NEVER}
+        if _CONNECTS.search(right):
+            names.peer |= targets
+            names.direct |= targets
+        elif used & names.peer and not _ADDRESS_OF.search(right):
+            names.peer |= targets
+        if _FETCHES.search(right) or used & names.answer:
+            names.answer |= targets
+        if (_RUNS.search(right) and _SHELL.search(right)) or used & names.shell:
+            names.shell |= targets
+
+
+def _given(statement: str) -> Iterator[tuple[list[str], str]]:
+    """``(names, expression)`` of the assignment, loop or read in ``statement``."""
+    at = _assignment(statement)
+    if at >= 0:
+        left = statement[:at].rstrip(":").rstrip()
+        targets = [_last_name(part) for part in left.split(",")]
+        yield [name for name in targets if name], statement[at + 1 :]
+    elif statement.lstrip().startswith("set "):
+        words = statement.split(None, 2)
+        if len(words) == 3:
+            yield [words[1]], words[2]
+    for number, search in enumerate(_TAKES):
+        match = search.search(statement)
+        if match is not None:
+            name, expression = (match.group(1), match.group(2)) if number == 0 else (match["l"], match["r"])
+            yield [name], expression
+
+
+def _assignment(statement: str) -> int:
+    """Where the first ``=`` that assigns stands, or -1."""
+    at = statement.find("=")
+    while at >= 0:
+        if statement[at - 1 : at] not in {"=", "!", "<", ">", "~"} and statement[at + 1 : at + 2] not in {"=", ">", "~"}:
+            return at
+        at = statement.find("=", at + 2)
+    return -1
+
+
+def _last_name(part: str) -> str:
+    """The name that a part of the left side binds: the last one, before a type that follows it; none for a member."""
+    part = part.rsplit("(", 1)[-1] if part.count("(") > part.count(")") else part
+    found = _NAME.findall(part.split(":", 1)[0])
+    return str(found[-1]) if found and not part.rstrip().endswith(("]", ".")) and f".{found[-1]}" not in part else ""
+
+
+def _reached(statement: str, names: _Names, text: str) -> str:
+    """How the connection reaches a shell in ``statement``; empty where it does not."""
+    for match in _RUNS.finditer(statement):
+        if _names_in(statement[match.end() :]) & names.peer:
+            return "what a peer sends is run"
+    for match in _QUOTED_COMMAND.finditer(statement):
+        if set(_IN_LITERAL.findall(match.group())) & names.peer:
+            return "what a peer sends is run"
+    if _STREAMS.search(statement) and _names_in(statement) & names.peer and "exec.Command" in text:
+        return "connection as input and output of a program"
+    if _RUNS.search(text) and _SHELL.search(text):
+        for match in _DUPLICATES.finditer(statement):
+            if next(group for group in match.groups() if group) in names.peer:
+                return "connection as input and output of a program"
+    for match in _READS_COMMAND.finditer(statement):
+        if match.group(1) in names.peer - names.direct:
+            return "what a peer sends is run"
+    if _SHELL_ON_DESCRIPTOR.search(statement):
+        return "shell on a connection's descriptor"
+    used = _names_in(statement)
+    if used & names.shell and used & (names.peer - names.shell) and _assignment(statement) < 0:
+        return "connection copied to a shell"
+    return ""
+
+
+def _runs_answer(statement: str, names: _Names) -> bool:
+    """Whether ``statement`` hands what a request brought to a shell."""
+    for match in _RUNS.finditer(statement):
+        rest = statement[match.end() :]
+        if _names_in(rest) & names.answer and (_BY_SHELL.search(rest) or _ONE_COMMAND.search(match.group())):
+            return True
+    return any(set(_IN_LITERAL.findall(match.group())) & names.answer for match in _QUOTED_COMMAND.finditer(statement))
