@@ -9,9 +9,9 @@ import urllib.parse
 from collections.abc import Callable
 from dataclasses import replace
 
-from sigma_core.sandbox.observations import NO_LABELS, Source, but, join
-from sigma_core.sandbox.python import dynamic_code, files, network, processes, surroundings
-from sigma_core.sandbox.python.call_names import CONNECTIONS, KNOWN_NAMES
+from sigma_core.sandbox.observations import NO_LABELS, Sink, Source, but, join, only
+from sigma_core.sandbox.python import dynamic_code, files, network, peers, processes, surroundings
+from sigma_core.sandbox.python.call_names import CONNECTIONS, KNOWN_NAMES, RUNNABLE
 from sigma_core.sandbox.python.constants import fold_decoder, fold_method, formatted, shown
 from sigma_core.sandbox.python.evaluation import Evaluator
 from sigma_core.sandbox.python.paths import path_call
@@ -28,6 +28,8 @@ _BUILT = name_set("chr ord int hex bytes bytearray list tuple reversed sorted en
 _SAME_ELEMENTS = name_set("list tuple set sorted reversed iter frozenset tqdm.tqdm collections.deque itertools.chain")
 _READ_RESPONSES = name_set("text content json read decode readlines strip raw body data")
 _PASSED = frozenset({"response", "file:read"})
+_APPLYING = name_set("map filter itertools.starmap concurrent.futures.ThreadPoolExecutor.map concurrent.futures.ThreadPoolExecutor.submit threading.Timer")
+"""Calls that call their first argument with the others."""
 _HANDING_ON = name_set(
     "json.loads bytes.fromhex shlex.split shlex.join urllib.parse.unquote urllib.parse.unquote_plus codecs.decode"
 )
@@ -45,6 +47,7 @@ _TABLES: tuple[Callable[[State, Call], Value | None], ...] = (
     processes.ran,
     processes.fed,
     dynamic_code.decoded,
+    peers.peered,
     network.sent,
     network.connected,
     network.received,
@@ -147,6 +150,9 @@ def _of_collection(state: State, call: Call) -> Value | None:
 def _built(state: State, call: Call, evaluator: Evaluator) -> Value | None:
     """Built-in functions on constants, and those that keep the elements of what they are given."""
     first = call.first
+    if call.name in _APPLYING and first.name in RUNNABLE:
+        given = join(*(element_of(argument).labels for argument in call.arguments[1:]))
+        state.flow(only(given, Source.REMOTE, Source.DECODED), Sink.EXECUTE, first.name, call.node)
     if call.name in {"map", "filter"} or (call.name in _BUILT and call.arguments and not call.keywords):
         try:
             if call.name in {"map", "filter"}:

@@ -120,7 +120,8 @@ def _targets(call: Call) -> tuple[Value, tuple[str, ...]]:
 def received(_: State, call: Call) -> Value | None:
     """What arrives over a connection that the code has opened or accepted."""
     if call.method == "accept" and call.holder.name.startswith("socket"):
-        peer = Value(name="socket.socket", labels=frozenset({(Source.REMOTE, "socket")}))
+        caller = next((origin for source, origin in sorted(call.holder.labels) if source is Source.REMOTE), "socket")
+        peer = Value(name="socket.socket", labels=frozenset({(Source.REMOTE, caller)}))
         return Value(name="list", items=(peer, UNKNOWN))
     if call.method not in RECEIVING or not call.holder.name.startswith((*_BY_ADDRESS, "aiohttp", "socketio")):
         return None

@@ -15,6 +15,8 @@ from sigma_core.sandbox.python.state import State
 from sigma_core.sandbox.python.values import UNKNOWN, Call, Value
 from sigma_core.sandbox.vocabulary import name_set
 
+_SHELL_METHODS = name_set("system popen getoutput getstatusoutput")
+"""Methods of an object that is not known, whose names say that they run a command line."""
 _COMMAND_FLAGS = name_set("-c -lc -ic /c /C /k -Command -command -EncodedCommand -enc")
 _MAY_RUN = re2.compile(r"^(?:-[^-]|/[ckCK]$|--(?:eval|exec|command|print|require|import)$)")
 """Options of an interpreter that can be followed by code."""
@@ -34,6 +36,8 @@ _LISTED = name_set("os.execv os.execve os.execvp os.execvpe os.posix_spawn os.po
 def ran(state: State, call: Call) -> Value | None:
     """A command that is run: what it is, what reaches it, and what its output carries."""
     if call.name not in SHELL_CALLS and call.name not in PROCESS_CALLS:
+        if call.method in _SHELL_METHODS and call.name.startswith("."):
+            state.flow(only(call.first.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, call.method, call.node)
         return None
     command = _command(call)
     words = tuple(shown(item) if item.constant is not None else "" for item in command.items or ())

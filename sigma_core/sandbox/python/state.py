@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field, replace
 
-from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observations, Sink, Source, join
+from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observations, Sink, Source, join, only
 from sigma_core.sandbox.python.call_names import ASSUMED_MODULES, BUILTINS, CANONICAL, KNOWN_NAMES
 from sigma_core.sandbox.python.pure_values import Steps, steps_for
 from sigma_core.sandbox.python.values import MAX_CONSTANT, MAX_PATH, UNKNOWN, Value, either
@@ -78,6 +78,7 @@ class State:
         self.scope = ""
         self.conditional = 0
         self.loops = 0
+        self.polls = 0
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -106,6 +107,8 @@ class State:
         """Report that a value with ``labels`` reached ``sink``."""
         if self.emitting and labels:
             self.out.flow(labels, sink, target, *self.span(node))
+            if sink is Sink.EXECUTE and self.polls and " " not in target:
+                self.out.flow(only(labels, Source.REMOTE), Sink.EXECUTE_IN_LOOP, target, *self.span(node))
 
     def hit(self, rule_id: str, subject: str, node: ast.AST) -> None:
         """Report a structural rule's match."""

@@ -100,8 +100,10 @@ class ModuleReader(OwnFunctions):
         elif isinstance(node, ast.Global):
             self.globals |= {(self.scope, name) for name in node.names}
         elif isinstance(node, ast.Match):
-            self.read(node.subject)
+            subject = self.read(node.subject)
             for case in node.cases:
+                if isinstance(case.pattern, ast.MatchAs) and case.pattern.name and case.pattern.pattern is None:
+                    self.bind_name(case.pattern.name, subject)
                 self._maybe(case.body)
         elif isinstance(node, ast.Raise | ast.Assert | ast.Delete):
             for child in ast.iter_child_nodes(node):
@@ -159,11 +161,13 @@ class ModuleReader(OwnFunctions):
             return
         self.loops += 1
         if isinstance(node, ast.While):
+            self.polls += 1
             self.read(node.test)
         else:
             self.bind(node.target, element_of(self.read(node.iter)))
         self._maybe(node.body)
         self.loops -= 1
+        self.polls -= isinstance(node, ast.While)
         self._maybe(node.orelse)
 
     def _computed_loop(self, node: ast.For | ast.While) -> bool:
