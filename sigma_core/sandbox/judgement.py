@@ -368,7 +368,9 @@ class Judgement:
     def _executed_in_loop(self, reading: Reading, seen: Seen, flow: Flow) -> None:
         """Whoever answers a program that asks again and again commands it; that the documents name them makes no installer of it."""
         target = self.target(flow.origin, reading.path, in_prose=seen.in_prose)
-        if target.known is not HostClass.LOCAL or target.host in {"", "?", NAME_LOOKUP}:
+        # What stands before the colon of an address whose host is computed.
+        computed = {"", "?", NAME_LOOKUP, "http", "https"}
+        if target.known is not HostClass.LOCAL or target.host in computed:
             self._add("SIGMA-THREAT-060", target.host or flow.origin, seen)
 
     def _vouches(self, url: str, target: _Target, *, in_prose: bool) -> bool:

@@ -13,7 +13,7 @@ from sigma_core.sandbox.javascript.evaluation import evaluation_of
 from sigma_core.sandbox.javascript.expressions import element, member, one_of
 from sigma_core.sandbox.javascript.files import file_access_of
 from sigma_core.sandbox.javascript.network import network_of, socket
-from sigma_core.sandbox.javascript.programs import program_of
+from sigma_core.sandbox.javascript.programs import fed, program_of, runs
 from sigma_core.sandbox.javascript.reader import Reader
 from sigma_core.sandbox.javascript.requests_carried import given_by_others
 from sigma_core.sandbox.javascript.texts import text_call_of
@@ -27,10 +27,12 @@ _KEYBOARDS = name_set("iohook uiohook-napi node-global-key-listener")
 _SIGNING = name_set("sendTransaction signTransaction sendRawTransaction signAllTransactions sendAndConfirmTransaction")
 _BRINGING = frozenset({Source.REMOTE, Source.SECRET_FILE, Source.FILE, Source.FILES, Source.PERSONAL})
 _HANDING_ON = name_set("JSON.parse String decodeURIComponent unescape Buffer.from")
+_COME_BACK = frozenset({"setInterval"})
 _HANDS_ON = name_set("then forEach map")
 _READERS: tuple[Callable[[Reader, Call], Value | None], ...] = (
     evaluation_of,
     program_of,
+    fed,
     file_access_of,
     decoding_of,
     network_of,
@@ -78,9 +80,13 @@ def _call_expression(reader: Reader, node: tree_sitter.Node) -> Value:
     returned = []
     for child, value in zip(given_nodes, arguments, strict=True):
         if child.type in FUNCTIONS:
+            reader.polls += target.name in _COME_BACK
             returned.append(_callback(reader, child, passed.labels, first))
+            reader.polls -= target.name in _COME_BACK
         elif value.name in reader.functions:
             _hand_over(reader, value.name, [passed])
+        elif method in _HANDS_ON and runs(value.name):
+            _called(reader, Call(node, value.name, value.name.rpartition(".")[2], UNKNOWN, [Value(labels=passed.labels)]))
     if not returned:
         return result
     return replace(result, labels=join(result.labels, *(value.labels for value in returned)))
@@ -92,8 +98,10 @@ def _called(reader: Reader, call: Call) -> Value:
         if name == "Reflect.get":
             return element(reader, call.first, call.argument(1), call.node)
         return _called(reader, _renamed(call, call.first.name, _spread(call.argument(2))))
-    if method in {"call", "apply", "bind"} and call.holder.name:
+    if method in {"call", "apply", "bind"} and call.holder.name and method not in (call.holder.fields or {}):
         return _indirect(reader, call)
+    if name == "Object.getPrototypeOf" and any(child.type in FUNCTIONS for child in arguments_of(call.node)):
+        return Value(name="Function.prototype")
     if name in _REQUIRES or name.endswith(".mainModule.require"):
         return _required(reader, call)
     if method == "createRequire":

@@ -8,6 +8,7 @@ import tree_sitter
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.javascript.evaluation import rotates_strings
+from sigma_core.sandbox.javascript.programs import runs
 from sigma_core.sandbox.javascript.reader import Reader
 from sigma_core.sandbox.javascript.requests_carried import carried
 from sigma_core.sandbox.javascript.values import MAX_CONSTANT, MAX_PARTS, UNKNOWN, Value, unescape
@@ -95,6 +96,7 @@ def _array(reader: Reader, node: tree_sitter.Node) -> Value:
     return Value(
         labels=join(*(value.labels for value in values[:MAX_PARTS])),
         parts=tuple(value.constant or "" for value in values[:MAX_PARTS]),
+        fields={str(at): value for at, value in enumerate(values[:MAX_PARTS]) if runs(value.name)} or None,
     )
 
 
@@ -208,8 +210,10 @@ def variable(reader: Reader, name: str, node: tree_sitter.Node) -> Value:
 def _while_statement(reader: Reader, node: tree_sitter.Node) -> Value:
     if rotates_strings(reader, node):
         reader.hit("SIGMA-OBF-014", "rotated table of strings", node)
+    reader.polls += 1
     for child in node.named_children:
         reader.read(child)
+    reader.polls -= 1
     return UNKNOWN
 
 

@@ -51,6 +51,8 @@ def command(script: Script, node: tree_sitter.Node, stdin: Stream) -> Stream:
         elif child.type == "herestring_redirect" and child.named_children:
             given = word(script, child.named_children[-1])
             stdin = Stream(given.labels, given.text)
+        elif child.type == "number" and script.piece.data[child.end_byte : child.end_byte + 1] in {b"<", b">"}:
+            continue  # the grammar takes the descriptor of a redirection for an argument
         elif child.is_named and child.type not in {"comment", "file_redirect", "heredoc_redirect"}:
             resolved = word(script, child)
             words += resolved.items or (resolved,)

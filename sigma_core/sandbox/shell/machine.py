@@ -9,7 +9,7 @@ from collections.abc import Callable
 import re2
 
 from sigma_core.sandbox.observations import Ability, Sink, Source, join, only
-from sigma_core.sandbox.shell.script import Script
+from sigma_core.sandbox.shell.script import PIPE, Script
 from sigma_core.sandbox.shell.values import Call, Stream, Word
 from sigma_core.sandbox.vocabulary import name_set
 
@@ -88,6 +88,12 @@ def _alias(script: Script, call: Call) -> Stream:
             script.aliases[name] = [Word(piece) for piece in commands.split()[:_MAX_ALIAS]]
         if equals and " " in commands:
             script.embed("command", "shell", commands, call.node)
+    return Stream()
+
+
+def _named_pipe(script: Script, call: Call) -> Stream:
+    for path in call.operands:
+        script.written[path] = frozenset({(Source.REMOTE, PIPE + path)})
     return Stream()
 
 
@@ -178,6 +184,7 @@ MACHINE: dict[str, Callable[[Script, Call], Stream | None]] = {
     **dict.fromkeys(name_set("at batch"), _later),
     **dict.fromkeys(name_set("ssh-import-id ssh-import-id-gh ssh-import-id-lp"), _imported_keys),
     "compgen": _completions,
+    "mkfifo": _named_pipe,
     **dict.fromkeys(("cmd", "entrypoint"), _container_start),
     "trap": _trap,
     "alias": _alias,

@@ -148,8 +148,12 @@ def _redirected(script: Script, node: tree_sitter.Node, stdin: Stream | None) ->
         source = redirect.child_by_field_name("destination")
         if operator.startswith("<") and source is not None:
             given = word(script, source)
+            if _DEVICE.search(given.text) and not _LOCAL.search(given.text):
+                script.sockets.add(given.text)
+                stream = Stream(frozenset({(Source.REMOTE, given.text)}))
+            opened = script.written.get(f"&{given.text}" if operator.startswith("<&") else given.text, NO_LABELS)
             stream = Stream(
-                join(stream.labels, given.labels, path_labels(given.text)), stream.text if given.text == "$()" else None
+                join(stream.labels, given.labels, opened, path_labels(given.text)), stream.text if given.text == "$()" else None
             )
     body = node.child_by_field_name("body")
     # The grammar hangs the arguments that follow a redirection below it: `curl > file https://…`.
@@ -178,7 +182,12 @@ def _redirect_output(script: Script, redirect: tree_sitter.Node, out: Stream, no
         program = (
             base_name(script.text(body).split(maxsplit=1)[0]) if body is not None and script.text(body).strip() else ""
         )
-        if program in _GIVES_A_SHELL or operator.startswith("<>"):
+        descriptor = next((script.text(child) for child in redirect.children if child.type == "file_descriptor"), "")
+        if descriptor and program == "exec":
+            # What is read from the descriptor later is the peer's.
+            script.sockets.add(path)
+            script.written[f"&{descriptor}"] = frozenset({(Source.REMOTE, path)})
+        elif program in _GIVES_A_SHELL:
             script.hit("SIGMA-THREAT-004", path, node)
         script.can(Ability.NETWORK, path, node)
         script.flow(sendable(out.labels), Sink.SEND, path, node)

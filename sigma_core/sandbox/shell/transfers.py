@@ -8,7 +8,7 @@ from itertools import pairwise
 import re2
 
 from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Sink, Source, join
-from sigma_core.sandbox.shell.script import Script
+from sigma_core.sandbox.shell.script import WAY_IN, Script
 from sigma_core.sandbox.shell.values import Call, Stream, path_labels, sendable
 from sigma_core.sandbox.vocabulary import name_set, urls_in
 
@@ -88,7 +88,17 @@ def _shared_terminal(script: Script, call: Call) -> Stream:
     if listens or (writable and not guarded):
         script.hit("SIGMA-THREAT-004", " ".join([call.name, *call.texts])[:120], call.node)
     way_in = call.name in {"tmate", "upterm"} and bool(texts & {"display", "show-messages", "session", "current"})
-    return Stream(frozenset({(Source.SECRET_FILE, "terminal session")}) if way_in else NO_LABELS)
+    return Stream(frozenset({(Source.SECRET_FILE, WAY_IN)}) if way_in else NO_LABELS)
+
+
+def _dial(script: Script, call: Call) -> Stream:
+    """``ztcp host port`` of zsh: the connection's descriptor is in ``$REPLY``."""
+    peer = ":".join(call.operands[:2])
+    if peer and not _LOCAL.search(peer):
+        script.can(Ability.NETWORK, peer, call.node)
+        script.sockets.add(peer)
+        script.written["&$REPLY"] = frozenset({(Source.REMOTE, peer)})
+    return Stream()
 
 
 def _copy(script: Script, call: Call) -> Stream:
@@ -107,7 +117,8 @@ def _copy(script: Script, call: Call) -> Stream:
 
 def _remote_shell(script: Script, call: Call) -> Stream:
     """``ssh host 'cat > file'``: what is piped in leaves, and what comes out is what the other machine says."""
-    valued = {at + 1 for at, text in enumerate(call.texts) if text in _SSH_VALUED}
+    takes = _SSH_VALUED | {"-M"} if call.name == "autossh" else _SSH_VALUED
+    valued = {at + 1 for at, text in enumerate(call.texts) if text in takes}
     target = next((text for at, text in enumerate(call.texts) if at not in valued and not text.startswith("-")), "")
     script.can(Ability.NETWORK, target or "ssh", call.node)
     offered = any(flag == "-R" and _OWN_LOGIN.search(value) for flag, value in pairwise(_parted(call.texts)))
@@ -205,5 +216,6 @@ TRANSFERS: dict[str, Callable[[Script, Call], Stream | None]] = {
     **dict.fromkeys(name_set("xterm uxterm xfce4-terminal gnome-terminal konsole rxvt urxvt"), _display),
     **dict.fromkeys(name_set("gs-netcat blitz tmate upterm ttyd gotty"), _shared_terminal),
     **dict.fromkeys(("ssh", "autossh"), _remote_shell),
+    "ztcp": _dial,
     "gh": _gist,
 }
