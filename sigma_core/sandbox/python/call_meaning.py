@@ -31,7 +31,7 @@ _PASSED = frozenset({"response", "file:read"})
 _APPLYING = name_set("map filter itertools.starmap concurrent.futures.ThreadPoolExecutor.map concurrent.futures.ThreadPoolExecutor.submit threading.Timer")
 """Calls that call their first argument with the others."""
 _HANDING_ON = name_set(
-    "json.loads bytes.fromhex shlex.split shlex.join urllib.parse.unquote urllib.parse.unquote_plus codecs.decode"
+    "json.loads bytes.fromhex shlex.split shlex.join urllib.parse.unquote urllib.parse.unquote_plus codecs.decode urllib.parse.urlparse urllib.parse.urlsplit urllib.parse.parse_qs urllib.parse.parse_qsl email.message_from_bytes email.message_from_string"
 )
 _ADDRESS_LABELS = name_set("socket ssl websocket websockets paramiko telnetlib")
 _TYPED = frozenset(name.partition(".")[0] for name in KNOWN_NAMES if "." in name) - {"asyncio"}

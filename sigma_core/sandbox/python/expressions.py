@@ -16,7 +16,7 @@ from sigma_core.sandbox.python.evaluation import Evaluator
 from sigma_core.sandbox.python.name_conditions import secrets_tested
 from sigma_core.sandbox.python.paths import PATH, divided, path_attribute
 from sigma_core.sandbox.python.pure_values import NotPure, abstract, built_label, concrete
-from sigma_core.sandbox.python.requests_carried import carried
+from sigma_core.sandbox.python.requests_carried import carried, of_caller
 from sigma_core.sandbox.python.state import State, canonical
 from sigma_core.sandbox.python.surroundings import ENVIRONMENT, variable
 from sigma_core.sandbox.python.values import (
@@ -255,7 +255,7 @@ class Expressions(State, ABC):
             if kept is not None:
                 return kept if owner else kept.labelled(holder.labels)
             if owner:
-                return Value(labels=holder.labels)
+                return Value(labels=join(holder.labels, of_caller(node.attr, owner, self.functions)))
         if holder.name == PATH:
             part = path_attribute(holder, node.attr)
             if part is not None:

@@ -138,6 +138,13 @@ def _fed(state: State, call: Call, program: str, given: Value) -> None:
 
 def fed(state: State, call: Call) -> Value | None:
     """``communicate`` and ``stdin.write`` of a process that was started."""
+    if call.name == "pty.fork":
+        return Value(name="list", items=(UNKNOWN, Value("sh", name="process.stdin")))
+    if call.method == "fileno" and call.holder.name == "process.stdin":
+        return call.holder
+    if call.name == "os.write" and call.first.name == "process.stdin":
+        _fed(state, call, call.first.text, call.argument(1))
+        return UNKNOWN
     if call.holder.name in {"process", "process.stdin"} and call.method in {"communicate", "write", "sendline", "send"}:
         _fed(state, call, call.holder.text, call.argument(0, "input"))
         if call.holder.text in _CARRIERS:
@@ -175,6 +182,8 @@ def _output_labels(text: str, words: tuple[str, ...]) -> Labels:
     program = _program(words[0]) if words else ""
     if program in _FETCHERS and (url := _url_of(text)):
         return frozenset({(Source.REMOTE, url)})
+    if program in _LOOKUPS and (asked := next((word for word in words[1:] if "." in word and word[0] not in "+@-"), "")):
+        return frozenset({(Source.REMOTE, asked)})
     if program in {"env", "printenv", "set", "export"} and len(words) == 1:
         return frozenset({(Source.ENVIRONMENT, "env")})
     if program in _HOST_PROGRAMS:

@@ -21,12 +21,13 @@ _CLEARED = frozenset({"file:read", "file:write"})
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the module. ``owner`` is the name of its class, or empty."""
+    """A function of the module. ``owner`` is the name of its class, or empty; ``polls`` says that it has itself called again later."""
 
     name: str
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     parameters: tuple[str, ...]
     owner: str
+    polls: bool
 
 
 @dataclass(slots=True)
@@ -73,6 +74,7 @@ class State:
         self.written_modules: dict[str, Labels] = {}
         self.contents: dict[str, str] = {}
         self.star_modules: list[str] = []
+        self.imported: set[str] = set()
         self.sockets = False
         self.stack: list[Activation] = []
         self.scope = ""
