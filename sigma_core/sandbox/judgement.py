@@ -105,6 +105,11 @@ _OF_FOREIGN_NAMES = frozenset(
 """Code's destinations that matter only where nothing else in the package speaks of them; the same in the examples of documents are a reader's to fill in."""
 _OF_BAD_CODE = frozenset({"SIGMA-CODE-001", "SIGMA-CODE-002", "SIGMA-CODE-006", "SIGMA-CODE-019"})
 """What background documents on safe code show as examples."""
+_NO_INSTALLERS = name_set(
+    "exec compile system popen getoutput getstatusoutput runsource runcode timeit Function constructor execSync _compile runInThisContext runInNewContext runInContext "
+    "run call check_call check_output Popen create_subprocess_shell awk gawk mawk sed make trap PROMPT_COMMAND BASH_ENV ENV"
+) | {"new Function"}
+"""What runs a text that was just fetched, as no publisher has people install anything."""
 _NAMED_HOST = re2.compile(
     r"(?i)(?:@|//|\b)((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,6}[a-z][a-z-]{1,18})(?:[\s'\"`:/?)\\]|$)"
 )
@@ -363,6 +368,8 @@ class Judgement:
                 and not flow.origin.startswith("http://")
                 and target.known in {HostClass.UNKNOWN, HostClass.KNOWN}
             )
+            if flow.target.rpartition(".")[2] in _NO_INSTALLERS and target.known is not HostClass.INSTALLER:
+                vouched = False
             self._add("SIGMA-THREAT-013" if vouched else "SIGMA-THREAT-003", target.host or flow.origin, seen)
 
     def _executed_in_loop(self, reading: Reading, seen: Seen, flow: Flow) -> None:

@@ -24,14 +24,14 @@ _WALKS = 2
 _CONNECTS = linear_pattern(
     r"(?i:\bIO::Socket(?:::\w+)?\s*->\s*new|\bTCP(?:Socket|Server)\.(?:new|open)|\bSSLSocket\.new|\bp?fsockopen\s*\(|\bstream_socket_(?:client|server)\s*\(|\bsocket\.(?:connect|tcp)\s*\(|\.tcp\(\)"
     r"|\bnet\.(?:Dial|Listen)\w*\(|\btls\.Dial\w*\(|\bTcp(?:Stream::connect|Listener::bind)\b|\bnew\s+(?:\w+\.){0,3}(?:Server)?Socket\s*\(|\bcreateSocket\(|\bnew\s+(?:\w+\.){0,3}Tcp(?:Client|Listener)\s*\("
-    r"|\bsockets\.tcp(?:client|listener)\]?(?:::new|\s*\()|\bNew-Object\s+(?:System\.)?Net\.Sockets\.Tcp(?:Client|Listener)\b|=\s*socket\s*\(\s*(?:AF|PF)_INET|\[socket\s+|[\"']/inet[46]?/(?:tcp|udp)/|\bwebsocket\.DefaultDialer\.Dial)"
+    r"|\bsockets\.tcp(?:client|listener)\]?(?:::new|\s*\()|\bNew-Object\s+(?:System\.)?Net\.Sockets\.Tcp(?:Client|Listener)\b|\bsocket\s*\(\s*(?:AF|PF)_INET6?\s*,|\bsocket_create\s*\(|\brequire\s*\(?\s*[\"']socket[\"']|\bval\s+\w+\s*=\s*Socket\(|^\s*Socket\(|\bsocketConnection\(|:gen_tcp\.(?:connect|listen)|\[socket\s+|[\"']/inet[46]?/(?:tcp|udp)/|\bwebsocket\.DefaultDialer\.Dial)"
 )
 _FETCHES = linear_pattern(
-    r"(?:\bhttp\.(?:Get|Post|NewRequest\w*)\(|\breqwest::\S{0,30}get\(|\bureq::get\(|\bNet::HTTP\.get\w*|\bURI\.open\(|\bHTTParty\.get|\bLWP::\w+|\bHTTP::Tiny|\bfile_get_contents\s*\(\s*[\"']https?:|\bcurl_exec\s*\(|\bDownloadString(?:Async)?\(|\bGetStringAsync\(|\bHttpClient\b|\bopenStream\(\)|\bsocket\.http\b)"
+    r"(?:\bhttp\.(?:Get|Post|NewRequest\w*)\(|\breqwest::\S{0,30}get\(|\bureq::get\(|\bNet::HTTP\.get\w*|\bURI\.open\(|\bHTTParty\.get|\bLWP::\w+|\bHTTP::Tiny|\bfile_get_contents\s*\(\s*[\"']https?:|\bcurl_exec\s*\(|\bDownloadString(?:Async)?\(|\bGetStringAsync\(|\bHttpClient\b|\bopenStream\(\)|\bString\(contentsOf:|\bsocket\.http\b)"
 )
 _RUNS = linear_pattern(
     r"(?:\b(?:shell_exec|passthru|proc_open|popen|system|exec|execl|execv|execve|execvp|execlp|eval|spawn|loadstring|instance_eval|ProcessStartInfo|ProcessBuilder)\b|\b(?:IO\.popen|io\.popen|os\.execute|Open3\.\w+|exec\.Command(?:Context)?|Command::new"
-    r"|getRuntime\(\)\.exec|[Rr]t\.exec|[Rr]untime\.exec|Process\.Start|InvokeScript)\s*\(|(?i:\b(?:iex|Invoke-Expression)\b|\[scriptblock\]::create))"
+    r"|System\.cmd|:os\.cmd|getRuntime\(\)\.exec|[Rr]t\.exec|[Rr]untime\.exec|Process\.Start|InvokeScript)\s*\(|\.arguments\s*=|(?i:\b(?:iex|Invoke-Expression)\b|\b(?:cmd|powershell|pwsh)(?:\.exe)?\s+[/-]c(?:ommand)?\b|\[scriptblock\]::create))"
 )
 _ONE_COMMAND = linear_pattern(
     r"(?i)(?:\b(?:shell_exec|passthru|popen|system|eval|os\.execute|iex|Invoke-Expression)\b|\[scriptblock\]::create)\s*\(?\s*$"
@@ -51,28 +51,33 @@ _OWNER = re2.compile(r"(?:\bthis->|\$this->|\b(?:self|this)\.|@)")
 _TAKES = (
     re2.compile(r"\bfor(?:each)?\s*\(?\s*(?:(?:my|let|var|val|final)\s+)?(?:\w+\s+)?\$?(\w+)\s*(?:\bin\b|:|\()\s*(.*)"),
     re2.compile(r"\bforeach\s*\(?(?P<r>.*)\s+as\s+\$?(?P<l>\w+)"),
-    re2.compile(r"(?P<r>.*?)(?:\bdo\b|\{|^)\s*\|(?P<l>\w+)"),
+    re2.compile(r"(?P<r>.*?)(?:\bdo\b|\x02)\s*(?:\||\(?)(?P<l>\w+)(?:[^|\n]{0,40}\||\)?\s*->)"),
+    re2.compile(r"\bwhile\s*\(\s*<\$?(?P<r>\w+)>\s*\)(?P<l>)"),
     re2.compile(r"\bgets\s+(?P<r>\$\w+)\s+(?P<l>\w+)"),
     re2.compile(r"\b(?:sys)?(?:recv|read|SSL_read)\s*\(?\s*(?P<r>\$?\w+)\s*,\s*(?:my\s+)?[&$]?(?P<l>\w+)"),
     re2.compile(r"(?P<r>\$?\w+)\.[Rr]ead\w*\(\s*(?:&mut\s+|&)?\$?(?P<l>[A-Za-z_]\w*)"),
     re2.compile(r"(?P<r>\w+)\s*\|&\s*getline\s+(?P<l>\w+)"),
 )
+_BLOCK = re2.compile(r"^\s*(?:\|\w+[^|\n]{0,40}\||\(?\w+\)?\s*->)")
+_DEFINES = re2.compile(r"\b(?:func|fn|fun|def|function|sub)\s+(?:\([^)]*\)\s*)?(\w+)")
+_RETURNS = re2.compile(r"^\s*return\b(.*)")
 _ENDS = re2.compile(r"[\n;{]")
 _OPENED = re2.compile(r"\b(?:socket|connect)\s*\(\s*(?:my\s+)?\$?(\w+)\s*,\s*(?:[AP]F_INET|sockaddr_in|pack_sockaddr)")
 _READS_COMMAND = re2.compile(r"(\w+)\s*\|&?\s*getline\b")
 _ADDRESS_OF = re2.compile(r"(?i)RemoteAddr|getInetAddress|peer_?addr|RemoteEndPoint|getpeername|getRemote")
-_NEVER = name_set("err error e ex _ ok n i j len size undef null nil true false in0 self this")
+_NEVER = name_set("err error e ex ok n i j len size undef null nil true false in0 self this")
 _WAITS = re2.compile(r"(?i)\b(?:sleep|usleep|Start-Sleep|time\.Tick|NewTicker|delay)\b")
 
 
 @dataclass
 class _Names:
-    """What names hold: ``peer`` a connection or what came over it, ``direct`` the connection itself, ``answer`` what a request brought, ``shell`` a shell that was started."""
+    """What names hold: ``peer`` a connection or what came over it, ``direct`` the connection itself, ``answer`` what a request brought, ``shell`` a shell that was started; ``function`` is the one being read."""
 
     peer: set[str] = field(default_factory=set)
     direct: set[str] = field(default_factory=set)
     answer: set[str] = field(default_factory=set)
     shell: set[str] = field(default_factory=set)
+    function: str = ""
 
 
 def read_peer_commands(text: str, out: Observations) -> None:
@@ -102,16 +107,19 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
     # A brace that opens a part of a text opens no block.
     marked = text.replace("#{", "#\x01").replace("${", "$\x01")
     start = count = 0
+    before = ""
     for end in (*(match.start() for match in _ENDS.finditer(marked)), len(marked)):
         chained = marked[end : end + 1] == "\n" and marked[end : end + _INDENT].lstrip()[:1] in {".", "-"}
         if end < start or (chained and end - start < _MAX_STATEMENT):
             continue
-        statement = _OWNER.sub("", marked[start : min(end, start + _MAX_STATEMENT)])
+        statement = _OWNER.sub("", marked[start : min(end, start + _MAX_STATEMENT)]).replace(" <- ", " = ")
         if statement.strip():
-            yield start, statement
+            # What a block is given stands behind the brace that opens it.
+            yield start, f"{before}\x02{statement}" if before and _BLOCK.search(statement) else statement
             count += 1
             if count == _MAX_STATEMENTS:
                 return
+        before = statement if marked[end : end + 1] == "{" else ""
         start = end + 1
 
 
@@ -122,7 +130,14 @@ def _names_in(expression: str) -> set[str]:
 
 
 def _follow(statement: str, names: _Names) -> None:
-    """Give the names on the left of ``statement`` what stands on its right."""
+    """Give the names on the left of ``statement`` what stands on its right, and a function the name of what it returns."""
+    defined = _DEFINES.search(statement)
+    names.function = defined.group(1) if defined is not None else names.function
+    returned = _RETURNS.search(statement)
+    if returned is not None and names.function:
+        used = _names_in(returned.group(1))
+        names.peer |= {names.function} if used & names.peer else set()
+        names.answer |= {names.function} if used & names.answer or _FETCHES.search(returned.group(1)) else set()
     for name in _OPENED.findall(statement):
         names.peer.add(name)
         names.direct.add(name)
@@ -155,7 +170,7 @@ def _given(statement: str) -> Iterator[tuple[list[str], str]]:
         match = search.search(statement)
         if match is not None:
             name, expression = (match.group(1), match.group(2)) if number == 0 else (match["l"], match["r"])
-            yield [name], expression
+            yield [name or "_"], expression
 
 
 def _assignment(statement: str) -> int:

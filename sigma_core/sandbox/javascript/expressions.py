@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import re2
 import tree_sitter
 
 from sigma_core.sandbox import vocabulary
@@ -18,6 +19,7 @@ _ENVIRONMENTS = frozenset({"process.env", "Deno.env", "Bun.env", "import.meta.en
 _GLOBALS = frozenset({"globalThis", "global", "window", "self"})
 _HEADER_KEYS = frozenset({"headers", "authorization", "auth", "x-api-key", "cookie"})
 _URL_KEYS = frozenset({"hostname", "host", "url", "uri", "baseurl", "prefixurl"})
+_ENDLESS = re2.compile(r"^for\s*\(\s*;\s*;\s*\)")
 _NAMED_AT_RUN_TIME = frozenset({"eval", "exec", "execSync", "spawn", "constructor"})
 
 
@@ -217,6 +219,15 @@ def _while_statement(reader: Reader, node: tree_sitter.Node) -> Value:
     return UNKNOWN
 
 
+def _for_statement(reader: Reader, node: tree_sitter.Node) -> Value:
+    endless = bool(_ENDLESS.search(reader.text(node)[:40]))
+    reader.polls += endless
+    for child in node.named_children:
+        reader.read(child)
+    reader.polls -= endless
+    return UNKNOWN
+
+
 EXPRESSIONS: dict[str, Callable[[Reader, tree_sitter.Node], Value]] = {
     "identifier": _identifier,
     "string": _string,
@@ -225,6 +236,7 @@ EXPRESSIONS: dict[str, Callable[[Reader, tree_sitter.Node], Value]] = {
     "sequence_expression": _sequence_expression,
     "ternary_expression": _ternary_expression,
     "while_statement": _while_statement,
+    "for_statement": _for_statement,
     "array": _array,
     "object": _object,
     "member_expression": _member_expression,

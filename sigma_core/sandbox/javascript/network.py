@@ -55,7 +55,8 @@ def socket(reader: Reader, call: Call) -> Value:
     if target.isdigit() and host:
         target = f"{host}:{target}"
     reader.can(Ability.NETWORK, target, call.node)
-    return Value(name="socket", labels=frozenset({(Source.REMOTE, target)}))
+    # Whoever is at the other end commands for as long as the connection lasts: no place that hands out an installer.
+    return Value(name="socket", labels=frozenset({(Source.REMOTE, target.removeprefix("https://"))}))
 
 
 def _send(reader: Reader, call: Call, address: Value) -> Value:

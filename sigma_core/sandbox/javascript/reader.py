@@ -27,7 +27,7 @@ _FIRST = frozenset({"non_null_expression", "as_expression", "satisfies_expressio
 @dataclass
 class Reader:
     """``expressions`` maps a kind of syntax to the function that reads it. A script is walked twice: the second walk, which
-    reports, knows the names that the first one met. ``polls`` counts the loops and timers around that come back by themselves."""
+    reports, knows the names that the first one met. ``polls`` counts the loops and timers around that come back by themselves, ``come_back`` are functions that have themselves called again later."""
 
     out: Observations
     data: bytes
@@ -43,6 +43,7 @@ class Reader:
     emitting: bool = False
     depth: int = 0
     polls: int = 0
+    come_back: set[str] = field(default_factory=set)
 
     def walk(self, root: tree_sitter.Node, *, emitting: bool) -> None:
         """Read everything below ``root``. What is nested too deep for one pass is read for itself, apart from what is around it."""

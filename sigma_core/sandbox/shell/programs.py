@@ -64,7 +64,7 @@ def ordinary(script: Script, call: Call) -> Stream:
     elif name == "git" and call.operands[:1] in (["remote"], ["clone"], ["pull"], ["reset"]):
         fetch_commits(script, call)
     elif name == "git" and (aliased := _ALIASED.search(" ".join(texts))):
-        script.embed("command", "shell", aliased.group(1), node)
+        script.embed("command", "shell", aliased.group(1).replace('\\"', '"'), node)
     elif name in {"make", "gmake"} and "-f" in texts and _STANDARD_INPUT & set(texts):
         script.flow(only(call.stdin.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, node)
     elif name == "sed" and any(_sed_runs(text) for text in call.operands):

@@ -14,7 +14,7 @@ from sigma_core.sandbox.shell.values import Stream, Word, base_name, path_labels
 from sigma_core.sandbox.shell.words import MAX_DEPTH, word
 from sigma_core.sandbox.vocabulary import name_set
 
-_BRACES = re2.compile(r"^\s*\{([^{}\s]+,[^{}\s]*)\}")
+_BRACES = re2.compile(r"(?m)^\s*\{([^{}\s]+,[^{}\s]*)\}")
 """``{curl,-s,https://…}``: a command line without a blank."""
 _LOCAL = re2.compile(r"^/dev/(?:tcp|udp)/(?:localhost|127\.|0\.0\.0\.0|\[?::1)")
 _LISTING = re2.compile(r"^(?:export|declare|typeset)(?:\s+-[px]+)?\s*$")
@@ -100,7 +100,10 @@ def statement(script: Script, node: tree_sitter.Node, stdin: Stream | None = Non
         spelled = _BRACES.search(script.text(node)[:2_000])
         if spelled:
             words = [Word(piece, built=True) for piece in spelled.group(1).split(",")]
-            return run_words(script, words, stdin or Stream(), node)
+            written = run_words(script, words, stdin or Stream(), node)
+            for child in [child for part in node.children if part.type == "pipeline" for child in part.named_children[1:]]:
+                written = statement(script, child, written)
+            return written
     if kind == "for_statement":
         _bind_loop(script, node)
     if kind in _LOOPS and _COMES_BACK.search(script.text(node)[:_MAX_LOOP]):
