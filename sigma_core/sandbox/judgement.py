@@ -71,6 +71,10 @@ _SETUP = re2.compile(
 )
 _OWN_BOT = re2.compile(r"(?i)/(?:bot|webhooks/|services/)[<$%{\[]")
 """A chat service's address whose bot or hook is a variable: whoever sets it gets the messages."""
+_ANYBODYS = re2.compile(
+    r"(?i)\b(?:docs\.google\.com/(?:document|spreadsheets)/d/|[\w-]+\.notion\.site|notion\.so/|hackmd\.io|gist\.github|trello\.com/[bc]/|pastebin\.com|rentry\.)"
+)
+"""Pages of one person at a well-known service, who may change them at any time."""
 _ELIDED = re2.compile(r"(?i)\b(?:irm|iwr|curl|wget|mshta|downloadstring)\b[\s(\"']{0,3}(?:https?://)?(?:…|\.\.\.)")
 """A fetch with dots in the place of its address: a form that is spoken of."""
 _OWN_WORK = re2.compile(
@@ -97,7 +101,9 @@ _OF_INSTALLERS = frozenset({"SIGMA-THREAT-032", "SIGMA-THREAT-045"})
 """Fetch-and-run lines that text rules find, and whose host decides."""
 _OF_STRANGERS = frozenset({"SIGMA-THREAT-054", "SIGMA-THREAT-056"})
 """Lines that matter only where a host is neither known nor the package's own."""
-_OF_FOREIGN_PLACES = frozenset({"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033", "SIGMA-ORDER-036"})
+_OF_FOREIGN_PLACES = frozenset(
+    {"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033", "SIGMA-ORDER-036", "SIGMA-ORDER-043"}
+)
 """Instructions that matter only where every destination is one that nothing else in the package speaks of."""
 _OF_FOREIGN_NAMES = frozenset(
     {"SIGMA-CODE-003", "SIGMA-CODE-009", "SIGMA-CODE-010", "SIGMA-CODE-014", "SIGMA-CODE-016"}
@@ -107,7 +113,7 @@ _OF_BAD_CODE = frozenset({"SIGMA-CODE-001", "SIGMA-CODE-002", "SIGMA-CODE-006", 
 """What background documents on safe code show as examples."""
 _NO_INSTALLERS = name_set(
     "exec compile system popen getoutput getstatusoutput runsource runcode timeit Function constructor execSync _compile runInThisContext runInNewContext runInContext "
-    "run call check_call check_output Popen create_subprocess_shell awk gawk mawk sed make trap PROMPT_COMMAND BASH_ENV ENV"
+    "claude codex gemini cursor-agent opencode goose amp copilot run call check_call check_output Popen create_subprocess_shell awk gawk mawk sed make trap PROMPT_COMMAND BASH_ENV ENV"
 ) | {"new Function"}
 """What runs a text that was just fetched, as no publisher has people install anything."""
 _NAMED_HOST = re2.compile(
@@ -221,7 +227,10 @@ class Judgement:
         """An instruction whose every destination is the package's own service asks for that service, not for a copy elsewhere."""
         finding = asked.finding
         if finding.rule_id in _OF_FOREIGN_PLACES:
-            if asked.remotes and all(self._foreign(reading, remote, finding) for remote in asked.remotes):
+            anybodys = finding.rule_id == "SIGMA-ORDER-043" and any(_ANYBODYS.search(remote) for remote in asked.remotes)
+            if anybodys or (
+                asked.remotes and all(self._foreign(reading, remote, finding) for remote in asked.remotes)
+            ):
                 self.findings.append(finding)
             return
         own = bool(asked.remotes) and all(self._own_service(reading, remote) for remote in asked.remotes)

@@ -26,6 +26,8 @@ _ABSORBING = name_set(
 """Methods that put what they are given into their object."""
 _BUILT = name_set("chr ord int hex bytes bytearray list tuple reversed sorted enumerate zip min max sum set str")
 _SAME_ELEMENTS = name_set("list tuple set sorted reversed iter frozenset tqdm.tqdm collections.deque itertools.chain")
+_STEERING = frozenset({"system", "instructions", "system_prompt", "system_instruction", "system_message"})
+"""Parameters of the libraries of language models that take what steers the model."""
 _READ_RESPONSES = name_set("text content json read decode readlines strip raw body data")
 _PASSED = frozenset({"response", "file:read"})
 _APPLYING = name_set("map filter itertools.starmap concurrent.futures.ThreadPoolExecutor.map concurrent.futures.ThreadPoolExecutor.submit threading.Timer")
@@ -65,6 +67,8 @@ _TABLES: tuple[Callable[[State, Call], Value | None], ...] = (
 
 def meaning(state: State, call: Call, evaluator: Evaluator) -> Value:
     """The value of a call that is not one of an own function; reports what it does."""
+    for keyword in sorted(_STEERING & call.keywords.keys()):
+        state.flow(only(call.keywords[keyword].labels, Source.REMOTE), Sink.AGENT_FILE, keyword, call.node)
     for table in _TABLES:
         value = table(state, call)
         if value is not None:
