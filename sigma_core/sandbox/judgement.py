@@ -227,10 +227,10 @@ class Judgement:
         """An instruction whose every destination is the package's own service asks for that service, not for a copy elsewhere."""
         finding = asked.finding
         if finding.rule_id in _OF_FOREIGN_PLACES:
-            anybodys = finding.rule_id == "SIGMA-ORDER-043" and any(_ANYBODYS.search(remote) for remote in asked.remotes)
-            if anybodys or (
-                asked.remotes and all(self._foreign(reading, remote, finding) for remote in asked.remotes)
-            ):
+            anybodys = finding.rule_id == "SIGMA-ORDER-043" and any(
+                _ANYBODYS.search(remote) for remote in asked.remotes
+            )
+            if anybodys or (asked.remotes and all(self._foreign(reading, remote, finding) for remote in asked.remotes)):
                 self.findings.append(finding)
             return
         own = bool(asked.remotes) and all(self._own_service(reading, remote) for remote in asked.remotes)

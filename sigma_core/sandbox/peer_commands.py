@@ -36,7 +36,9 @@ _RUNS = linear_pattern(
 _ONE_COMMAND = linear_pattern(
     r"(?i)(?:\b(?:shell_exec|passthru|popen|system|eval|os\.execute|iex|Invoke-Expression)\b|\[scriptblock\]::create)\s*\(?\s*$"
 )
-_SHELL = linear_pattern(r"(?i)[\"'/](?:ba|z|da|k|a)?sh[\"' ]|[\"']cmd(?:\.exe)?[\"' ]|[\"'](?:powershell|pwsh)(?:\.exe)?[\"' ]")
+_SHELL = linear_pattern(
+    r"(?i)[\"'/](?:ba|z|da|k|a)?sh[\"' ]|[\"']cmd(?:\.exe)?[\"' ]|[\"'](?:powershell|pwsh)(?:\.exe)?[\"' ]"
+)
 _BY_SHELL = linear_pattern(r"[\"' ](?:-l?c|/[cCkK])[\"' ]")
 _SHELL_ON_DESCRIPTOR = linear_pattern(r"\bsh\b[^\"'\n]{0,20}[<>]&\s?\d[^\"'\n]{0,20}[<>]&\s?\d")
 _STREAMS = linear_pattern(r"\.(?:Stdin|Stdout|Stderr)\b")
@@ -177,7 +179,11 @@ def _assignment(statement: str) -> int:
     """Where the first ``=`` that assigns stands, or -1."""
     at = statement.find("=")
     while at >= 0:
-        if statement[at - 1 : at] not in {"=", "!", "<", ">", "~"} and statement[at + 1 : at + 2] not in {"=", ">", "~"}:
+        if statement[at - 1 : at] not in {"=", "!", "<", ">", "~"} and statement[at + 1 : at + 2] not in {
+            "=",
+            ">",
+            "~",
+        }:
             return at
         at = statement.find("=", at + 2)
     return -1

@@ -12,7 +12,6 @@ from sigma_core.sandbox.javascript.reader import MAX_DEPTH, Reader
 from sigma_core.sandbox.javascript.values import FUNCTIONS, MAX_CONSTANT, MAX_PARTS, UNKNOWN, Value
 from sigma_core.sandbox.observations import join
 
-
 _ARRIVALS = frozenset({"onmessage", "ondata"})
 
 

@@ -94,7 +94,9 @@ def _call_expression(reader: Reader, node: tree_sitter.Node) -> Value:
                 reader.come_back.add(value.name)
             _hand_over(reader, value.name, [passed])
         elif method in _HANDS_ON and runs(value.name):
-            _called(reader, Call(node, value.name, value.name.rpartition(".")[2], UNKNOWN, [Value(labels=passed.labels)]))
+            _called(
+                reader, Call(node, value.name, value.name.rpartition(".")[2], UNKNOWN, [Value(labels=passed.labels)])
+            )
     if not returned:
         return result
     return replace(result, labels=join(result.labels, *(value.labels for value in returned)))
@@ -111,7 +113,11 @@ def _called(reader: Reader, call: Call) -> Value:
     if name == "Object.getPrototypeOf" and any(child.type in FUNCTIONS for child in arguments_of(call.node)):
         return Value(name="Function.prototype")
     if name in _BY_METHODS and "data" in reader.functions:
-        _hand_over(reader, "data", [Value(name="socket"), Value(labels=frozenset({(Source.REMOTE, call.first.constant or "?")}))])
+        _hand_over(
+            reader,
+            "data",
+            [Value(name="socket"), Value(labels=frozenset({(Source.REMOTE, call.first.constant or "?")}))],
+        )
     if name in _REQUIRES or name.endswith(".mainModule.require"):
         return _required(reader, call)
     if method == "createRequire":

@@ -37,7 +37,9 @@ def network_of(reader: Reader, call: Call) -> Value | None:
         return Value(call.first.constant, name="nodemailer", labels=call.first.labels)
     if method == "open" and root == "XMLHttpRequest":
         return _send(reader, call, call.argument(1))
-    if method == "pipe" and {"socket", "shell"} == {value.name.partition(".")[0] for value in (call.first, call.holder)}:
+    if method == "pipe" and {"socket", "shell"} == {
+        value.name.partition(".")[0] for value in (call.first, call.holder)
+    }:
         reader.hit("SIGMA-THREAT-004", "socket to a shell", call.node)
     if name == "repl.start" and (call.first.fields or {}).get("input", UNKNOWN).name == "socket":
         reader.hit("SIGMA-THREAT-004", "socket to an interpreter", call.node)

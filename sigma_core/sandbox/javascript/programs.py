@@ -68,10 +68,10 @@ def program_of(reader: Reader, call: Call) -> Value | None:
     if sent and fetches:
         reader.flow(sendable(labels), Sink.SEND, sent[0][2], call.node)
     _run_written(reader, call, program, command, words)
-    return Value(name=_child(call, program), labels=_output(command, sent[0][2] if sent and fetches else ""))
+    return Value(name=_child(program), labels=_output(command, sent[0][2] if sent and fetches else ""))
 
 
-def _child(call: Call, program: str) -> str:
+def _child(program: str) -> str:
     """``shell`` for a program that runs what it reads, ``child`` for any other."""
     if program.split(" ", 1)[0].rpartition("/")[2].removesuffix(".exe") in _SHELLS:
         return "shell"

@@ -30,7 +30,9 @@ _STEERING = frozenset({"system", "instructions", "system_prompt", "system_instru
 """Parameters of the libraries of language models that take what steers the model."""
 _READ_RESPONSES = name_set("text content json read decode readlines strip raw body data")
 _PASSED = frozenset({"response", "file:read"})
-_APPLYING = name_set("map filter itertools.starmap concurrent.futures.ThreadPoolExecutor.map concurrent.futures.ThreadPoolExecutor.submit threading.Timer")
+_APPLYING = name_set(
+    "map filter itertools.starmap concurrent.futures.ThreadPoolExecutor.map concurrent.futures.ThreadPoolExecutor.submit threading.Timer"
+)
 """Calls that call their first argument with the others."""
 _HANDING_ON = name_set(
     "json.loads bytes.fromhex shlex.split shlex.join urllib.parse.unquote urllib.parse.unquote_plus codecs.decode urllib.parse.urlparse urllib.parse.urlsplit urllib.parse.parse_qs urllib.parse.parse_qsl email.message_from_bytes email.message_from_string"

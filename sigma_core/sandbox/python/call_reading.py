@@ -102,7 +102,9 @@ class CallReading(Expressions, ABC):
                 elif name.endswith("Timer") and given and given[0].items is not None:
                     given = given[0].items
             if not given and handed_over(name, self.imported):
-                given = (Value(labels=frozenset({(Source.REQUEST, "message")})),) * len(self.functions[value.name].parameters)
+                given = (Value(labels=frozenset({(Source.REQUEST, "message")})),) * len(
+                    self.functions[value.name].parameters
+                )
             if name == "asyncio.start_server":
                 given = (Value(name="socket.reader", labels=frozenset({(Source.REQUEST, name)})), UNKNOWN)
             if "args" in keywords and keywords["args"].items is not None:

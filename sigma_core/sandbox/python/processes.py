@@ -182,7 +182,9 @@ def _output_labels(text: str, words: tuple[str, ...]) -> Labels:
     program = _program(words[0]) if words else ""
     if program in _FETCHERS and (url := _url_of(text)):
         return frozenset({(Source.REMOTE, url)})
-    if program in _LOOKUPS and (asked := next((word for word in words[1:] if "." in word and word[0] not in "+@-"), "")):
+    if program in _LOOKUPS and (
+        asked := next((word for word in words[1:] if "." in word and word[0] not in "+@-"), "")
+    ):
         return frozenset({(Source.REMOTE, asked)})
     if program in {"env", "printenv", "set", "export"} and len(words) == 1:
         return frozenset({(Source.ENVIRONMENT, "env")})

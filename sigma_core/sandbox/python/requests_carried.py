@@ -22,7 +22,9 @@ CHATS = name_set(
 _EVENTS = name_set(
     "message_handler command on message event on_message listen listener handler subscribe callback_query_handler channel_post_handler edited_message_handler hybrid_command on_command register"
 )
-_HANDED = name_set("MessageHandler CommandHandler WebSocketApp add_handler subscribe basic_consume message_callback_add add_event_handler on")
+_HANDED = name_set(
+    "MessageHandler CommandHandler WebSocketApp add_handler subscribe basic_consume message_callback_add add_event_handler on"
+)
 _ROUTING = name_set("route get post put api_route websocket websocket_route")
 
 

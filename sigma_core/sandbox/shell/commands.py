@@ -29,7 +29,9 @@ MAX_WORDS = 4_096
 _AGENTS = name_set("claude codex gemini openclaw clawdbot moltbot cursor-agent opencode aider goose amp copilot")
 """Agents on the command line: what they are told is an instruction like any other."""
 _PROMPT_WORDS = 4
-_UNASKED = name_set("--dangerously-skip-permissions --yolo --full-auto --dangerously-bypass-approvals-and-sandbox --allow-all-tools")
+_UNASKED = name_set(
+    "--dangerously-skip-permissions --yolo --full-auto --dangerously-bypass-approvals-and-sandbox --allow-all-tools"
+)
 """Options with which an agent does what it is told without asking anybody."""
 _WORTH_HIDING = FETCHERS | INTERPRETERS | name_set("base64 nc ncat netcat socat")
 _WILD_PATH = re2.compile(r"^/[\w/?*\[\]-]*\?[\w/?*\[\]-]*$")
@@ -73,7 +75,7 @@ def run_words(script: Script, words: list[Word], stdin: Stream, node: tree_sitte
             return Stream()
     if words[0].text in script.aliases:
         words = script.aliases[words[0].text] + words[1:]
-    if words[0].text.startswith("$"):
+    if words[0].text[:1] == "$" and words[0].text[1:].isidentifier():
         script.flow(only(words[0].labels, Source.REMOTE), Sink.EXECUTE, words[0].text, node)
     while len(words) > 1 and base_name(words[0].text) in WRAPPERS:
         words = unwrap(words, stdin)

@@ -65,9 +65,9 @@ def ordinary(script: Script, call: Call) -> Stream:
         fetch_commits(script, call)
     elif name == "git" and (aliased := _ALIASED.search(" ".join(texts))):
         script.embed("command", "shell", aliased.group(1).replace('\\"', '"'), node)
-    elif name in {"make", "gmake"} and "-f" in texts and _STANDARD_INPUT & set(texts):
-        script.flow(only(call.stdin.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, node)
-    elif name == "sed" and any(_sed_runs(text) for text in call.operands):
+    elif (name in {"make", "gmake"} and "-f" in texts and _STANDARD_INPUT & set(texts)) or (
+        name == "sed" and any(_sed_runs(text) for text in call.operands)
+    ):
         script.flow(only(call.stdin.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, node)
     elif name == "sed" and any(text.startswith(("-i", "--in-place")) for text in texts):
         _edit_in_place(script, call)

@@ -119,7 +119,9 @@ class Script:
             self.hit("SIGMA-THREAT-004", f"{WAY_IN} is sent to {target}", node)
         if sink is Sink.EXECUTE:
             self.run_pipes |= pipes
-            peer = next((origin for source, origin in sorted(labels) if source is Source.REMOTE and origin in self.sockets), "")
+            peer = next(
+                (origin for source, origin in sorted(labels) if source is Source.REMOTE and origin in self.sockets), ""
+            )
             if peer:
                 self.hit("SIGMA-THREAT-004", f"{target} runs what {peer} sends", node)
             if self.polls:
@@ -155,7 +157,9 @@ class Script:
         if content.text is not None:
             before = self.contents.get(path, "") + "\n" if appends and path in self.contents else ""
             self.contents[path] = self.within_budget(Word((before + content.text)[:MAX_TEXT])).text
-        if (Source.REMOTE, PIPE + path) in self.run_pipes and any(origin in self.sockets for _, origin in content.labels):
+        if (Source.REMOTE, PIPE + path) in self.run_pipes and any(
+            origin in self.sockets for _, origin in content.labels
+        ):
             self.hit("SIGMA-THREAT-004", f"a shell reads what a peer sends to {path}", node)
         agent = vocabulary.agent_file(path)
         if agent:

@@ -23,6 +23,7 @@ _LOOPS = frozenset({"while_statement", "for_statement", "c_style_for_statement"}
 _COMES_BACK = re2.compile(r"\bsleep\b|^(?:while\s+(?:true|:|\[+ 1|\(\( ?1)|until\s+false)")
 """A loop that waits, or never ends: it asks again and again."""
 _MAX_LOOP = 8_192
+_RAW = re2.compile(r"^/dev/(?:tcp|udp)/(?:[0-9]{1,3}\.){3}[0-9]{1,3}/")
 _DEVICE = re2.compile(r"/dev/(?:tcp|udp)/")
 _GIVES_A_SHELL = name_set("sh bash zsh ksh dash ash exec cat python python3 perl nc")
 _SUBSTITUTIONS = frozenset({"command_substitution", "simple_expansion", "expansion"})
@@ -101,7 +102,9 @@ def statement(script: Script, node: tree_sitter.Node, stdin: Stream | None = Non
         if spelled:
             words = [Word(piece, built=True) for piece in spelled.group(1).split(",")]
             written = run_words(script, words, stdin or Stream(), node)
-            for child in [child for part in node.children if part.type == "pipeline" for child in part.named_children[1:]]:
+            for child in [
+                child for part in node.children if part.type == "pipeline" for child in part.named_children[1:]
+            ]:
                 written = statement(script, child, written)
             return written
     if kind == "for_statement":
@@ -156,7 +159,8 @@ def _redirected(script: Script, node: tree_sitter.Node, stdin: Stream | None) ->
                 stream = Stream(frozenset({(Source.REMOTE, given.text)}))
             opened = script.written.get(f"&{given.text}" if operator.startswith("<&") else given.text, NO_LABELS)
             stream = Stream(
-                join(stream.labels, given.labels, opened, path_labels(given.text)), stream.text if given.text == "$()" else None
+                join(stream.labels, given.labels, opened, path_labels(given.text)),
+                stream.text if given.text == "$()" else None,
             )
     body = node.child_by_field_name("body")
     # The grammar hangs the arguments that follow a redirection below it: `curl > file https://…`.
@@ -190,7 +194,7 @@ def _redirect_output(script: Script, redirect: tree_sitter.Node, out: Stream, no
             # What is read from the descriptor later is the peer's.
             script.sockets.add(path)
             script.written[f"&{descriptor}"] = frozenset({(Source.REMOTE, path)})
-        elif program in _GIVES_A_SHELL:
+        if program in _GIVES_A_SHELL and not (descriptor and program == "exec" and not _RAW.search(path)):
             script.hit("SIGMA-THREAT-004", path, node)
         script.can(Ability.NETWORK, path, node)
         script.flow(sendable(out.labels), Sink.SEND, path, node)

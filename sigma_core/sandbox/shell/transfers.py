@@ -29,7 +29,9 @@ _LOCAL = re2.compile(r"(?i)^(?:localhost|127\.|\[?::1)|^(?:unix|/)")
 _LOOPBACK = re2.compile(r"(?i)^(?:lo\d?|localhost|127\.[\d.]+|::1)$|\.sock$")
 _OWN_LOGIN = re2.compile(r"^(?:[^:]*:)?\d*:(?:localhost|127\.0\.0\.1|\[::1\]|::1)?:?22$")
 """``2222:localhost:22``: the other end gets this machine's own login."""
-_TO_FILL_IN = re2.compile(r"(?i)[$<>{}]|(?:^|[@.-])(?:your|my|user|example|host|server|remote|vps|bastion)(?:$|[.\W_-])")
+_TO_FILL_IN = re2.compile(
+    r"(?i)[$<>{}]|(?:^|[@.-])(?:your|my|user|example|host|server|remote|vps|bastion)(?:$|[.\W_-])"
+)
 _SSH_VALUED = name_set("-L -R -D -W -p -i -o -l -J -F -b -c -m -S -e -E -w")
 
 
