@@ -8,67 +8,67 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-import re2
+from functools import partial
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.observations import Observations, Sink, Source
 from sigma_core.sandbox.vocabulary import name_set
 
+_pattern = partial(linear_pattern, max_memory=131_072)
 _MAX_STATEMENTS = 4_000
 _MAX_STATEMENT = 1_200
 _INDENT = 80
 _WALKS = 2
 """A name may be used above the line that gives it what it holds."""
-_CONNECTS = linear_pattern(
+_CONNECTS = _pattern(
     r"(?i:\bIO::Socket(?:::\w+)?\s*->\s*new|\bTCP(?:Socket|Server)\.(?:new|open)|\bSSLSocket\.new|\bp?fsockopen\s*\(|\bstream_socket_(?:client|server)\s*\(|\bsocket\.(?:connect|tcp)\s*\(|\.tcp\(\)"
     r"|\bnet\.(?:Dial|Listen)\w*\(|\btls\.Dial\w*\(|\bTcp(?:Stream::connect|Listener::bind)\b|\bnew\s+(?:\w+\.){0,3}(?:Server)?Socket\s*\(|\bcreateSocket\(|\bnew\s+(?:\w+\.){0,3}Tcp(?:Client|Listener)\s*\("
     r"|\bsockets\.tcp(?:client|listener)\]?(?:::new|\s*\()|\bNew-Object\s+(?:System\.)?Net\.Sockets\.Tcp(?:Client|Listener)\b|\bsocket\s*\(\s*(?:AF|PF)_INET6?\s*,|\bsocket_create\s*\(|\brequire\s*\(?\s*[\"']socket[\"']|\bval\s+\w+\s*=\s*Socket\(|^\s*Socket\(|\bsocketConnection\(|:gen_tcp\.(?:connect|listen)|\[socket\s+|[\"']/inet[46]?/(?:tcp|udp)/|\bwebsocket\.DefaultDialer\.Dial)"
 )
-_FETCHES = linear_pattern(
+_FETCHES = _pattern(
     r"(?:\bhttp\.(?:Get|Post|NewRequest\w*)\(|\breqwest::\S{0,30}get\(|\bureq::get\(|\bNet::HTTP\.get\w*|\bURI\.open\(|\bHTTParty\.get|\bLWP::\w+|\bHTTP::Tiny|\bfile_get_contents\s*\(\s*[\"']https?:|\bcurl_exec\s*\(|\bDownloadString(?:Async)?\(|\bGetStringAsync\(|\bHttpClient\b|\bopenStream\(\)|\bString\(contentsOf:|\bsocket\.http\b)"
 )
-_RUNS = linear_pattern(
+_RUNS = _pattern(
     r"(?:\b(?:shell_exec|passthru|proc_open|popen|system|exec|execl|execv|execve|execvp|execlp|eval|spawn|loadstring|instance_eval|ProcessStartInfo|ProcessBuilder)\b|\b(?:IO\.popen|io\.popen|os\.execute|Open3\.\w+|exec\.Command(?:Context)?|Command::new"
     r"|System\.cmd|:os\.cmd|getRuntime\(\)\.exec|[Rr]t\.exec|[Rr]untime\.exec|Process\.Start|InvokeScript)\s*\(|\.arguments\s*=|(?i:\b(?:iex|Invoke-Expression)\b|\b(?:cmd|powershell|pwsh)(?:\.exe)?\s+[/-]c(?:ommand)?\b|\[scriptblock\]::create))"
 )
-_ONE_COMMAND = linear_pattern(
+_ONE_COMMAND = _pattern(
     r"(?i)(?:\b(?:shell_exec|passthru|popen|system|eval|os\.execute|iex|Invoke-Expression)\b|\[scriptblock\]::create)\s*\(?\s*$"
 )
-_SHELL = linear_pattern(
+_SHELL = _pattern(
     r"(?i)[\"'/](?:ba|z|da|k|a)?sh[\"' ]|[\"']cmd(?:\.exe)?[\"' ]|[\"'](?:powershell|pwsh)(?:\.exe)?[\"' ]"
 )
-_BY_SHELL = linear_pattern(r"[\"' ](?:-l?c|/[cCkK])[\"' ]")
-_SHELL_ON_DESCRIPTOR = linear_pattern(r"\bsh\b[^\"'\n]{0,20}[<>]&\s?\d[^\"'\n]{0,20}[<>]&\s?\d")
-_STREAMS = linear_pattern(r"\.(?:Stdin|Stdout|Stderr)\b")
-_DUPLICATES = linear_pattern(
+_BY_SHELL = _pattern(r"[\"' ](?:-l?c|/[cCkK])[\"' ]")
+_SHELL_ON_DESCRIPTOR = _pattern(r"\bsh\b[^\"'\n]{0,20}[<>]&\s?\d[^\"'\n]{0,20}[<>]&\s?\d")
+_STREAMS = _pattern(r"\.(?:Stdin|Stdout|Stderr)\b")
+_DUPLICATES = _pattern(
     r"(?:\bdup2\s*\(\s*(\w+)|\bopen\s*\(?\s*STD(?:IN|OUT|ERR)\s*,\s*[\"'][<>+]{0,2}&=?[\"']?\s*,?\s*\$?(\w+)|\bSTD(?:IN|OUT)\.reopen\s*\(?\s*(\w+)|\$std(?:in|out)\s*=\s*(\w+))"
 )
-_QUOTED_COMMAND = linear_pattern(r"`[^`\n]*`|%x[({\[][^\n]*|\bqx[/({][^\n]*")
-_LITERAL = linear_pattern(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`[^`\n]*`")
-_IN_LITERAL = re2.compile(r"(?:\$\x01?|#\x01|\{)([A-Za-z_]\w*)")
-_NAME = re2.compile(r"(?:^|[^\w.>\\])([A-Za-z_]\w*)")
-_OWNER = re2.compile(r"(?:\bthis->|\$this->|\b(?:self|this)\.|@)")
+_QUOTED_COMMAND = _pattern(r"`[^`\n]*`|%x[({\[][^\n]*|\bqx[/({][^\n]*")
+_LITERAL = _pattern(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`[^`\n]*`")
+_IN_LITERAL = _pattern(r"(?:\$\x01?|#\x01|\{)([A-Za-z_]\w*)")
+_NAME = _pattern(r"(?:^|[^\w.>\\])([A-Za-z_]\w*)")
+_OWNER = _pattern(r"(?:\bthis->|\$this->|\b(?:self|this)\.|@)")
 _TAKES = (
-    re2.compile(r"\bfor(?:each)?\s*\(?\s*(?:(?:my|let|var|val|final)\s+)?(?:\w+\s+)?\$?(\w+)\s*(?:\bin\b|:|\()\s*(.*)"),
-    re2.compile(r"\bforeach\s*\(?(?P<r>.*)\s+as\s+\$?(?P<l>\w+)"),
-    re2.compile(r"(?P<r>.*?)(?:\bdo\b|\x02)\s*(?:\||\(?)(?P<l>\w+)(?:[^|\n]{0,40}\||\)?\s*->)"),
-    re2.compile(r"\bwhile\s*\(\s*<\$?(?P<r>\w+)>\s*\)(?P<l>)"),
-    re2.compile(r"\bgets\s+(?P<r>\$\w+)\s+(?P<l>\w+)"),
-    re2.compile(r"\b(?:sys)?(?:recv|read|SSL_read)\s*\(?\s*(?P<r>\$?\w+)\s*,\s*(?:my\s+)?[&$]?(?P<l>\w+)"),
-    re2.compile(r"(?P<r>\$?\w+)\.[Rr]ead\w*\(\s*(?:&mut\s+|&)?\$?(?P<l>[A-Za-z_]\w*)"),
-    re2.compile(r"(?P<r>\w+)\s*\|&\s*getline\s+(?P<l>\w+)"),
+    _pattern(r"\bfor(?:each)?\s*\(?\s*(?:(?:my|let|var|val|final)\s+)?(?:\w+\s+)?\$?(\w+)\s*(?:\bin\b|:|\()\s*(.*)"),
+    _pattern(r"\bforeach\s*\(?(?P<r>.*)\s+as\s+\$?(?P<l>\w+)"),
+    _pattern(r"(?P<r>.*?)(?:\bdo\b|\x02)\s*(?:\||\(?)(?P<l>\w+)(?:[^|\n]{0,40}\||\)?\s*->)"),
+    _pattern(r"\bwhile\s*\(\s*<\$?(?P<r>\w+)>\s*\)(?P<l>)"),
+    _pattern(r"\bgets\s+(?P<r>\$\w+)\s+(?P<l>\w+)"),
+    _pattern(r"\b(?:sys)?(?:recv|read|SSL_read)\s*\(?\s*(?P<r>\$?\w+)\s*,\s*(?:my\s+)?[&$]?(?P<l>\w+)"),
+    _pattern(r"(?P<r>\$?\w+)\.[Rr]ead\w*\(\s*(?:&mut\s+|&)?\$?(?P<l>[A-Za-z_]\w*)"),
+    _pattern(r"(?P<r>\w+)\s*\|&\s*getline\s+(?P<l>\w+)"),
 )
-_BLOCK = re2.compile(r"^\s*(?:\|\w+[^|\n]{0,40}\||\(?\w+\)?\s*->)")
-_DEFINES = re2.compile(r"\b(?:func|fn|fun|def|function|sub)\s+(?:\([^)]*\)\s*)?(\w+)")
-_RETURNS = re2.compile(r"^\s*return\b(.*)")
-_ENDS = re2.compile(r"[\n;{]")
-_OPENED = re2.compile(r"\b(?:socket|connect)\s*\(\s*(?:my\s+)?\$?(\w+)\s*,\s*(?:[AP]F_INET|sockaddr_in|pack_sockaddr)")
-_READS_COMMAND = re2.compile(r"(\w+)\s*\|&?\s*getline\b")
-_ADDRESS_OF = re2.compile(r"(?i)RemoteAddr|getInetAddress|peer_?addr|RemoteEndPoint|getpeername|getRemote")
+_BLOCK = _pattern(r"^\s*(?:\|\w+[^|\n]{0,40}\||\(?\w+\)?\s*->)")
+_DEFINES = _pattern(r"\b(?:func|fn|fun|def|function|sub)\s+(?:\([^)]*\)\s*)?(\w+)")
+_RETURNS = _pattern(r"^\s*return\b(.*)")
+_ENDS = _pattern(r"[\n;{]")
+_OPENED = _pattern(r"\b(?:socket|connect)\s*\(\s*(?:my\s+)?\$?(\w+)\s*,\s*(?:[AP]F_INET|sockaddr_in|pack_sockaddr)")
+_READS_COMMAND = _pattern(r"(\w+)\s*\|&?\s*getline\b")
+_ADDRESS_OF = _pattern(r"(?i)RemoteAddr|getInetAddress|peer_?addr|RemoteEndPoint|getpeername|getRemote")
 _NEVER = name_set("err error e ex ok n i j len size undef null nil true false in0 self this")
-_WAITS = re2.compile(r"(?i)\b(?:sleep|usleep|Start-Sleep|time\.Tick|NewTicker|delay)\b")
+_WAITS = _pattern(r"(?i)\b(?:sleep|usleep|Start-Sleep|time\.Tick|NewTicker|delay)\b")
 
 
 @dataclass
