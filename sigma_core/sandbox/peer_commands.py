@@ -16,7 +16,6 @@ from sigma_core.sandbox.observations import Observations, Sink, Source
 from sigma_core.sandbox.vocabulary import name_set
 
 _pattern = partial(linear_pattern, max_memory=131_072)
-_MAX_STATEMENTS = 4_000
 _MAX_STATEMENT = 1_200
 _INDENT = 80
 _WALKS = 2
@@ -92,23 +91,26 @@ def read_peer_commands(text: str, out: Observations) -> None:
     for _ in range(_WALKS):
         for _, statement in statements:
             _follow(statement, names)
+    starts_shell = bool(_RUNS.search(text) and _SHELL.search(text))
+    waits = bool(_WAITS.search(text))
+    address = next((url for _, _, url, _ in vocabulary.urls_in(text)), "?") if fetches else ""
     for start, statement in statements:
-        subject = _reached(statement, names, text) if connects else ""
+        end = min(start + len(statement), len(text))
+        subject = _reached(statement, names, starts_shell=starts_shell) if connects else ""
         if subject:
-            out.hit("SIGMA-THREAT-004", subject, start, start + len(statement))
+            out.hit("SIGMA-THREAT-004", subject, start, end)
         elif fetches and _runs_answer(statement, names):
-            address = next((url for _, _, url, _ in vocabulary.urls_in(text)), "?")
             labels = frozenset({(Source.REMOTE, address)})
-            out.flow(labels, Sink.EXECUTE, "command", start, start + len(statement))
-            if _WAITS.search(text):
-                out.flow(labels, Sink.EXECUTE_IN_LOOP, "command", start, start + len(statement))
+            out.flow(labels, Sink.EXECUTE, "command", start, end)
+            if waits:
+                out.flow(labels, Sink.EXECUTE_IN_LOOP, "command", start, end)
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Statements with where they start: lines, parted at semicolons and opening braces; a chain of calls over several lines stays one."""
     # A brace that opens a part of a text opens no block.
     marked = text.replace("#{", "#\x01").replace("${", "$\x01")
-    start = count = 0
+    start = 0
     before = ""
     for end in (*(match.start() for match in _ENDS.finditer(marked)), len(marked)):
         chained = marked[end : end + 1] == "\n" and marked[end : end + _INDENT].lstrip()[:1] in {".", "-"}
@@ -118,9 +120,6 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
         if statement.strip():
             # What a block is given stands behind the brace that opens it.
             yield start, f"{before}\x02{statement}" if before and _BLOCK.search(statement) else statement
-            count += 1
-            if count == _MAX_STATEMENTS:
-                return
         before = statement if marked[end : end + 1] == "{" else ""
         start = end + 1
 
@@ -196,17 +195,17 @@ def _last_name(part: str) -> str:
     return str(found[-1]) if found and not part.rstrip().endswith(("]", ".")) and f".{found[-1]}" not in part else ""
 
 
-def _reached(statement: str, names: _Names, text: str) -> str:
-    """How the connection reaches a shell in ``statement``; empty where it does not."""
+def _reached(statement: str, names: _Names, *, starts_shell: bool) -> str:
+    """How the connection reaches a shell in ``statement``; empty where it does not. ``starts_shell`` says that the text has a shell started anywhere."""
     for match in _RUNS.finditer(statement):
         if _names_in(statement[match.end() :]) & names.peer:
             return "what a peer sends is run"
     for match in _QUOTED_COMMAND.finditer(statement):
         if set(_IN_LITERAL.findall(match.group())) & names.peer:
             return "what a peer sends is run"
-    if _STREAMS.search(statement) and _names_in(statement) & names.peer and "exec.Command" in text:
+    if starts_shell and _STREAMS.search(statement) and _names_in(statement) & names.peer:
         return "connection as input and output of a program"
-    if _RUNS.search(text) and _SHELL.search(text):
+    if starts_shell:
         for match in _DUPLICATES.finditer(statement):
             if next(group for group in match.groups() if group) in names.peer:
                 return "connection as input and output of a program"
