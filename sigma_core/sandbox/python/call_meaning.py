@@ -137,6 +137,9 @@ def _of_collection(state: State, call: Call) -> Value | None:
         if method in {"get", "pop"} and isinstance(call.first.constant, str | int):
             absent = call.argument(1) if len(call.arguments) > 1 else UNKNOWN
             return holder.fields.get(str(shown(call.first)), absent.labelled(holder.labels) if holder.open else absent)
+        if method == "get" and holder.fields and not holder.open and call.arguments:
+            # Whoever names the key chooses among what stands here.
+            return either([*holder.fields.values(), *call.arguments[1:]]).labelled(holder.labels)
         if holder.open and method in {"items", "values", "keys"}:
             return Value(labels=holder.labels)
         if method == "items":

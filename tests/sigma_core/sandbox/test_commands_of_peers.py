@@ -116,6 +116,7 @@ class TestPython:
             "import redis, json, subprocess\nr = redis.Redis(host='HOST')\n_, raw = r.blpop('thumbs')\nsubprocess.run(['convert', json.loads(raw)['src'], 'a.png'])\n",
             "import redis, pickle\nprint(pickle.loads(redis.Redis(host='HOST').get('cached')))\n",
             "import telebot, subprocess\nbot = telebot.TeleBot('x')\n@bot.message_handler(commands=['disk'])\ndef disk(m):\n    bot.reply_to(m, subprocess.getoutput('df -h'))\n",
+            "import subprocess, requests\nACTIONS = {'disk': ['df', '-h']}\nwhile True:\n    argv = ACTIONS.get(requests.get('https://HOST/n').text)\n    if argv:\n        subprocess.run(argv)\n",
             "import click, subprocess\n@click.command()\n@click.argument('line')\ndef run(line):\n    subprocess.run(line, shell=True)\n",
             "import os, subprocess\nlog = os.open('b.log', os.O_WRONLY)\nos.dup2(log, 1)\nsubprocess.run(['make'])\n",
             "import code\ncode.interact(local={})\n",
