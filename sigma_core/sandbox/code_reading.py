@@ -46,7 +46,7 @@ _LANGUAGES = {
     "python": FileKind.PYTHON,
     "javascript": FileKind.JAVASCRIPT,
     "powershell": FileKind.POWERSHELL,
-    **dict.fromkeys(("perl", "php", "ruby", "lua"), FileKind.CODE),
+    **dict.fromkeys(("perl", "php", "ruby", "lua", "awk", "tcl"), FileKind.CODE),
     "markdown": FileKind.MARKDOWN,
 }
 

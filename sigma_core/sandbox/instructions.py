@@ -328,11 +328,13 @@ class FrameBook:
                 break
             if "use" not in contexts:
                 context = TOLD
-        remote = self._bits.get("remote", 0)
+        remote, bare = self._bits.get("remote", 0), self._bits.get("any_host", 0)
         named = [spot for at in range(first, last + 1) for spot in places.get((at, remote), ())]
+        if not named and any(mask & bare for mask in frame.masks):
+            named = [spot for at in range(first, last + 1) for spot in places.get((at, bare), ())]
         # The target of a link is where words are explained, not where something goes. It matters to a frame that asks for a destination.
         linked = [(start, end) for start, end in named if view.endswith("](", 0, start)]
-        explains = linked if remote in frame.masks else []
+        explains = linked if any(mask & remote and not mask & ~(remote | bare) for mask in frame.masks) else []
         end = starts[last] + len(sentences[last].text)
         return Instruction(
             frame.rule_id,

@@ -71,6 +71,10 @@ _SETUP = re2.compile(
 )
 _OWN_BOT = re2.compile(r"(?i)/(?:bot|webhooks/|services/)[<$%{\[]")
 """A chat service's address whose bot or hook is a variable: whoever sets it gets the messages."""
+_ANYBODYS = re2.compile(
+    r"(?i)\b(?:docs\.google\.com/(?:document|spreadsheets)/d/|[\w-]+\.notion\.site|notion\.so/|hackmd\.io|gist\.github|trello\.com/[bc]/|pastebin\.com|rentry\.)"
+)
+"""Pages of one person at a well-known service, who may change them at any time."""
 _ELIDED = re2.compile(r"(?i)\b(?:irm|iwr|curl|wget|mshta|downloadstring)\b[\s(\"']{0,3}(?:https?://)?(?:…|\.\.\.)")
 """A fetch with dots in the place of its address: a form that is spoken of."""
 _OWN_WORK = re2.compile(
@@ -97,7 +101,9 @@ _OF_INSTALLERS = frozenset({"SIGMA-THREAT-032", "SIGMA-THREAT-045"})
 """Fetch-and-run lines that text rules find, and whose host decides."""
 _OF_STRANGERS = frozenset({"SIGMA-THREAT-054", "SIGMA-THREAT-056"})
 """Lines that matter only where a host is neither known nor the package's own."""
-_OF_FOREIGN_PLACES = frozenset({"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033", "SIGMA-ORDER-036"})
+_OF_FOREIGN_PLACES = frozenset(
+    {"SIGMA-ORDER-030", "SIGMA-ORDER-032", "SIGMA-ORDER-033", "SIGMA-ORDER-036", "SIGMA-ORDER-043"}
+)
 """Instructions that matter only where every destination is one that nothing else in the package speaks of."""
 _OF_FOREIGN_NAMES = frozenset(
     {"SIGMA-CODE-003", "SIGMA-CODE-009", "SIGMA-CODE-010", "SIGMA-CODE-014", "SIGMA-CODE-016"}
@@ -105,6 +111,11 @@ _OF_FOREIGN_NAMES = frozenset(
 """Code's destinations that matter only where nothing else in the package speaks of them; the same in the examples of documents are a reader's to fill in."""
 _OF_BAD_CODE = frozenset({"SIGMA-CODE-001", "SIGMA-CODE-002", "SIGMA-CODE-006", "SIGMA-CODE-019"})
 """What background documents on safe code show as examples."""
+_NO_INSTALLERS = name_set(
+    "exec compile system popen getoutput getstatusoutput runsource runcode timeit Function constructor execSync _compile runInThisContext runInNewContext runInContext "
+    "claude codex gemini cursor-agent opencode goose amp copilot run call check_call check_output Popen create_subprocess_shell awk gawk mawk sed make trap PROMPT_COMMAND BASH_ENV ENV"
+) | {"new Function"}
+"""What runs a text that was just fetched, as no publisher has people install anything."""
 _NAMED_HOST = re2.compile(
     r"(?i)(?:@|//|\b)((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,6}[a-z][a-z-]{1,18})(?:[\s'\"`:/?)\\]|$)"
 )
@@ -216,7 +227,10 @@ class Judgement:
         """An instruction whose every destination is the package's own service asks for that service, not for a copy elsewhere."""
         finding = asked.finding
         if finding.rule_id in _OF_FOREIGN_PLACES:
-            if asked.remotes and all(self._foreign(reading, remote, finding) for remote in asked.remotes):
+            anybodys = finding.rule_id == "SIGMA-ORDER-043" and any(
+                _ANYBODYS.search(remote) for remote in asked.remotes
+            )
+            if anybodys or (asked.remotes and all(self._foreign(reading, remote, finding) for remote in asked.remotes)):
                 self.findings.append(finding)
             return
         own = bool(asked.remotes) and all(self._own_service(reading, remote) for remote in asked.remotes)
@@ -325,6 +339,8 @@ class Judgement:
     def _flow(self, reading: Reading, seen: Seen, flow: Flow) -> None:
         if flow.sink is Sink.EXECUTE:
             self._executed(reading, seen, flow)
+        elif flow.sink is Sink.EXECUTE_IN_LOOP:
+            self._executed_in_loop(reading, seen, flow)
         elif flow.sink in {Sink.SEND, Sink.SEND_HEADER}:
             self._sent(reading, seen, flow)
         elif flow.sink is Sink.NAME_LOOKUP:
@@ -361,7 +377,17 @@ class Judgement:
                 and not flow.origin.startswith("http://")
                 and target.known in {HostClass.UNKNOWN, HostClass.KNOWN}
             )
+            if flow.target.rpartition(".")[2] in _NO_INSTALLERS and target.known is not HostClass.INSTALLER:
+                vouched = False
             self._add("SIGMA-THREAT-013" if vouched else "SIGMA-THREAT-003", target.host or flow.origin, seen)
+
+    def _executed_in_loop(self, reading: Reading, seen: Seen, flow: Flow) -> None:
+        """Whoever answers a program that asks again and again commands it; that the documents name them makes no installer of it."""
+        target = self.target(flow.origin, reading.path, in_prose=seen.in_prose)
+        # What stands before the colon of an address whose host is computed.
+        computed = {"", "?", NAME_LOOKUP, "http", "https"}
+        if target.known is not HostClass.LOCAL or target.host in computed:
+            self._add("SIGMA-THREAT-060", target.host or flow.origin, seen)
 
     def _vouches(self, url: str, target: _Target, *, in_prose: bool) -> bool:
         """Whether a host may hand out an installer: a known publisher's, or the product's own that the package is about."""

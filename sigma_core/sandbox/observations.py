@@ -29,6 +29,7 @@ class Sink(StrEnum):
     SEND_HEADER = "send_header"
     NAME_LOOKUP = "name_lookup"
     EXECUTE = "execute"
+    EXECUTE_IN_LOOP = "execute_in_loop"
     AGENT_FILE = "agent_file"
     AUTOSTART = "autostart"
     LOG = "log"

@@ -15,6 +15,7 @@ import re2
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.observations import Ability, Observations, Sink, Source
+from sigma_core.sandbox.peer_commands import read_peer_commands
 
 NEAR = 1_600
 """Characters between a secret and a call within which the one is taken to reach the other."""
@@ -76,6 +77,7 @@ def read_other_code(text: str) -> Observations:
                 out.flow(frozenset({(source, name)}), sink, _address_near(text, start), start, end)
     _commands(text, out)
     _evaluated(text, out)
+    read_peer_commands(text, out)
     return out
 
 

@@ -12,6 +12,8 @@ from sigma_core.sandbox.javascript.reader import MAX_DEPTH, Reader
 from sigma_core.sandbox.javascript.values import FUNCTIONS, MAX_CONSTANT, MAX_PARTS, UNKNOWN, Value
 from sigma_core.sandbox.observations import join
 
+_ARRIVALS = frozenset({"onmessage", "ondata"})
+
 
 def bind(reader: Reader, target: tree_sitter.Node | None, value: Value) -> None:
     """The pattern ``target`` takes ``value``."""
@@ -117,7 +119,12 @@ def _assignment_expression(reader: Reader, node: tree_sitter.Node) -> Value:
     if left is not None and left.type == "subscript_expression":
         reader.read(left)
     if right is not None and right.type in FUNCTIONS and left is not None and left.type == "member_expression":
-        return define(reader, reader.text(left.child_by_field_name("property")), right)
+        name = reader.text(left.child_by_field_name("property"))
+        holder = reader.read(left.child_by_field_name("object"))
+        parameters = parameters_of(right)
+        if name in _ARRIVALS and holder.name == "socket" and parameters:
+            reader.names[f"{name}:{reader.text(parameters[0])[:200]}"] = Value(labels=holder.labels)
+        return define(reader, name, right)
     value = reader.read(right)
     bind(reader, left, value)
     return value
@@ -157,7 +164,10 @@ def define(reader: Reader, name: str, node: tree_sitter.Node) -> Value:
         if child.type != "identifier":
             bind(reader, child, reader.names.get(f"{name}:{parameter}", UNKNOWN))
     body = node.child_by_field_name("body")
+    polls = name in reader.come_back
+    reader.polls += polls
     value = reader.read(body)
+    reader.polls -= polls
     if node.type == "arrow_function" and body is not None and body.type != "statement_block":
         reader.returns[name] = value
     reader.enclosing.pop()

@@ -13,9 +13,9 @@ from sigma_core.sandbox.javascript.evaluation import evaluation_of
 from sigma_core.sandbox.javascript.expressions import element, member, one_of
 from sigma_core.sandbox.javascript.files import file_access_of
 from sigma_core.sandbox.javascript.network import network_of, socket
-from sigma_core.sandbox.javascript.programs import program_of
+from sigma_core.sandbox.javascript.programs import fed, program_of, runs
 from sigma_core.sandbox.javascript.reader import Reader
-from sigma_core.sandbox.javascript.requests_carried import given_by_others
+from sigma_core.sandbox.javascript.requests_carried import ROUTING, given_by_others
 from sigma_core.sandbox.javascript.texts import text_call_of
 from sigma_core.sandbox.javascript.values import FUNCTIONS, UNKNOWN, Call, Value, arguments_of
 from sigma_core.sandbox.observations import NO_LABELS, Ability, Source, but, join
@@ -26,11 +26,17 @@ _REQUIRES = name_set("require import module.require process.mainModule.require m
 _KEYBOARDS = name_set("iohook uiohook-napi node-global-key-listener")
 _SIGNING = name_set("sendTransaction signTransaction sendRawTransaction signAllTransactions sendAndConfirmTransaction")
 _BRINGING = frozenset({Source.REMOTE, Source.SECRET_FILE, Source.FILE, Source.FILES, Source.PERSONAL})
-_HANDING_ON = name_set("JSON.parse String decodeURIComponent unescape Buffer.from")
+_HANDING_ON = name_set("JSON.parse String decodeURIComponent unescape Buffer.from url.parse querystring.parse")
+_COME_BACK = frozenset({"setInterval", "schedule"})
+_LATER = frozenset({"setTimeout", "setImmediate"})
+_SERVERS = name_set("net.createServer tls.createServer")
+_BY_METHODS = name_set("Bun.connect Bun.listen")
+"""Calls that take an object whose method ``data`` is given what arrives."""
 _HANDS_ON = name_set("then forEach map")
 _READERS: tuple[Callable[[Reader, Call], Value | None], ...] = (
     evaluation_of,
     program_of,
+    fed,
     file_access_of,
     decoding_of,
     network_of,
@@ -68,9 +74,10 @@ def _call_expression(reader: Reader, node: tree_sitter.Node) -> Value:
         source in _BRINGING for source, _ in result.labels - join(holder.labels, *(value.labels for value in arguments))
     )
     passed = result if brings else one_of(holder)
+    others = given_by_others(call)
     first = (
-        Value(labels=join(passed.labels, others))
-        if (others := given_by_others(call))
+        Value(name="socket" if target.name in _SERVERS else "", labels=join(passed.labels, others))
+        if others
         else passed
         if method in _HANDS_ON
         else None
@@ -78,9 +85,18 @@ def _call_expression(reader: Reader, node: tree_sitter.Node) -> Value:
     returned = []
     for child, value in zip(given_nodes, arguments, strict=True):
         if child.type in FUNCTIONS:
-            returned.append(_callback(reader, child, passed.labels, first))
+            reader.polls += method in _COME_BACK
+            rest = join(passed.labels, others if method not in ROUTING else NO_LABELS)
+            returned.append(_callback(reader, child, rest, first))
+            reader.polls -= method in _COME_BACK
         elif value.name in reader.functions:
+            if method in _LATER and value.name == reader.function:
+                reader.come_back.add(value.name)
             _hand_over(reader, value.name, [passed])
+        elif method in _HANDS_ON and runs(value.name):
+            _called(
+                reader, Call(node, value.name, value.name.rpartition(".")[2], UNKNOWN, [Value(labels=passed.labels)])
+            )
     if not returned:
         return result
     return replace(result, labels=join(result.labels, *(value.labels for value in returned)))
@@ -92,8 +108,16 @@ def _called(reader: Reader, call: Call) -> Value:
         if name == "Reflect.get":
             return element(reader, call.first, call.argument(1), call.node)
         return _called(reader, _renamed(call, call.first.name, _spread(call.argument(2))))
-    if method in {"call", "apply", "bind"} and call.holder.name:
+    if method in {"call", "apply", "bind"} and call.holder.name and method not in (call.holder.fields or {}):
         return _indirect(reader, call)
+    if name == "Object.getPrototypeOf" and any(child.type in FUNCTIONS for child in arguments_of(call.node)):
+        return Value(name="Function.prototype")
+    if name in _BY_METHODS and "data" in reader.functions:
+        _hand_over(
+            reader,
+            "data",
+            [Value(name="socket"), Value(labels=frozenset({(Source.REMOTE, call.first.constant or "?")}))],
+        )
     if name in _REQUIRES or name.endswith(".mainModule.require"):
         return _required(reader, call)
     if method == "createRequire":

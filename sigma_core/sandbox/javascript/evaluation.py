@@ -11,7 +11,7 @@ from sigma_core.sandbox.observations import Ability, Sink, Source, only
 from sigma_core.sandbox.vocabulary import name_set
 
 _FIRST_IS_CODE = name_set("eval execScript vm.runInThisContext vm.runInNewContext vm.runInContext vm.compileFunction")
-_LAST_IS_CODE = name_set("Function GeneratorFunction AsyncFunction")
+_LAST_IS_CODE = name_set("Function GeneratorFunction AsyncFunction Function.prototype.constructor")
 _TIMERS = name_set("setTimeout setInterval setImmediate")
 _NEW_CODE = frozenset({"new vm.Script", "new Script", "new Worker", "new worker_threads.Worker"})
 _DATA_MODULE = re2.compile(r"^data:(?:text|application)/javascript")

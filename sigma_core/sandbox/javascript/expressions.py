@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import re2
 import tree_sitter
 
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.javascript.evaluation import rotates_strings
+from sigma_core.sandbox.javascript.programs import runs
 from sigma_core.sandbox.javascript.reader import Reader
 from sigma_core.sandbox.javascript.requests_carried import carried
 from sigma_core.sandbox.javascript.values import MAX_CONSTANT, MAX_PARTS, UNKNOWN, Value, unescape
@@ -17,6 +19,7 @@ _ENVIRONMENTS = frozenset({"process.env", "Deno.env", "Bun.env", "import.meta.en
 _GLOBALS = frozenset({"globalThis", "global", "window", "self"})
 _HEADER_KEYS = frozenset({"headers", "authorization", "auth", "x-api-key", "cookie"})
 _URL_KEYS = frozenset({"hostname", "host", "url", "uri", "baseurl", "prefixurl"})
+_ENDLESS = re2.compile(r"^for\s*\(\s*;\s*;\s*\)")
 _NAMED_AT_RUN_TIME = frozenset({"eval", "exec", "execSync", "spawn", "constructor"})
 
 
@@ -95,6 +98,7 @@ def _array(reader: Reader, node: tree_sitter.Node) -> Value:
     return Value(
         labels=join(*(value.labels for value in values[:MAX_PARTS])),
         parts=tuple(value.constant or "" for value in values[:MAX_PARTS]),
+        fields={str(at): value for at, value in enumerate(values[:MAX_PARTS]) if runs(value.name)} or None,
     )
 
 
@@ -208,8 +212,19 @@ def variable(reader: Reader, name: str, node: tree_sitter.Node) -> Value:
 def _while_statement(reader: Reader, node: tree_sitter.Node) -> Value:
     if rotates_strings(reader, node):
         reader.hit("SIGMA-OBF-014", "rotated table of strings", node)
+    reader.polls += 1
     for child in node.named_children:
         reader.read(child)
+    reader.polls -= 1
+    return UNKNOWN
+
+
+def _for_statement(reader: Reader, node: tree_sitter.Node) -> Value:
+    endless = bool(_ENDLESS.search(reader.text(node)[:40]))
+    reader.polls += endless
+    for child in node.named_children:
+        reader.read(child)
+    reader.polls -= endless
     return UNKNOWN
 
 
@@ -221,6 +236,7 @@ EXPRESSIONS: dict[str, Callable[[Reader, tree_sitter.Node], Value]] = {
     "sequence_expression": _sequence_expression,
     "ternary_expression": _ternary_expression,
     "while_statement": _while_statement,
+    "for_statement": _for_statement,
     "array": _array,
     "object": _object,
     "member_expression": _member_expression,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sigma_core.sandbox.javascript.reader import Reader
-from sigma_core.sandbox.javascript.values import Call, Value, sendable
+from sigma_core.sandbox.javascript.values import UNKNOWN, Call, Value, sendable
 from sigma_core.sandbox.observations import Ability, Sink, Source, join, only
 from sigma_core.sandbox.vocabulary import name_set
 
@@ -19,6 +19,7 @@ _CONNECTS = name_set(
     "net.connect net.createConnection tls.connect io socket.io-client Deno.connect Bun.connect net.Socket"
 )
 _CLIENTS = name_set("axios.create got.extend ky.create ky.extend needle.defaults request.defaults superagent.agent")
+_ASKS = ("list", "get", "request", "paginate", "graphql")
 _LOOKUPS = name_set("resolve4 resolve6 resolveTxt resolveMx resolveAny lookup resolve")
 
 
@@ -36,10 +37,14 @@ def network_of(reader: Reader, call: Call) -> Value | None:
         return Value(call.first.constant, name="nodemailer", labels=call.first.labels)
     if method == "open" and root == "XMLHttpRequest":
         return _send(reader, call, call.argument(1))
-    if method == "pipe" and "child" in {call.first.name.partition(".")[0], call.holder.name.partition(".")[0]}:
-        other = call.first if call.holder.name.startswith("child") else call.holder
-        if other.name == "socket":
-            reader.hit("SIGMA-THREAT-004", "socket to a program", call.node)
+    if method == "pipe" and {"socket", "shell"} == {
+        value.name.partition(".")[0] for value in (call.first, call.holder)
+    }:
+        reader.hit("SIGMA-THREAT-004", "socket to a shell", call.node)
+    if name == "repl.start" and (call.first.fields or {}).get("input", UNKNOWN).name == "socket":
+        reader.hit("SIGMA-THREAT-004", "socket to an interpreter", call.node)
+    if root == "@octokit" and method.startswith(_ASKS):
+        return Value(labels=frozenset({(Source.REMOTE, "https://api.github.com/")}))
     if name in _SENDERS or (root in _MODULES and method in _METHODS):
         return _send(reader, call, call.first)
     return None
@@ -52,7 +57,8 @@ def socket(reader: Reader, call: Call) -> Value:
     if target.isdigit() and host:
         target = f"{host}:{target}"
     reader.can(Ability.NETWORK, target, call.node)
-    return Value(name="socket", labels=frozenset({(Source.REMOTE, target)}))
+    # Whoever is at the other end commands for as long as the connection lasts: no place that hands out an installer.
+    return Value(name="socket", labels=frozenset({(Source.REMOTE, target.removeprefix("https://"))}))
 
 
 def _send(reader: Reader, call: Call, address: Value) -> Value:

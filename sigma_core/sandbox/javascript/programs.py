@@ -8,7 +8,7 @@ from sigma_core.sandbox.javascript.values import Call, Value, sendable
 from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Sink, Source, join, only
 from sigma_core.sandbox.vocabulary import name_set
 
-_MODULES = name_set("child_process execa shelljs zx cross-spawn tinyexec nano-spawn")
+_MODULES = name_set("child_process execa shelljs zx cross-spawn tinyexec nano-spawn node-pty")
 _SHELL = name_set("exec execSync command execaCommand execaCommandSync $")
 _PROCESS = name_set("spawn spawnSync execFile execFileSync fork execa execaSync sync run Command x")
 _BARE = name_set("execSync spawnSync execFileSync")
@@ -16,7 +16,14 @@ _BARE = name_set("execSync spawnSync execFileSync")
 _RUNTIMES = name_set("Deno.run Deno.Command Bun.spawn Bun.spawnSync Bun.$")
 _CODE_OPTIONS = frozenset({"-c", "-e", "-lc", "/c", "-Command"})
 _INTERPRETERS = name_set("sh bash zsh node python python3 chmod cmd powershell pwsh open start")
+_SHELLS = name_set("sh bash zsh dash ksh cmd powershell pwsh")
 _HOST_COMMANDS = name_set("whoami hostname id uname ifconfig ipconfig systeminfo")
+
+
+def runs(name: str) -> bool:
+    """Whether ``name`` is that of a function which runs the text that it is given."""
+    module, _, method = name.removeprefix("node:").partition(".")
+    return method in _SHELL and module in _MODULES
 
 
 def program_of(reader: Reader, call: Call) -> Value | None:
@@ -61,7 +68,22 @@ def program_of(reader: Reader, call: Call) -> Value | None:
     if sent and fetches:
         reader.flow(sendable(labels), Sink.SEND, sent[0][2], call.node)
     _run_written(reader, call, program, command, words)
-    return Value(name="child", labels=_output(command, sent[0][2] if sent and fetches else ""))
+    return Value(name=_child(program), labels=_output(command, sent[0][2] if sent and fetches else ""))
+
+
+def _child(program: str) -> str:
+    """``shell`` for a program that runs what it reads, ``child`` for any other."""
+    if program.split(" ", 1)[0].rpartition("/")[2].removesuffix(".exe") in _SHELLS:
+        return "shell"
+    return "child"
+
+
+def fed(reader: Reader, call: Call) -> Value | None:
+    """What is written to a shell that was started."""
+    if call.holder.name.partition(".")[0] != "shell" or call.method not in {"write", "end"}:
+        return None
+    reader.flow(only(call.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, "stdin", call.node)
+    return Value()
 
 
 def _command_line(call: Call) -> tuple[str, tuple[str, ...]]:

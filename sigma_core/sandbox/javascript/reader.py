@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import tree_sitter
 
 from sigma_core.sandbox.javascript.values import MAX_PARTS, UNKNOWN, Value
-from sigma_core.sandbox.observations import Ability, Labels, Observations, Sink, join
+from sigma_core.sandbox.observations import Ability, Labels, Observations, Sink, Source, join, only
 
 MAX_DEPTH = 100
 MAX_ENCLOSING = 8
@@ -27,7 +27,7 @@ _FIRST = frozenset({"non_null_expression", "as_expression", "satisfies_expressio
 @dataclass
 class Reader:
     """``expressions`` maps a kind of syntax to the function that reads it. A script is walked twice: the second walk, which
-    reports, knows the names that the first one met."""
+    reports, knows the names that the first one met. ``polls`` counts the loops and timers around that come back by themselves, ``come_back`` are functions that have themselves called again later."""
 
     out: Observations
     data: bytes
@@ -42,6 +42,8 @@ class Reader:
     postponed: list[tuple[tree_sitter.Node, list[str]]] = field(default_factory=list)
     emitting: bool = False
     depth: int = 0
+    polls: int = 0
+    come_back: set[str] = field(default_factory=set)
 
     def walk(self, root: tree_sitter.Node, *, emitting: bool) -> None:
         """Read everything below ``root``. What is nested too deep for one pass is read for itself, apart from what is around it."""
@@ -73,6 +75,8 @@ class Reader:
         """Report that a value with ``labels`` reached ``sink``."""
         if self.emitting and labels:
             self.out.flow(labels, sink, target, *self.span(node))
+            if sink is Sink.EXECUTE and self.polls:
+                self.out.flow(only(labels, Source.REMOTE), Sink.EXECUTE_IN_LOOP, target, *self.span(node))
 
     def hit(self, rule_id: str, subject: str, node: tree_sitter.Node) -> None:
         """Report a structural rule's match."""

@@ -18,7 +18,7 @@ _FIELDS = frozenset(
     for holder in holders.split()
     for field in fields.split()
 )
-_ROUTING = name_set("get post put patch all use route")
+ROUTING = name_set("get post put patch all use route")
 _LISTENING = name_set("on once addListener addEventListener subscribe onMessage")
 _PEERS = name_set("socket ws io client bot conn connection sock channel mqtt redis subscriber peer")
 _MESSAGES = name_set("message messageCreate text command task job")
@@ -33,9 +33,10 @@ def carried(name: str) -> Labels:
 def given_by_others(call: Call) -> Labels:
     """The label of what a call hands its callback, where the call gives it a route, or lets it listen to others."""
     event = call.first.constant or ""
-    routes = call.method in _ROUTING and event.startswith("/")
+    routes = call.method in ROUTING and event.startswith("/")
     holder = call.name.removesuffix(f".{call.method}").rpartition(".")[2]
     listens = call.method in _LISTENING and (
         event in _MESSAGES or (holder in _PEERS and bool(event) and event not in _NO_MESSAGES)
     )
-    return frozenset({(Source.REQUEST, event[:40])}) if routes or listens else NO_LABELS
+    serves = call.method == "createServer" and call.root in {"http", "https", "http2", "net", "tls"}
+    return frozenset({(Source.REQUEST, event[:40])}) if routes or listens or serves else NO_LABELS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re2
 
 from sigma_core.sandbox.observations import Observations
+from sigma_core.sandbox.peer_commands import read_peer_commands
 from sigma_core.sandbox.powershell.batch import looks_like_batch, read_batch
 from sigma_core.sandbox.powershell.script import Script
 from sigma_core.sandbox.powershell.tokens import tokens_of
@@ -26,6 +27,7 @@ def read_powershell(source: str) -> Observations:
         read_batch(script, source, _read_commands)
     else:
         Walk(script, tokens_of(source)).read()
+    read_peer_commands(source, script.out)
     return script.out
 
 

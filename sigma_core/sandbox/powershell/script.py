@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import re2
+
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observations, Sink, Source, only
 from sigma_core.sandbox.shell.values import MAX_TEXT, Word
 
 Span = tuple[int, int]
+_COMES_BACK = re2.compile(r"(?is)\b(?:while\s*\(\s*(?:\$true|1)\s*\)|for\s*\(\s*;\s*;|do\s*\{).{0,999}\bsleep\b")
 FOREIGN = (Source.REMOTE, Source.DECODED)
 
 
@@ -43,6 +46,8 @@ class Script:
         """``code`` is run."""
         self.can(Ability.DYNAMIC_CODE, name, span)
         self.flow(only(code.labels, *FOREIGN), Sink.EXECUTE, name, span)
+        if _COMES_BACK.search(self.text):
+            self.flow(only(code.labels, Source.REMOTE), Sink.EXECUTE_IN_LOOP, name, span)
         if code.text and "$" not in code.text[:1]:
             decoded = any(source is Source.DECODED for source, _ in code.labels)
             self.embed("decoded" if decoded else "evaluated", language, code.text, span)

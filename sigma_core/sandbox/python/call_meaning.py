@@ -9,9 +9,9 @@ import urllib.parse
 from collections.abc import Callable
 from dataclasses import replace
 
-from sigma_core.sandbox.observations import NO_LABELS, Source, but, join
-from sigma_core.sandbox.python import dynamic_code, files, network, processes, surroundings
-from sigma_core.sandbox.python.call_names import CONNECTIONS, KNOWN_NAMES
+from sigma_core.sandbox.observations import NO_LABELS, Sink, Source, but, join, only
+from sigma_core.sandbox.python import dynamic_code, files, network, peers, processes, surroundings
+from sigma_core.sandbox.python.call_names import CONNECTIONS, KNOWN_NAMES, RUNNABLE
 from sigma_core.sandbox.python.constants import fold_decoder, fold_method, formatted, shown
 from sigma_core.sandbox.python.evaluation import Evaluator
 from sigma_core.sandbox.python.paths import path_call
@@ -26,10 +26,16 @@ _ABSORBING = name_set(
 """Methods that put what they are given into their object."""
 _BUILT = name_set("chr ord int hex bytes bytearray list tuple reversed sorted enumerate zip min max sum set str")
 _SAME_ELEMENTS = name_set("list tuple set sorted reversed iter frozenset tqdm.tqdm collections.deque itertools.chain")
+_STEERING = frozenset({"system", "instructions", "system_prompt", "system_instruction", "system_message"})
+"""Parameters of the libraries of language models that take what steers the model."""
 _READ_RESPONSES = name_set("text content json read decode readlines strip raw body data")
 _PASSED = frozenset({"response", "file:read"})
+_APPLYING = name_set(
+    "map filter itertools.starmap concurrent.futures.ThreadPoolExecutor.map concurrent.futures.ThreadPoolExecutor.submit threading.Timer"
+)
+"""Calls that call their first argument with the others."""
 _HANDING_ON = name_set(
-    "json.loads bytes.fromhex shlex.split shlex.join urllib.parse.unquote urllib.parse.unquote_plus codecs.decode"
+    "json.loads bytes.fromhex shlex.split shlex.join urllib.parse.unquote urllib.parse.unquote_plus codecs.decode urllib.parse.urlparse urllib.parse.urlsplit urllib.parse.parse_qs urllib.parse.parse_qsl email.message_from_bytes email.message_from_string"
 )
 _ADDRESS_LABELS = name_set("socket ssl websocket websockets paramiko telnetlib")
 _TYPED = frozenset(name.partition(".")[0] for name in KNOWN_NAMES if "." in name) - {"asyncio"}
@@ -45,6 +51,7 @@ _TABLES: tuple[Callable[[State, Call], Value | None], ...] = (
     processes.ran,
     processes.fed,
     dynamic_code.decoded,
+    peers.peered,
     network.sent,
     network.connected,
     network.received,
@@ -62,6 +69,8 @@ _TABLES: tuple[Callable[[State, Call], Value | None], ...] = (
 
 def meaning(state: State, call: Call, evaluator: Evaluator) -> Value:
     """The value of a call that is not one of an own function; reports what it does."""
+    for keyword in sorted(_STEERING & call.keywords.keys()):
+        state.flow(only(call.keywords[keyword].labels, Source.REMOTE), Sink.AGENT_FILE, keyword, call.node)
     for table in _TABLES:
         value = table(state, call)
         if value is not None:
@@ -128,6 +137,9 @@ def _of_collection(state: State, call: Call) -> Value | None:
         if method in {"get", "pop"} and isinstance(call.first.constant, str | int):
             absent = call.argument(1) if len(call.arguments) > 1 else UNKNOWN
             return holder.fields.get(str(shown(call.first)), absent.labelled(holder.labels) if holder.open else absent)
+        if method == "get" and holder.fields and not holder.open and call.arguments:
+            # Whoever names the key chooses among what stands here.
+            return either([*holder.fields.values(), *call.arguments[1:]]).labelled(holder.labels)
         if holder.open and method in {"items", "values", "keys"}:
             return Value(labels=holder.labels)
         if method == "items":
@@ -147,6 +159,9 @@ def _of_collection(state: State, call: Call) -> Value | None:
 def _built(state: State, call: Call, evaluator: Evaluator) -> Value | None:
     """Built-in functions on constants, and those that keep the elements of what they are given."""
     first = call.first
+    if call.name in _APPLYING and first.name in RUNNABLE:
+        given = join(*(element_of(argument).labels for argument in call.arguments[1:]))
+        state.flow(only(given, Source.REMOTE, Source.DECODED), Sink.EXECUTE, first.name, call.node)
     if call.name in {"map", "filter"} or (call.name in _BUILT and call.arguments and not call.keywords):
         try:
             if call.name in {"map", "filter"}:

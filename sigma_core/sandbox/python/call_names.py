@@ -17,6 +17,8 @@ EVAL_CALLS = name_set(
     "exec eval compile builtins.exec builtins.eval builtins.compile runpy.run_module code.InteractiveInterpreter.runsource code.InteractiveInterpreter.runcode code.InteractiveConsole.push "
     "types.FunctionType types.CodeType types.LambdaType execfile timeit.timeit cProfile.run pdb.run pdb.runeval pandas.eval"
 )
+RUNNABLE = SHELL_CALLS | PROCESS_CALLS | EVAL_CALLS
+"""Calls that run what they are given."""
 LOADERS = name_set(
     "pickle.loads pickle.load pickle.Unpickler _pickle.loads cPickle.loads dill.loads dill.load cloudpickle.loads cloudpickle.load joblib.load yaml.unsafe_load yaml.full_load jsonpickle.decode shelve.open "
     "torch.load numpy.load pandas.read_pickle ctypes.CDLL ctypes.cdll.LoadLibrary ctypes.WinDLL ctypes.windll.LoadLibrary importlib.machinery.SourceFileLoader importlib.util.spec_from_file_location imp.load_source imp.load_dynamic "

@@ -9,6 +9,7 @@ from sigma_core.sandbox.observations import Labels, Source, join
 from sigma_core.sandbox.python.call_meaning import meaning
 from sigma_core.sandbox.python.call_names import KEY_LISTENERS, LOADERS
 from sigma_core.sandbox.python.expressions import Expressions
+from sigma_core.sandbox.python.requests_carried import handed_over
 from sigma_core.sandbox.python.state import INSTANCE, canonical
 from sigma_core.sandbox.python.values import UNKNOWN, Call, Value, element_of
 
@@ -66,6 +67,8 @@ class CallReading(Expressions, ABC):
                 return Value(name=name)
         if name in {"super", "object"}:
             return Value(name="super")
+        if name == "iter" and arguments and arguments[0].name in self.functions:
+            return Value(labels=self.enter(arguments[0].name, (), {}, "").labels)
         self._callbacks(name, arguments, keywords)
         call = Call(name, name.rpartition(".")[2], holder, tuple(arguments), keywords, labels, node)
         evaluator, _ = self.evaluator()
@@ -98,6 +101,12 @@ class CallReading(Expressions, ABC):
                     given = tuple(element_of(item) for item in given)
                 elif name.endswith("Timer") and given and given[0].items is not None:
                     given = given[0].items
+            if not given and handed_over(name, self.imported):
+                given = (Value(labels=frozenset({(Source.REQUEST, "message")})),) * len(
+                    self.functions[value.name].parameters
+                )
+            if name == "asyncio.start_server":
+                given = (Value(name="socket.reader", labels=frozenset({(Source.REQUEST, name)})), UNKNOWN)
             if "args" in keywords and keywords["args"].items is not None:
                 given = keywords["args"].items
             if given:

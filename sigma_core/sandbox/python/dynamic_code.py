@@ -9,8 +9,7 @@ from sigma_core.sandbox.python.call_names import (
     LOADERS,
     NATIVE_CODE,
     POWERFUL_MODULES,
-    PROCESS_CALLS,
-    SHELL_CALLS,
+    RUNNABLE,
 )
 from sigma_core.sandbox.python.constants import fold_decoder
 from sigma_core.sandbox.python.state import State, canonical
@@ -20,7 +19,7 @@ from sigma_core.sandbox.vocabulary import name_set
 NAMESPACES = name_set("globals locals vars __builtins__ builtins.__dict__ __builtins__.__dict__ sys.modules __dict__")
 _IMPORTING = name_set("__import__ importlib.import_module importlib.__import__ imp.load_module pkgutil.resolve_name pydoc.locate")  # fmt: skip
 _GETTING = name_set("getattr operator.attrgetter inspect.getattr_static object.__getattribute__ operator.methodcaller")
-_RUNNABLE = SHELL_CALLS | PROCESS_CALLS | EVAL_CALLS | {"__import__"}
+_RUNNABLE = RUNNABLE | {"__import__"}
 _RUNNABLE_NAMES = frozenset(name.rpartition(".")[2] for name in _RUNNABLE) - {"run", "call", "runsource", "push", "spawn"}  # fmt: skip
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from sigma_core.sandbox.observations import NO_LABELS, Ability, Source, but, join
 from sigma_core.sandbox.python import dynamic_code
-from sigma_core.sandbox.python.call_names import CONNECTIONS
+from sigma_core.sandbox.python.call_names import CONNECTIONS, RUNNABLE
 from sigma_core.sandbox.python.constants import GAP, filled, fold_operation, joined, shown, sliced
 from sigma_core.sandbox.python.evaluation import Evaluator
 from sigma_core.sandbox.python.name_conditions import secrets_tested
 from sigma_core.sandbox.python.paths import PATH, divided, path_attribute
 from sigma_core.sandbox.python.pure_values import NotPure, abstract, built_label, concrete
-from sigma_core.sandbox.python.requests_carried import carried
+from sigma_core.sandbox.python.requests_carried import carried, of_caller
 from sigma_core.sandbox.python.state import State, canonical
 from sigma_core.sandbox.python.surroundings import ENVIRONMENT, variable
 from sigma_core.sandbox.python.values import (
@@ -214,6 +214,10 @@ class Expressions(State, ABC):
             holder = self.look(target.value.id)
             owner = self.class_of(holder)
             self.bind_attribute(owner, target.attr, value)
+            if holder.name == "sys" and target.attr == "stdin" and value.comes_from(Source.REMOTE):
+                self.hit("SIGMA-THREAT-004", "socket as input of the program", target)
+            elif value.name in RUNNABLE and not owner and holder.name and not value.name.endswith(f".{target.attr}"):
+                self.hit("SIGMA-OBF-009", f"{holder.name}.{target.attr} is {value.name}", target)
             if value.labels and not owner:
                 self.absorb(target.value, value.labels)
         else:
@@ -251,7 +255,7 @@ class Expressions(State, ABC):
             if kept is not None:
                 return kept if owner else kept.labelled(holder.labels)
             if owner:
-                return Value(labels=holder.labels)
+                return Value(labels=join(holder.labels, of_caller(node.attr, owner, self.functions)))
         if holder.name == PATH:
             part = path_attribute(holder, node.attr)
             if part is not None:

@@ -33,6 +33,7 @@ def connected(state: State, call: Call) -> Value | None:
     address = call.argument(0, "base_url", "host", "url")
     if call.method == "wrap_socket":
         address = call.argument(2, "server_hostname")
+        return text_value((address.text,) if address.text else (), only(call.first.labels, Source.REMOTE), call.name)
     texts = tuple(text for text in address.texts if "." in text or "://" in text)
     service = SERVICE_ADDRESSES.get(call.name.partition(".")[0])
     headers = join(*(value.labels for key, value in call.keywords.items() if key in _HEADERS))
@@ -120,8 +121,11 @@ def _targets(call: Call) -> tuple[Value, tuple[str, ...]]:
 def received(_: State, call: Call) -> Value | None:
     """What arrives over a connection that the code has opened or accepted."""
     if call.method == "accept" and call.holder.name.startswith("socket"):
-        peer = Value(name="socket.socket", labels=frozenset({(Source.REMOTE, "socket")}))
+        caller = next((origin for source, origin in sorted(call.holder.labels) if source is Source.REMOTE), "socket")
+        peer = Value(name="socket.socket", labels=frozenset({(Source.REMOTE, caller)}))
         return Value(name="list", items=(peer, UNKNOWN))
+    if call.method in RECEIVING and call.holder.comes_from(Source.REQUEST):
+        return Value(labels=only(call.holder.labels, Source.REQUEST))
     if call.method not in RECEIVING or not call.holder.name.startswith((*_BY_ADDRESS, "aiohttp", "socketio")):
         return None
     target = next((origin for source, origin in sorted(call.holder.labels) if source is Source.REMOTE), "")

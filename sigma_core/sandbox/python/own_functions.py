@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from sigma_core.sandbox.observations import Observations, join
 from sigma_core.sandbox.python.call_reading import CallReading
 from sigma_core.sandbox.python.expressions import MAX_DEPTH
-from sigma_core.sandbox.python.requests_carried import argument_of, route_of
+from sigma_core.sandbox.python.polling import calls_itself_later
+from sigma_core.sandbox.python.requests_carried import argument_of, listens, route_of
 from sigma_core.sandbox.python.state import INSTANCE, Activation, Function
 from sigma_core.sandbox.python.values import UNKNOWN, Value, either
 
@@ -81,7 +82,7 @@ class OwnFunctions(CallReading, ABC):
                 self._defaults[name, argument.arg] = self.read(default)
         static = isinstance(node, ast.FunctionDef) and any(isinstance(decorator, ast.Name) and decorator.id == "staticmethod" for decorator in node.decorator_list)  # fmt: skip
         owner = self.scope if self.scope in self.classes and not static and not isinstance(node, ast.Lambda) else ""
-        self.functions[name] = Function(name, node, tuple(parameters), owner)
+        self.functions[name] = Function(name, node, tuple(parameters), owner, calls_itself_later(node))
         return Value(name=name)
 
     def _affordable(self) -> bool:
@@ -116,7 +117,9 @@ class OwnFunctions(CallReading, ABC):
         outer = self.scope, self.conditional, self.loops
         self.scope, self.conditional, self.loops = function.name, 0, 0
         local: dict[str, Value] = {}
-        route = route_of(function.node) if alone else ""
+        route = (route_of(function.node) or listens(function.node, self.imported)) if alone else ""
+        polls = function.polls
+        self.polls += polls
         for name in function.parameters:
             value = given.get(name)
             if value is None:
@@ -145,6 +148,7 @@ class OwnFunctions(CallReading, ABC):
             self._entered.add(function.name)
         returned = self.stack.pop().returned
         self.scope, self.conditional, self.loops = outer
+        self.polls -= polls
         if held is not None and any(activation.name == function.name for activation in self.stack):
             self.scopes[function.name] = held
         return either(returned)

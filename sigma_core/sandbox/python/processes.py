@@ -15,6 +15,8 @@ from sigma_core.sandbox.python.state import State
 from sigma_core.sandbox.python.values import UNKNOWN, Call, Value
 from sigma_core.sandbox.vocabulary import name_set
 
+_SHELL_METHODS = name_set("system popen getoutput getstatusoutput")
+"""Methods of an object that is not known, whose names say that they run a command line."""
 _COMMAND_FLAGS = name_set("-c -lc -ic /c /C /k -Command -command -EncodedCommand -enc")
 _MAY_RUN = re2.compile(r"^(?:-[^-]|/[ckCK]$|--(?:eval|exec|command|print|require|import)$)")
 """Options of an interpreter that can be followed by code."""
@@ -34,6 +36,8 @@ _LISTED = name_set("os.execv os.execve os.execvp os.execvpe os.posix_spawn os.po
 def ran(state: State, call: Call) -> Value | None:
     """A command that is run: what it is, what reaches it, and what its output carries."""
     if call.name not in SHELL_CALLS and call.name not in PROCESS_CALLS:
+        if call.method in _SHELL_METHODS and call.name.startswith("."):
+            state.flow(only(call.first.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, call.method, call.node)
         return None
     command = _command(call)
     words = tuple(shown(item) if item.constant is not None else "" for item in command.items or ())
@@ -134,6 +138,13 @@ def _fed(state: State, call: Call, program: str, given: Value) -> None:
 
 def fed(state: State, call: Call) -> Value | None:
     """``communicate`` and ``stdin.write`` of a process that was started."""
+    if call.name == "pty.fork":
+        return Value(name="list", items=(UNKNOWN, Value("sh", name="process.stdin")))
+    if call.method == "fileno" and call.holder.name == "process.stdin":
+        return call.holder
+    if call.name == "os.write" and call.first.name == "process.stdin":
+        _fed(state, call, call.first.text, call.argument(1))
+        return UNKNOWN
     if call.holder.name in {"process", "process.stdin"} and call.method in {"communicate", "write", "sendline", "send"}:
         _fed(state, call, call.holder.text, call.argument(0, "input"))
         if call.holder.text in _CARRIERS:
@@ -171,6 +182,10 @@ def _output_labels(text: str, words: tuple[str, ...]) -> Labels:
     program = _program(words[0]) if words else ""
     if program in _FETCHERS and (url := _url_of(text)):
         return frozenset({(Source.REMOTE, url)})
+    if program in _LOOKUPS and (
+        asked := next((word for word in words[1:] if "." in word and word[0] not in "+@-"), "")
+    ):
+        return frozenset({(Source.REMOTE, asked)})
     if program in {"env", "printenv", "set", "export"} and len(words) == 1:
         return frozenset({(Source.ENVIRONMENT, "env")})
     if program in _HOST_PROGRAMS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Container, Set
 
 from sigma_core.sandbox.observations import NO_LABELS, Labels, Source
 from sigma_core.sandbox.python.values import UNKNOWN, Value
@@ -14,6 +15,16 @@ _CARRIERS = {
     **dict.fromkeys(("request", "req"), _REQUEST_FIELDS),
     **dict.fromkeys(("message", "msg", "update", "event"), _MESSAGE_FIELDS),
 }
+CHATS = name_set(
+    "discord nextcord disnake telebot telegram aiogram pyrogram telethon slack_bolt slack_sdk socketio nio simplematrixbotlib mattermostdriver twitchio irc pydle slixmpp paho nats pika zulip websocket"
+)
+"""Libraries by which others write to a program."""
+_EVENTS = name_set(
+    "message_handler command on message event on_message listen listener handler subscribe callback_query_handler channel_post_handler edited_message_handler hybrid_command on_command register"
+)
+_HANDED = name_set(
+    "MessageHandler CommandHandler WebSocketApp add_handler subscribe basic_consume message_callback_add add_event_handler on"
+)
 _ROUTING = name_set("route get post put api_route websocket websocket_route")
 
 
@@ -43,6 +54,27 @@ def route_of(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> s
         ):
             return str(call.args[0].value)
     return ""
+
+
+def listens(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, imported: Set[str]) -> str:
+    """The event for which a decorator has a library of `CHATS` call the function with what others write, or empty."""
+    if isinstance(function, ast.Lambda) or not imported & CHATS:
+        return ""
+    marks = (mark.func if isinstance(mark, ast.Call) else mark for mark in function.decorator_list)
+    return next((mark.attr for mark in marks if isinstance(mark, ast.Attribute) and mark.attr in _EVENTS), "")
+
+
+def handed_over(name: str, imported: Set[str]) -> bool:
+    """Whether a call has a library of `CHATS` call a function that it is given with what others write."""
+    return bool(imported & CHATS) and name.rpartition(".")[2] in _HANDED
+
+
+def of_caller(attribute: str, owner: str, functions: Container[str]) -> Labels:
+    """The label of ``self.rfile``, ``self.request`` and ``self.path`` in a class that answers those who connect."""
+    serves = f"{owner}/handle" in functions or any(f"{owner}/do_{verb}" in functions for verb in ("GET", "POST", "PUT"))
+    if owner and serves and attribute in {"rfile", "request", "path"}:
+        return frozenset({(Source.REQUEST, f"self.{attribute}")})
+    return NO_LABELS
 
 
 def argument_of(route: str, name: str) -> Labels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field, replace
 
-from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observations, Sink, Source, join
+from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observations, Sink, Source, join, only
 from sigma_core.sandbox.python.call_names import ASSUMED_MODULES, BUILTINS, CANONICAL, KNOWN_NAMES
 from sigma_core.sandbox.python.pure_values import Steps, steps_for
 from sigma_core.sandbox.python.values import MAX_CONSTANT, MAX_PATH, UNKNOWN, Value, either
@@ -21,12 +21,13 @@ _CLEARED = frozenset({"file:read", "file:write"})
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the module. ``owner`` is the name of its class, or empty."""
+    """A function of the module. ``owner`` is the name of its class, or empty; ``polls`` says that it has itself called again later."""
 
     name: str
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     parameters: tuple[str, ...]
     owner: str
+    polls: bool
 
 
 @dataclass(slots=True)
@@ -73,11 +74,13 @@ class State:
         self.written_modules: dict[str, Labels] = {}
         self.contents: dict[str, str] = {}
         self.star_modules: list[str] = []
+        self.imported: set[str] = set()
         self.sockets = False
         self.stack: list[Activation] = []
         self.scope = ""
         self.conditional = 0
         self.loops = 0
+        self.polls = 0
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -106,6 +109,8 @@ class State:
         """Report that a value with ``labels`` reached ``sink``."""
         if self.emitting and labels:
             self.out.flow(labels, sink, target, *self.span(node))
+            if sink is Sink.EXECUTE and self.polls and " " not in target:
+                self.out.flow(only(labels, Source.REMOTE), Sink.EXECUTE_IN_LOOP, target, *self.span(node))
 
     def hit(self, rule_id: str, subject: str, node: ast.AST) -> None:
         """Report a structural rule's match."""

@@ -11,6 +11,7 @@ from sigma_core.sandbox.python.call_names import WALLET_MODULES
 from sigma_core.sandbox.python.expressions import MAX_DEPTH
 from sigma_core.sandbox.python.name_conditions import secrets_tested
 from sigma_core.sandbox.python.own_functions import CALL_WORK, OwnFunctions
+from sigma_core.sandbox.python.polling import waits
 from sigma_core.sandbox.python.pure_values import NotPure, abstract, built_label
 from sigma_core.sandbox.python.state import canonical
 from sigma_core.sandbox.python.values import UNKNOWN, Value, element_of
@@ -100,8 +101,10 @@ class ModuleReader(OwnFunctions):
         elif isinstance(node, ast.Global):
             self.globals |= {(self.scope, name) for name in node.names}
         elif isinstance(node, ast.Match):
-            self.read(node.subject)
+            subject = self.read(node.subject)
             for case in node.cases:
+                if isinstance(case.pattern, ast.MatchAs) and case.pattern.name and case.pattern.pattern is None:
+                    self.bind_name(case.pattern.name, subject)
                 self._maybe(case.body)
         elif isinstance(node, ast.Raise | ast.Assert | ast.Delete):
             for child in ast.iter_child_nodes(node):
@@ -157,13 +160,16 @@ class ModuleReader(OwnFunctions):
     def _loop(self, node: ast.For | ast.AsyncFor | ast.While) -> None:
         if not isinstance(node, ast.AsyncFor) and self._computed_loop(node):
             return
+        polls = isinstance(node, ast.While) or waits(node)
         self.loops += 1
+        self.polls += polls
         if isinstance(node, ast.While):
             self.read(node.test)
         else:
             self.bind(node.target, element_of(self.read(node.iter)))
         self._maybe(node.body)
         self.loops -= 1
+        self.polls -= polls
         self._maybe(node.orelse)
 
     def _computed_loop(self, node: ast.For | ast.While) -> bool:
@@ -182,6 +188,7 @@ class ModuleReader(OwnFunctions):
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        self.imported |= {module.split(".", maxsplit=1)[0] for module in modules}
         for module in modules:
             if module.split(".", maxsplit=1)[0] in WALLET_MODULES:
                 self.can(Ability.WALLET, module, node)

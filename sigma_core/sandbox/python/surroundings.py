@@ -93,8 +93,8 @@ def surrounding(state: State, call: Call) -> Value | None:
 
 def shell_of_socket(state: State, call: Call) -> Value | None:
     """A socket put in the place of a program's input and output."""
-    if call.name == "os.dup2":
-        if state.sockets or call.first.comes_from(Source.REMOTE):
+    if call.method == "dup2":
+        if (state.sockets and call.name == "os.dup2") or call.first.comes_from(Source.REMOTE):
             state.hit("SIGMA-THREAT-004", "os.dup2 of a socket", call.node)
         return UNKNOWN
     return None

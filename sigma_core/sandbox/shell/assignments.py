@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tree_sitter
 
-from sigma_core.sandbox.observations import Ability, join
+from sigma_core.sandbox.observations import Ability, Sink, Source, join, only
 from sigma_core.sandbox.shell.script import Script
 from sigma_core.sandbox.shell.values import MAX_TEXT, Word
 from sigma_core.sandbox.shell.words import word
 
+_RUN = frozenset({"PROMPT_COMMAND", "BASH_ENV", "ENV", "LD_PRELOAD", "GIT_SSH_COMMAND", "PYTHONSTARTUP"})
+"""Variables whose value, or the file that they name, is run."""
 MAX_ITEMS = 256
 """Words that one array keeps."""
 
@@ -34,6 +36,9 @@ def assign(script: Script, node: tree_sitter.Node) -> None:
             )
         )
     script.variables[key] = given
+    if key in _RUN:
+        run = join(given.labels, script.origin_of(given.text))
+        script.flow(only(run, Source.REMOTE, Source.DECODED), Sink.EXECUTE, key, node)
     if key in {"LD_PRELOAD", "PROMPT_COMMAND"}:
         script.can(Ability.PERSISTENCE, key, node)
         if key == "PROMPT_COMMAND" and given.text:

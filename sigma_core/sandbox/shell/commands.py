@@ -7,7 +7,7 @@ from collections.abc import Callable
 import re2
 import tree_sitter
 
-from sigma_core.sandbox.observations import Source
+from sigma_core.sandbox.observations import Sink, Source, join, only
 from sigma_core.sandbox.shell.assignments import assign
 from sigma_core.sandbox.shell.credentials import CREDENTIALS
 from sigma_core.sandbox.shell.decoding import DECODERS
@@ -29,6 +29,10 @@ MAX_WORDS = 4_096
 _AGENTS = name_set("claude codex gemini openclaw clawdbot moltbot cursor-agent opencode aider goose amp copilot")
 """Agents on the command line: what they are told is an instruction like any other."""
 _PROMPT_WORDS = 4
+_UNASKED = name_set(
+    "--dangerously-skip-permissions --yolo --full-auto --dangerously-bypass-approvals-and-sandbox --allow-all-tools"
+)
+"""Options with which an agent does what it is told without asking anybody."""
 _WORTH_HIDING = FETCHERS | INTERPRETERS | name_set("base64 nc ncat netcat socat")
 _WILD_PATH = re2.compile(r"^/[\w/?*\[\]-]*\?[\w/?*\[\]-]*$")
 """``/???/c?t``: a command that is written in wildcards."""
@@ -51,6 +55,8 @@ def command(script: Script, node: tree_sitter.Node, stdin: Stream) -> Stream:
         elif child.type == "herestring_redirect" and child.named_children:
             given = word(script, child.named_children[-1])
             stdin = Stream(given.labels, given.text)
+        elif child.type == "number" and script.piece.data[child.end_byte : child.end_byte + 1] in {b"<", b">"}:
+            continue  # the grammar takes the descriptor of a redirection for an argument
         elif child.is_named and child.type not in {"comment", "file_redirect", "heredoc_redirect"}:
             resolved = word(script, child)
             words += resolved.items or (resolved,)
@@ -67,6 +73,10 @@ def run_words(script: Script, words: list[Word], stdin: Stream, node: tree_sitte
         words = [Word(piece, words[0].labels, True) for piece in words[0].text.split()] + words[1:]
         if not words:
             return Stream()
+    if words[0].text in script.aliases:
+        words = script.aliases[words[0].text] + words[1:]
+    if words[0].text[:1] == "$" and words[0].text[1:].isidentifier():
+        script.flow(only(words[0].labels, Source.REMOTE), Sink.EXECUTE, words[0].text, node)
     while len(words) > 1 and base_name(words[0].text) in WRAPPERS:
         words = unwrap(words, stdin)
     if not words:
@@ -76,6 +86,10 @@ def run_words(script: Script, words: list[Word], stdin: Stream, node: tree_sitte
         for word in words[1:]:
             if word.text.count(" ") >= _PROMPT_WORDS:
                 script.embed("agent-prompt", "markdown", word.text, node)
+        told = join(*(word.labels for word in words[1:]))
+        script.flow(only(told, Source.REMOTE), Sink.AGENT_FILE, name, node)
+        if any(word.text in _UNASKED or word.text.endswith("bypassPermissions") for word in words[1:]):
+            script.flow(only(join(told, stdin.labels), Source.REMOTE), Sink.EXECUTE, name, node)
     if _WILD_PATH.search(words[0].text):
         script.hit("SIGMA-OBF-010", words[0].text, node)
     if words[0].built and name in _WORTH_HIDING:

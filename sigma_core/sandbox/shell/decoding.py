@@ -9,11 +9,12 @@ from collections.abc import Callable
 import re2
 
 from sigma_core.sandbox.encodings import bounded_decompress, decode_base64, readable
-from sigma_core.sandbox.observations import NO_LABELS, Source, join
+from sigma_core.sandbox.observations import NO_LABELS, Sink, Source, join, only
 from sigma_core.sandbox.shell.script import Script
 from sigma_core.sandbox.shell.transfers import secure_socket
 from sigma_core.sandbox.shell.values import ESCAPED, MAX_TEXT, Call, Stream, is_literal, unescape
 
+_AWK_RUNS = re2.compile(r"\bsystem\s*\(|\|\s*\"(?:/bin/)?(?:ba|z|da)?sh\"")
 MAX_ROUNDS = 64
 """How often ``printf`` repeats its form."""
 _PLAIN_SUBSTITUTION = re2.compile(
@@ -52,8 +53,13 @@ def _formatted(form: str, values: list[str]) -> str:
     ]
 
 
-def _rearranged(_script: Script, call: Call) -> Stream | None:
+def _rearranged(script: Script, call: Call) -> Stream | None:
     """``awk`` on a text of the script's own: who wants the words in another order writes them so, or hides them."""
+    program = next((text for text in call.operands if "{" in text), "")
+    if program:
+        script.embed("command", "awk", program, call.node)
+    if _AWK_RUNS.search(program):
+        script.flow(only(call.stdin.labels, Source.REMOTE), Sink.EXECUTE, call.name, call.node)
     return Stream(frozenset({(Source.DECODED, call.name)})) if is_literal(call.stdin) else None
 
 

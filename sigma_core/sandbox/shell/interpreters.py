@@ -26,6 +26,9 @@ INTERPRETERS = (
     | name_set("python python2 python3 perl ruby php osascript lua tclsh iex")
 )
 _CODE_OPTIONS = name_set("-c -e -r --eval -p --print -E -Command -command --command")
+_ATTACHED = name_set("perl ruby lua")
+"""Interpreters whose ``-e`` may have its code in the same word."""
+_LEAST_CODE = 12
 _STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 _FOREIGN = (Source.REMOTE, Source.DECODED)
 _SHELL_SCRIPT = re2.compile(r'do shell script "((?:[^"\\]|\\.)*)"')
@@ -57,6 +60,10 @@ def interpret(script: Script, call: Call) -> Stream | None:
             return Stream(frozenset({(Source.DECODED, name)}))
         # Data piped into inline code is input, not code.
         return Stream(only(call.stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT, Source.REMOTE))
+    joined = next((flag for flag in flags if name in _ATTACHED and flag[:2] == "-e" and len(flag) > _LEAST_CODE), "")
+    if joined:
+        script.embed("command", language, joined[2:], node)
+        return Stream()
     if name in _POWERSHELL and flags:
         script.embed("command", "powershell", " ".join([name, *flags]), node)
     from_input = language == "shell" and "-s" in flags

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable
 
 import re2
 
 from sigma_core.sandbox.observations import Ability, Sink, Source, join, only
-from sigma_core.sandbox.shell.script import Script
+from sigma_core.sandbox.shell.script import PIPE, Script
 from sigma_core.sandbox.shell.values import Call, Stream, Word
 from sigma_core.sandbox.vocabulary import name_set
 
 _FIXED_ACCOUNT = re2.compile(r"(?i)^(?:gh|lp):[a-z0-9](?:[a-z0-9-]{1,38}[a-z0-9])$")
 _TO_FILL_IN = re2.compile(r"(?i)^..:(?:your|my|user|name|example|github|account)")
+_MAX_ALIAS = 32
 _CAPTURES = name_set("screencapture scrot arecord grim imagesnap gnome-screenshot spectacle")
 
 
@@ -62,6 +65,8 @@ def _read(script: Script, call: Call) -> Stream:
 def _trap(script: Script, call: Call) -> Stream | None:
     if call.operands and " " in call.operands[0]:
         script.embed("command", "shell", call.operands[0], call.node)
+    for given in call.arguments[:1]:
+        script.flow(only(given.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, "trap", call.node)
     return Stream()
 
 
@@ -78,9 +83,17 @@ def _later(script: Script, call: Call) -> Stream | None:
 def _alias(script: Script, call: Call) -> Stream:
     """``alias name='commands'``: run when the name is typed."""
     for text in call.texts:
-        _, equals, commands = text.partition("=")
+        name, equals, commands = text.partition("=")
+        if equals and commands.split():
+            script.aliases[name] = [Word(piece) for piece in commands.split()[:_MAX_ALIAS]]
         if equals and " " in commands:
             script.embed("command", "shell", commands, call.node)
+    return Stream()
+
+
+def _named_pipe(script: Script, call: Call) -> Stream:
+    for path in call.operands:
+        script.written[path] = frozenset({(Source.REMOTE, PIPE + path)})
     return Stream()
 
 
@@ -149,6 +162,18 @@ def git_setting(script: Script, call: Call) -> None:
         script.embed("command", "shell", value, call.node)
 
 
+def _container_start(script: Script, call: Call) -> Stream | None:
+    """``CMD ["bash", "-c", "…"]`` of a container's build file."""
+    try:
+        words = json.loads(script.text(call.node).partition(" ")[2])
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
+        script.embed("command", "shell", shlex.join(words[:_MAX_ALIAS]), call.node)
+        return Stream()
+    return None
+
+
 MACHINE: dict[str, Callable[[Script, Call], Stream | None]] = {
     **dict.fromkeys(name_set("env printenv export set declare typeset"), _environment),
     **dict.fromkeys(name_set("hostname whoami id ifconfig ipconfig system_profiler systeminfo"), _host_facts),
@@ -159,6 +184,8 @@ MACHINE: dict[str, Callable[[Script, Call], Stream | None]] = {
     **dict.fromkeys(name_set("at batch"), _later),
     **dict.fromkeys(name_set("ssh-import-id ssh-import-id-gh ssh-import-id-lp"), _imported_keys),
     "compgen": _completions,
+    "mkfifo": _named_pipe,
+    **dict.fromkeys(("cmd", "entrypoint"), _container_start),
     "trap": _trap,
     "alias": _alias,
     "defaults": _defaults,

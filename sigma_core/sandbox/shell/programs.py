@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import re2
+
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Sink, Source, join, only
 from sigma_core.sandbox.shell.machine import REGISTRATIONS, git_setting
@@ -21,6 +23,8 @@ _ENABLERS = name_set("chmod installer dpkg rpm msiexec open hdiutil")
 """Programs that turn a file into one that runs, or install it."""
 _SHOWN = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".svg", ".pdf", ".mp3", ".mp4", ".wav", ".mov", ".csv", ".json", ".txt")  # fmt: skip
 _ARCHIVES = (".tar", ".tgz", ".gz", ".zip", ".7z")
+_STANDARD_INPUT = frozenset({"-", "/dev/stdin"})
+_ALIASED = re2.compile(r"-c\s+alias\.\S{1,40}=!(.+)")
 _VITAL = frozenset({"", "~", "$HOME", "/home", "/Users", "/etc", "/usr", "/var", "/boot", "/bin", "/lib", "~/Documents", "~/Desktop", "/var/log", "/var/log/audit"})  # fmt: skip
 
 
@@ -59,6 +63,12 @@ def ordinary(script: Script, call: Call) -> Stream:
         push(script, call)
     elif name == "git" and call.operands[:1] in (["remote"], ["clone"], ["pull"], ["reset"]):
         fetch_commits(script, call)
+    elif name == "git" and (aliased := _ALIASED.search(" ".join(texts))):
+        script.embed("command", "shell", aliased.group(1).replace('\\"', '"'), node)
+    elif (name in {"make", "gmake"} and "-f" in texts and _STANDARD_INPUT & set(texts)) or (
+        name == "sed" and any(_sed_runs(text) for text in call.operands)
+    ):
+        script.flow(only(call.stdin.labels, Source.REMOTE, Source.DECODED), Sink.EXECUTE, name, node)
     elif name == "sed" and any(text.startswith(("-i", "--in-place")) for text in texts):
         _edit_in_place(script, call)
     elif name in _INSTALLERS:
@@ -70,6 +80,12 @@ def ordinary(script: Script, call: Call) -> Stream:
     return Stream(
         join(only(call.stdin.labels, Source.SECRET_FILE, Source.ENVIRONMENT), only(reading, Source.SECRET_FILE))
     )
+
+
+def _sed_runs(text: str) -> bool:
+    """``s/x/y/e`` of GNU sed: the line that results is run."""
+    pieces = text.split(text[1:2]) if text[:1] == "s" and not text[1:2].isalnum() and len(text) > 3 else []
+    return len(pieces) == 4 and "e" in pieces[3][:4]
 
 
 def _enables(call: Call) -> bool:

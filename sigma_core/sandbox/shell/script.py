@@ -9,7 +9,7 @@ import re2
 import tree_sitter
 
 from sigma_core.sandbox import vocabulary
-from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observations, Sink, Source, join
+from sigma_core.sandbox.observations import NO_LABELS, Ability, Labels, Observations, Sink, Source, join, only
 from sigma_core.sandbox.shell.values import MAX_TEXT, Call, Stream, Word
 from sigma_core.sandbox.started_commands import shown_units
 
@@ -21,6 +21,10 @@ _CODE = re2.compile(
     r"(?m)(?:^#!|\b(?:curl|wget|import|eval|exec|require|function|def|nohup|bash|python3?|node)\b|[|;&]{1,2}\s*\w+|\$\()"
 )
 _MAX_FOLDERS = 8
+WAY_IN = "terminal session"
+"""What a program prints that lets others type on this machine."""
+PIPE = "pipe "
+"""Begins the origin of what is read from a named pipe that the script made."""
 _PATH_LINE = re2.compile(
     r"^\s*(?:#.*\n\s*)*(?:export\s+[A-Z_]+=|alias\s+\w+=|eval \"\$\(|source |\. |\[ -|complete |autoload|fpath|set -)"
 )
@@ -60,7 +64,7 @@ class Body:
 class Script:
     """``output_of`` reads the statements below a node and ``run`` one resolved command: the two ways in which words, statements
     and commands need each other. ``written`` and ``contents`` are where the files came from that the script made, and what is in
-    them; ``work_left`` counts the characters that may still be built, ``calls_left`` the bytes of functions that may still be read again."""
+    them; ``sockets`` are the peers of plain connections, ``run_pipes`` the named pipes that a shell reads, ``polls`` the loops around that come back by themselves; ``work_left`` counts the characters that may still be built, ``calls_left`` the bytes of functions that may still be read again."""
 
     out: Observations
     output_of: Callable[..., Stream]
@@ -71,6 +75,10 @@ class Script:
     functions: dict[str, Body] = field(default_factory=dict)
     written: dict[str, Labels] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, list[Word]] = field(default_factory=dict)
+    sockets: set[str] = field(default_factory=set)
+    polls: int = 0
+    run_pipes: Labels = NO_LABELS
     more_words: list[Word] = field(default_factory=list)
     depth: int = 0
     call_depth: int = 0
@@ -105,7 +113,19 @@ class Script:
 
     def flow(self, labels: Labels, sink: Sink, target: str, node: tree_sitter.Node) -> None:
         """Report that bytes with ``labels`` reached ``sink``."""
-        self.out.flow(labels, sink, target, *self.span(node))
+        pipes = frozenset(label for label in labels if label[1].startswith(PIPE))
+        self.out.flow(labels - pipes, sink, target, *self.span(node))
+        if sink is Sink.SEND and (Source.SECRET_FILE, WAY_IN) in labels:
+            self.hit("SIGMA-THREAT-004", f"{WAY_IN} is sent to {target}", node)
+        if sink is Sink.EXECUTE:
+            self.run_pipes |= pipes
+            peer = next(
+                (origin for source, origin in sorted(labels) if source is Source.REMOTE and origin in self.sockets), ""
+            )
+            if peer:
+                self.hit("SIGMA-THREAT-004", f"{target} runs what {peer} sends", node)
+            if self.polls:
+                self.out.flow(only(labels, Source.REMOTE), Sink.EXECUTE_IN_LOOP, target, *self.span(node))
 
     def hit(self, rule_id: str, subject: str, node: tree_sitter.Node) -> None:
         """Report a structural rule's match."""
@@ -137,6 +157,10 @@ class Script:
         if content.text is not None:
             before = self.contents.get(path, "") + "\n" if appends and path in self.contents else ""
             self.contents[path] = self.within_budget(Word((before + content.text)[:MAX_TEXT])).text
+        if (Source.REMOTE, PIPE + path) in self.run_pipes and any(
+            origin in self.sockets for _, origin in content.labels
+        ):
+            self.hit("SIGMA-THREAT-004", f"a shell reads what a peer sends to {path}", node)
         agent = vocabulary.agent_file(path)
         if agent:
             self.can(Ability.AGENT_CONFIG, agent, node)

@@ -14,11 +14,16 @@ from sigma_core.sandbox.shell.values import Stream, Word, base_name, path_labels
 from sigma_core.sandbox.shell.words import MAX_DEPTH, word
 from sigma_core.sandbox.vocabulary import name_set
 
-_BRACES = re2.compile(r"^\s*\{([^{}\s]+,[^{}\s]*)\}")
+_BRACES = re2.compile(r"(?m)^\s*\{([^{}\s]+,[^{}\s]*)\}")
 """``{curl,-s,https://…}``: a command line without a blank."""
 _LOCAL = re2.compile(r"^/dev/(?:tcp|udp)/(?:localhost|127\.|0\.0\.0\.0|\[?::1)")
 _LISTING = re2.compile(r"^(?:export|declare|typeset)(?:\s+-[px]+)?\s*$")
 """``export -p``: the environment."""
+_LOOPS = frozenset({"while_statement", "for_statement", "c_style_for_statement"})
+_COMES_BACK = re2.compile(r"\bsleep\b|^(?:while\s+(?:true|:|\[+ 1|\(\( ?1)|until\s+false)")
+"""A loop that waits, or never ends: it asks again and again."""
+_MAX_LOOP = 8_192
+_RAW = re2.compile(r"^/dev/(?:tcp|udp)/(?:[0-9]{1,3}\.){3}[0-9]{1,3}/")
 _DEVICE = re2.compile(r"/dev/(?:tcp|udp)/")
 _GIVES_A_SHELL = name_set("sh bash zsh ksh dash ash exec cat python python3 perl nc")
 _SUBSTITUTIONS = frozenset({"command_substitution", "simple_expansion", "expansion"})
@@ -96,9 +101,20 @@ def statement(script: Script, node: tree_sitter.Node, stdin: Stream | None = Non
         spelled = _BRACES.search(script.text(node)[:2_000])
         if spelled:
             words = [Word(piece, built=True) for piece in spelled.group(1).split(",")]
-            return run_words(script, words, stdin or Stream(), node)
+            written = run_words(script, words, stdin or Stream(), node)
+            for child in [
+                child for part in node.children if part.type == "pipeline" for child in part.named_children[1:]
+            ]:
+                written = statement(script, child, written)
+            return written
     if kind == "for_statement":
         _bind_loop(script, node)
+    if kind in _LOOPS and _COMES_BACK.search(script.text(node)[:_MAX_LOOP]):
+        script.polls += 1
+        try:
+            return statements(script, node, stdin)
+        finally:
+            script.polls -= 1
     return statements(script, node, stdin)
 
 
@@ -138,8 +154,13 @@ def _redirected(script: Script, node: tree_sitter.Node, stdin: Stream | None) ->
         source = redirect.child_by_field_name("destination")
         if operator.startswith("<") and source is not None:
             given = word(script, source)
+            if _DEVICE.search(given.text) and not _LOCAL.search(given.text):
+                script.sockets.add(given.text)
+                stream = Stream(frozenset({(Source.REMOTE, given.text)}))
+            opened = script.written.get(f"&{given.text}" if operator.startswith("<&") else given.text, NO_LABELS)
             stream = Stream(
-                join(stream.labels, given.labels, path_labels(given.text)), stream.text if given.text == "$()" else None
+                join(stream.labels, given.labels, opened, path_labels(given.text)),
+                stream.text if given.text == "$()" else None,
             )
     body = node.child_by_field_name("body")
     # The grammar hangs the arguments that follow a redirection below it: `curl > file https://…`.
@@ -168,7 +189,12 @@ def _redirect_output(script: Script, redirect: tree_sitter.Node, out: Stream, no
         program = (
             base_name(script.text(body).split(maxsplit=1)[0]) if body is not None and script.text(body).strip() else ""
         )
-        if program in _GIVES_A_SHELL or operator.startswith("<>"):
+        descriptor = next((script.text(child) for child in redirect.children if child.type == "file_descriptor"), "")
+        if descriptor and program == "exec":
+            # What is read from the descriptor later is the peer's.
+            script.sockets.add(path)
+            script.written[f"&{descriptor}"] = frozenset({(Source.REMOTE, path)})
+        if program in _GIVES_A_SHELL and not (descriptor and program == "exec" and not _RAW.search(path)):
             script.hit("SIGMA-THREAT-004", path, node)
         script.can(Ability.NETWORK, path, node)
         script.flow(sendable(out.labels), Sink.SEND, path, node)

@@ -14,6 +14,9 @@ MAX_DEPTH = 60
 MAX_NAME = 16
 """Letters of a command name that is put together from variables."""
 
+_MAX_SOUGHT = 200
+_SOUGHT = re2.compile(r"^\$\(\s*(?:command -v|which|type -[pP])\s+([\w.+-]+)(?:\s|\))")
+"""``$(command -v nc)``: where a program lies; it is known by its name."""
 _NAME = re2.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _EXPANSIONS = frozenset({"simple_expansion", "expansion", "command_substitution"})
 
@@ -36,6 +39,8 @@ def _word(script: Script, node: tree_sitter.Node) -> Word:
         return _joined(script, node)
     if kind in {"simple_expansion", "expansion"}:
         return expand(script, node, lambda inner: word(script, inner))
+    if kind == "command_substitution" and (sought := _SOUGHT.search(script.text(node)[:_MAX_SOUGHT])):
+        return Word(sought.group(1))
     if kind in {"command_substitution", "process_substitution"}:
         stream = script.output_of(node)
         return Word(stream.text if stream.text is not None else "$()", stream.labels, stream.text is not None)
