@@ -10,6 +10,7 @@ import re2
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.agent_configuration import judge_agent_configuration
 from sigma_core.sandbox.carried_keys import judge_carried_keys, judge_comments
+from sigma_core.sandbox.configured_hosts import judge_configured_hosts
 from sigma_core.sandbox.container_rights import judge_container_commands, judge_containers
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.facts import Location
@@ -31,6 +32,7 @@ from sigma_core.sandbox.undeclared_parts import judge_first_scripts, judge_inner
 from sigma_core.sandbox.unverified_sources import judge_added_sources, judge_unverified_sources
 from sigma_core.sandbox.vocabulary import HostClass
 from sigma_core.sandbox.warned_programs import judge_pasted_commands, judge_warned_programs
+from sigma_core.sandbox.weakened_settings import judge_weakened_settings
 from sigma_core.sandbox.workflow_rights import judge_workflows
 from sigma_core.submissions.package import Package
 
@@ -85,6 +87,8 @@ def supply_chain(
             findings += judge_carried_keys(declared, place)
             findings += judge_redirected_traffic(place, judgement.named_only_at)
             findings += judge_stranger_hosts(place, judgement.named_only_at)
+            findings += judge_configured_hosts(declared, place, judgement.named_only_at)
+            findings += judge_weakened_settings(declared, place)
             findings += judge_listed_dependencies(place)
             findings += judge_unverified_sources(place)
             findings += judge_installed_names(declared, place)
