@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from sigma_core.sandbox import vocabulary
+from sigma_core.sandbox.configuration_listings import MAX_LISTING
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.layers import FileKind
@@ -62,7 +63,7 @@ def judge_configured_hosts(
         return
     own_words = ""
     done: set[str] = set()
-    for settings in settings_listings(place):
+    for settings in [*settings_listings(place), *_pages(place)]:
         for match in islice(_ADDRESS.finditer(settings.text), MOST):
             group = 1 if match[1] else 2
             host = match[group].lower()
@@ -78,6 +79,12 @@ def judge_configured_hosts(
             if named_only_at(f"https://{host}/", finding.location) and not is_spoken_of(host, own_words):
                 done.add(host)
                 yield finding
+
+
+def _pages(place: TextPlaces) -> Iterator[Settings]:
+    """A page that is handed out: what it loads and where it sends is set up in its markup."""
+    if place.path.lower().endswith((".html", ".htm")):
+        yield Settings(place.text[:MAX_LISTING], 0, "use", FileKind.HTML, whole=True)
 
 
 def _key(settings: Settings, start: int, *, scheme: bool) -> str:

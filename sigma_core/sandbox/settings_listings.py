@@ -14,8 +14,10 @@ _FORMATS = frozenset({FileKind.JSON, FileKind.YAML, FileKind.TOML})
 _PROGRAMS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
 _CODE_ENDINGS = (".tf", ".hcl", ".gradle", ".kts", "gemfile", "podfile", "vagrantfile", "fastfile")
 """Settings that are written in a programming language."""
-_PLAIN_ENDINGS = (".conf", ".cfg", ".ini", ".cnf", ".properties", ".env", ".toml", ".config", ".mod", ".service", "config", "rc", ".xml", ".plist", ".tfvars", ".repo", ".list", ".sources")
-_PLAIN_NAMES = name_set("dockerfile containerfile caddyfile procfile requirements.txt constraints.txt .npmrc .yarnrc .gitmodules .lfsconfig .gitconfig pip.conf go.mod sshd_config ssh_config daemon.json")
+_NO_SETTINGS = (".txt", ".md", ".rst", ".adoc", ".org", ".csv", ".tsv", ".xsd", ".css", ".scss", ".less", ".tex", ".bib", ".log", ".html", ".htm", ".svg", ".xhtml", ".c", ".h", ".cpp", ".vue", ".svelte", ".astro", ".patch", ".diff", ".srt", ".vtt", ".pem", ".pub", ".lock", ".sum", ".nu", ".sentinel", ".rego", ".awk", ".zig", ".nim", ".clj", ".hs", ".ml", ".el", ".vim", ".glsl", ".proto", ".graphql", ".ps", ".eml", ".ics", ".jsonld")
+"""Readable files that are prose, data, pages or programs in a language without a reader of its own."""
+_NO_SETTINGS_NAMES = name_set("license licence notice authors contributors changelog readme copying codeowners .gitkeep .gitignore .dockerignore .gitattributes")
+_BY_NAME = (".env", "dockerfile", "containerfile", "requirements", "constraints")
 _TEMPLATES = (".example", ".sample", ".tmpl", ".template", ".j2", ".dist")
 _LANGUAGES = name_set(
     "yaml yml json jsonc toml ini conf cfg config properties env dotenv nginx apache caddyfile dockerfile docker hcl terraform tf xml gitconfig npmrc editorconfig gradle helm compose ssh-config systemd"
@@ -42,8 +44,7 @@ def settings_listings(place: TextPlaces) -> Iterator[Settings]:
                 context = "mention" if fence.cautionary else "use"
                 yield Settings(fence.text[:MAX_LISTING], fence.start, context, FileKind.TEXT, whole=False)
     elif place.kind in _FORMATS or is_settings_file(place.path, place.kind):
-        kind = FileKind.TEXT if place.path.lower().endswith((".plist", ".html.j2")) else place.kind
-        yield Settings(place.text[:MAX_LISTING], 0, "use", kind, whole=True)
+        yield Settings(place.text[:MAX_LISTING], 0, "use", place.kind, whole=True)
 
 
 def is_settings_file(path: str, kind: FileKind) -> bool:
@@ -51,10 +52,10 @@ def is_settings_file(path: str, kind: FileKind) -> bool:
     name = path.lower().rpartition("/")[2]
     for ending in _TEMPLATES:
         name = name.removesuffix(ending)
-    if name in _PLAIN_NAMES or name.startswith((".env", "dockerfile", "requirements")):
+    if name.startswith(_BY_NAME):
         return True
     if kind is FileKind.CODE:
         return name.endswith(_CODE_ENDINGS)
-    if kind in _PROGRAMS:
-        return False
-    return name.endswith(_PLAIN_ENDINGS) or (kind is FileKind.HTML and name.endswith((".html", ".xml")))
+    if kind is FileKind.HTML:
+        return name.endswith((".xml", ".plist"))
+    return kind is FileKind.TEXT and not name.endswith(_NO_SETTINGS) and name not in _NO_SETTINGS_NAMES

@@ -11,13 +11,16 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from sigma_core.sandbox.configuration_listings import MAX_LISTING
 from sigma_core.sandbox.declared import DeclaredSurface
+from sigma_core.sandbox.kinds import kind_of_language
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.readings import Finding
 from sigma_core.sandbox.required_words import words_of
-from sigma_core.sandbox.settings_listings import Settings, settings_listings
+from sigma_core.sandbox.settings_listings import Settings, is_settings_file, settings_listings
 from sigma_core.sandbox.text_places import TextPlaces
+from sigma_core.sandbox.vocabulary import name_set
 from sigma_core.sandbox.worded_pattern import WordedPattern
 
 BLOCKING = "SIGMA-MIS-017"
@@ -91,7 +94,6 @@ _PROTECTIONS = (
             rf"\bcsrf\w{{0,12}}{_IS}{_NO}|\.csrf\(\w+\s?->\s?\w+\.disable\(|\bhelmet{_IS}{_NO}",
             rf"\b(?:session|cookie)\w{{0,12}}[^\n]{{0,40}}\bsecure{_IS}{_NO}|^\s{{0,12}}[\"']?secure{_IS}{_NO}",
             rf"(?s)\b(?:allow_?)?origins?{_IS}(?:true\b|\[?\s?[\"']\*[\"']).{{0,80}}\bcredentials{_IS}{_YES}",
-            rf"^\s{{0,12}}[\"']?debug{_IS}{_YES}",
         ),
     ),
     _Protection(
@@ -133,16 +135,24 @@ _PROTECTIONS = (
         r"\bchecks?\b|\bscan|secrets?\b|\bhooks?\b|\bpinned?\b|vulnerab|\baudit|\bsecur(?:e|ity|ed)|sign(?:ed|ing)\b|\btest(?:s|ed|ing)?\b",
         never=(
             r"\bpaths\s?=\s?\[\s{0,8}(?:'''|\"\"\"|['\"])\^?\.[*+]\$?(?:'''|\"\"\"|['\"])",
-            r"\b(?:semgrep|gitleaks|trivy|bandit|npm audit|pip-audit|snyk|trufflehog|checkov|codeql|osv-scanner|detect-secrets)\b[^\n|]{0,160}\|\|\s?(?:true|:|exit 0)|--audit-level[= ]none\b",
+            r"\b(?:semgrep|gitleaks|trivy|bandit|npm audit|pip-audit|snyk|trufflehog|checkov|codeql|osv-scanner|detect-secrets)\b[^\n|>]{0,160}\|\|\s?(?:true|:|exit 0)|--audit-level[= ]none\b",
             r"(?s)\bignore:\s{0,12}-\s{0,3}dependency-name:\s{0,3}[\"']\*[\"']\s{0,8}(?:\n\s{0,2}\S|\z)",
             r"(?s)\b(?:semgrep|gitleaks|trivy|bandit|npm audit|pip-audit|snyk|trufflehog|checkov|codeql)\b.{0,120}\bcontinue-on-error:\s?true",
         ),
         seldom=(
+            r"\A#![^\n]{0,40}sh\n(?:[^\n]{0,80}\n){0,3}?exit 0\s{0,4}\n\s{0,4}\w",
             r"\b(?:gpgsign|fsckObjects)\s?=\s?false",
             r"\bignore-scripts\s?=\s?false|\bvalidateDistributionUrl\s?=\s?false|\bnetworkTimeout\s?=\s?0",
         ),
     ),
 )
+_ERRORS_SHOWN = _Protection(
+    "what errors show",
+    r"stack traces?|production",
+    never=(),
+    seldom=(rf"^\s{{0,12}}[\"']?(?:debug|APP_DEBUG|DJANGO_DEBUG|FLASK_DEBUG){_IS}{_YES}",),
+)
+"""Debugging is common in settings; it is out of place only in those for production."""
 _SCOPED = linear_pattern(
     r"(?i)(?:^|[^/\w.-])(?:dev|develop(?:er|ment)?|local(?:ly|host)?|demo\w{0,10}|sandbox|self-signed|playground|disposable|throw-?away|tests?|testing|ci only|lab|never|avoid|do not|don'?t|not (?:for|in) production|bad|insecure|unsafe|vulnerable|wrong|anti-?pattern|dangerous|because)\b|❌|127\.0\.0\.1"
 )
@@ -151,6 +161,11 @@ _SCOPED_PATH = linear_pattern(r"(?i)(?:^|[/._-])(?:dev|devel|develop|development
 _SCOPED_WORDS = linear_pattern(r"(?i)\b(?:local(?:ly|host)?|development|demo\w{0,10}|sandbox|self-signed|playground|disposable|lab|not (?:for|in) production|never in production|only for|on purpose|deliberately|intentionally|because|since|so that)\b")
 """Words of a document that scope or explain a setting which they speak of."""
 _PRODUCTION = linear_pattern(r"(?i)(?:^|[/._-])(?:prod|production|release|deploy(?:ment)?)(?:[/._-]|$)")
+_REVIEWS = linear_pattern(r"(?i)audit|review|vulnerab|pen-?test|attack|scanner|footgun|foot-gun|threat|misconfig|insecure|exploit|detect|sharp")
+"""What the title of a skill that shows others' faults says."""
+_HANDED_OUT = name_set("templates template assets boilerplate scaffold starter hooks")
+_PROGRAMS = frozenset({FileKind.PYTHON, FileKind.JAVASCRIPT, FileKind.CODE})
+_SHORT_KEY = 5
 _KEY = linear_pattern(r"[A-Za-z][A-Za-z0-9]{3,40}")
 
 
@@ -158,53 +173,52 @@ def judge_weakened_settings(declared: DeclaredSurface, place: TextPlaces) -> Ite
     """A finding for each setting that takes a protection off; it blocks where the package promises that protection, where the file is for production, or where nothing honest needs it. Time is linear in the text."""
     if _SCOPED_PATH.search(place.path):
         return
-    for settings in [*settings_listings(place), *_template(place)]:
+    for settings in [*settings_listings(place), *_code(place)]:
         words = words_of(settings.text)
-        for protection in _PROTECTIONS:
+        for protection in (*_PROTECTIONS, _ERRORS_SHOWN) if _PRODUCTION.search(place.path) else _PROTECTIONS:
             for pattern, never in protection.settings:
                 for match in islice(pattern.finditer(settings.text, words), MOST):
-                    rule = _rule(declared, place, settings, protection, match, never=never)
-                    if rule:
-                        start, end = settings.start + match.start(), settings.start + match.end()
-                        subject = f"{protection.name}: {' '.join(match.group().split())[:120]}"
-                        yield place.at(rule, subject, start, end, settings.context)
+                    if _is_explained(declared, place, settings, match):
+                        continue
+                    rule = _rule(declared, place, settings, protection, never=never)
+                    start, end = settings.start + match.start(), settings.start + match.end()
+                    subject = f"{protection.name}: {' '.join(match.group().split())[:120]}"
+                    yield place.at(rule, subject, start, end, settings.context)
 
 
-def _template(place: TextPlaces) -> Iterator[Settings]:
-    """A program that is handed out to be copied: its clients and middleware are set up in code."""
-    folders = set(place.path.lower().split("/")[:-1])
-    if place.is_code and folders & {"templates", "template", "assets", "boilerplate", "scaffold", "starter", "hooks"} and place.kind is not FileKind.NOTEBOOK:
-        yield Settings(place.text[:65_536], 0, "use", place.kind, whole=True)
+def _code(place: TextPlaces) -> Iterator[Settings]:
+    """Programs, and those that documents show: their clients and middleware are set up in code."""
+    if place.kind is FileKind.MARKDOWN:
+        for fence in place.fences:
+            if kind_of_language(fence.language) in _PROGRAMS:
+                yield Settings(fence.text[:MAX_LISTING], fence.start, "mention" if fence.cautionary else "use", FileKind.CODE, whole=False)
+    elif place.is_code and place.kind is not FileKind.NOTEBOOK and not is_settings_file(place.path, place.kind):
+        handed_out = bool(_HANDED_OUT & set(place.path.lower().split("/")[:-1]))
+        yield Settings(place.text[:MAX_LISTING], 0, "use", place.kind, whole=handed_out)
 
 
-def _rule(
-    declared: DeclaredSurface, place: TextPlaces, settings: Settings, protection: _Protection, match: Any, *, never: bool
-) -> str:
+def _rule(declared: DeclaredSurface, place: TextPlaces, settings: Settings, protection: _Protection, *, never: bool) -> str:
+    if settings.whole:
+        kept = never or _PRODUCTION.search(place.path) or protection.promised.search(declared.title) or protection.promised.search(declared.text)
+        return BLOCKING if kept else SUSPICIOUS
+    listing = settings.kind is FileKind.TEXT
+    promised = protection.promised.search(declared.title) and not _REVIEWS.search(declared.title)
+    return BLOCKING if listing and never and promised else SUSPICIOUS
+
+
+def _is_explained(declared: DeclaredSurface, place: TextPlaces, settings: Settings, match: Any) -> bool:
+    """Whether the setting is commented out, or words around it or a line of the documents say where it belongs or why it is so."""
     row = settings.text[: match.start()].rpartition("\n")[2]
     if row.lstrip().startswith(("#", "//", ";", "--", "*", "<!--")):
-        return ""
+        return True
     start = settings.start + match.start()
     end = settings.text.find("\n", match.end())
     around = place.text[max(0, start - NEAR) : settings.start + (end if end >= 0 else len(settings.text))]
-    if _SCOPED.search(around) or _explained(declared, place, protection, match.group()):
-        return ""
-    promised = protection.promised.search(declared.title) is not None or (settings.whole and protection.promised.search(_skill(declared)) is not None)
-    production = _PRODUCTION.search(place.path) is not None
-    if settings.whole:
-        return BLOCKING if never or promised or production else SUSPICIOUS
-    return BLOCKING if never and promised else SUSPICIOUS
-
-
-def _skill(declared: DeclaredSurface) -> str:
-    return declared.text
-
-
-def _explained(declared: DeclaredSurface, place: TextPlaces, protection: _Protection, setting: str) -> bool:
-    """Whether a line of the documents speaks of the file or the setting and says where it belongs or why it is so."""
+    if _SCOPED.search(around):
+        return True
     name = place.path.lower().rpartition("/")[2]
-    keys = {key.group().lower() for key in _KEY.finditer(setting)}
-    longest = max(keys, key=len, default="")
-    for line in declared.text.split("\n"):
-        if (name in line or (len(longest) > 5 and longest in line)) and _SCOPED_WORDS.search(line):
-            return True
-    return False
+    key = max((key.group().lower() for key in _KEY.finditer(match.group())), key=len, default="")
+    return any(
+        (name in line or (len(key) > _SHORT_KEY and key in line)) and _SCOPED_WORDS.search(line)
+        for line in declared.text.split("\n")
+    )
