@@ -26,8 +26,8 @@ RUN_AT_INSTALL = "SIGMA-SUPPLY-053"
 UNNAMED = "SIGMA-MIS-019"
 MOST = 200
 """Entries of one form that are looked at in one file."""
-FEW = 3
-"""Dependencies beside which one that nobody knows stands out."""
+LEAST, FEW = 2, 3
+"""Known dependencies of a manifest, in all and for each that nobody knows, beside which the latter stands out."""
 _CODE_HOST = r"(?:git\+)?(?:https?|ssh|git)://(?:git@)?(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org|codeberg\.org)[/:]"
 _REPOSITORY = r"([\w-]{1,60})/([\w.-]{1,80})"
 _NODE = WordedPattern(rf"\"(@?[\w./-]{{2,80}})\"\s{{0,4}}:\s{{0,4}}\"(?:(?:github|gitlab|bitbucket):|{_CODE_HOST}|(?:git\+ssh://)?git@github\.com:){_REPOSITORY}([^\"\s]{{0,80}})\"")
@@ -129,7 +129,7 @@ def judge_unnamed_packages(declared: DeclaredSurface, place: TextPlaces, places:
     """Findings of packages that no list knows and that no other text of the package names: beside known ones in a manifest, as a server's program, or run when the package is installed."""
     registry, names = named_dependencies(place.path, place.text)
     unknown = [name for name in islice(names, MOST) if not is_listed(registry, name)]
-    if names and len(unknown) <= max(1, len(names) // FEW):
+    if len(names) - len(unknown) >= max(LEAST, FEW * len(unknown) - 1):
         for name in unknown:
             if not _is_named(declared, places, place, name):
                 yield place.of(UNNAMED, name, names[name])
