@@ -8,21 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.configuration_listings import MAX_LISTING
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.facts import Location
 from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.readings import Finding
+from sigma_core.sandbox.redirected_traffic import strange_host
 from sigma_core.sandbox.settings_listings import Settings, settings_listings
 from sigma_core.sandbox.stranger_hosts import OWN_WORDS, ends_like_a_host, is_spoken_of, serves_everyone
-from sigma_core.sandbox.redirected_traffic import strange_host
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.vocabulary import name_set
 
 RULE = "SIGMA-SUPPLY-050"
-MOST = 100
+MOST = 1_000
 """Addresses of one listing that are looked at."""
 BEFORE = 120
 """Characters of a value's own line that hold its key."""
@@ -44,14 +43,18 @@ _RECEIVES = linear_pattern(
     r"|proxy_pass|mirror|resolver|syslog:server|server|target|recipient|FROM|image|uses|source|origin|fetch|script-src[^;]{0,60}|connect-src[^;]{0,60}|form-action[^;]{0,60}|monetization|image:|maven|repo|address|funding|donate|(?:GOPROXY|PROXY|MIRROR|REGISTRY|HOST|SERVER)|host)[\"'\])}]{0,3}\s{0,3}(?:[:=]{0,2}|=>)\s{0,3}(?:[\"'\[({<]|\w{1,12}\(|href=|src=|- ){0,3}\s{0,2}$"
 )
 """A key, right before its value, whose value hands out code or receives what is sent."""
-_SCRIPT = linear_pattern(r"(?i)<(?:script\b[^>]{0,80}\bsrc|form\b[^>]{0,80}\baction|link\b[^>]{0,60}\brel=[\"']monetization[\"'][^>]{0,40}\bhref)\s?=\s?[\"']?$")
+_SCRIPT = linear_pattern(
+    r"(?i)<(?:script\b[^>]{0,80}\bsrc|form\b[^>]{0,80}\baction|link\b[^>]{0,60}\brel=[\"']monetization[\"'][^>]{0,40}\bhref)\s?=\s?[\"']?$"
+)
 """What a page has run, sends to or pays to."""
-_PLAIN = linear_pattern(r"(?i)(?:^|[\s\"'{,(-])(?:ur[il]|href|link|location|registry|path|value|script|gem|git|service)[\"'\])}]{0,3}\s{0,3}(?:[:=]|=>|\s)\s{0,3}(?:[\"'\[({]|\w{1,12}\(){0,3}$|^\s*-\s*[\"']?$|^[^a-zA-Z]*[\"']?$|\[url\s+[\"']?$")
+_PLAIN = linear_pattern(
+    r"(?i)(?:^|[\s\"'{,(-])(?:ur[il]|href|link|location|registry|path|value|script|gem|git|service)[\"'\])}]{0,3}\s{0,3}(?:[:=]|=>|\s)\s{0,3}(?:[\"'\[({]|\w{1,12}\(){0,3}$|^\s*-\s*[\"']?$|^[^a-zA-Z]*[\"']?$|\[url\s+[\"']?$"
+)
 """A key that says nothing of its own: the sections above it say what it is for."""
 _SECTION = linear_pattern(
     r"(?i)\b\w{0,20}(?:registr(?:y|ies)|registryUrls|mirrors?|prox(?:y|ies)|repositor(?:y|ies)|repositoryUrl|repos|maven|index|sources?|remote_?write|web_?hook\w{0,10}|receivers?|sinks?|exporters?|mcpServers|servers|hooks|collectors?|outputs?|telemetry|analytics|push_?to|publish|plugin_?repositories|insteadOf|funding|updates?|payment|checkout)\b"
 )
-_MENTIONED = name_set("evals eval fixtures fixture tests test samples sample data schemas schema examples locales i18n")
+_SAMPLES = name_set("evals eval fixtures fixture tests test samples sample data schemas schema examples locales i18n")
 """Folders of texts that nothing is configured by."""
 
 
@@ -59,7 +62,7 @@ def judge_configured_hosts(
     declared: DeclaredSurface, place: TextPlaces, named_only_at: Callable[[str, Location], bool]
 ) -> Iterator[Finding]:
     """A finding for each value that turns to a host which no list knows, which the package names nowhere else, and whose owner its documents do not speak of. Time is linear in the text."""
-    if _MENTIONED & set(place.path.lower().split("/")[:-1]):
+    if _SAMPLES & set(place.path.lower().split("/")[:-1]):
         return
     own_words = ""
     done: set[str] = set()
@@ -109,4 +112,5 @@ def _key(settings: Settings, start: int, *, scheme: bool) -> str:
 
 def _in_markup(text: str, start: int) -> bool:
     """Whether an address in XML stands in an element that names a source: a mirror, a repository, a server."""
-    return _SECTION.search(text[max(0, start - ABOVE) : start]) is not None and text[:start].rstrip().endswith((">", '"'))
+    before = text[max(0, start - ABOVE) : start]
+    return _SECTION.search(before) is not None and before.rstrip().endswith((">", '"'))

@@ -39,7 +39,9 @@ def _judge_entries(declared: DeclaredSurface, place: TextPlaces, lock: LockFile)
         yield place.at("SIGMA-SUPPLY-019", subject, unfixed[0].start, unfixed[0].end)
     # Links and bundled packages have no address of their own.
     for entry in unfixed if len(unfixed) < len(lock.packages) else ():
-        if not entry.local and any(not vocabulary.package_host(host) for _, _, _, host in vocabulary.urls_in(entry.url)):
+        if not entry.local and any(
+            not vocabulary.package_host(host) for _, _, _, host in vocabulary.urls_in(entry.url)
+        ):
             yield place.at("SIGMA-SUPPLY-054", f"{entry.name}: {entry.url}", entry.start, entry.end)
     for entry in lock.packages:
         if entry.renamed_to:

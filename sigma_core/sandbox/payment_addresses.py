@@ -34,15 +34,23 @@ _TRADE = linear_pattern(
     r"(?i)\b(?:crypto\w*|wallets?|tokens? (?:swap|transfer|contract)|blockchain\w*|on-?chain|defi|bitcoin|ethereum|evm|solidity|smart contracts?|solana|web3|nfts?|trad(?:e|es|ing)|bank(?:s|ing)?|swift|stablecoins?|uniswap|base chain|x402|usdc|usdt)\b"
 )
 """Words of a title whose package has addresses of contracts and examples of accounts by right."""
-_PAYS = linear_pattern(r"(?i)\b(?:invoic\w*|pay(?:ment|ments|out|outs|pal|ing)?|checkout|stripe|billing|donat\w*|store-?front\w*|shop\w*|merchant\w*|sepa|accounting|tax\w*)\b")
+_PAYS = linear_pattern(
+    r"(?i)\b(?:invoic\w*|pay(?:ment|ments|out|outs|pal|ing)?|checkout|stripe|billing|donat\w*|store-?front\w*|shop\w*|merchant\w*|sepa|accounting|tax\w*)\b"
+)
 """Words of a title whose package moves money: fixed accounts among its samples are common."""
-_TO_FILL_IN = linear_pattern(r"\{\{|\$\{|\$[A-Z]|<[A-Z_a-z -]{2,40}>|YOUR|\[?USERNAME\b|%[A-Z_]{3,}%|(?i:company|merchant|settings|config)\.\w|company(?:\[|\.get\()")
-_SAMPLE = linear_pattern(r"(?i)\b(?:examples?|e\.g\.|samples?|dummy|fake|test(?:net|ing|s)?|mock|placeholder|fixture|regex|format|valid(?:ate|ation|ator)?|checksum|contract|token|router|factory|abi|signer|sepolia|goerli|anvil|hardhat)\b")
+_TO_FILL_IN = linear_pattern(
+    r"\{\{|\$\{|\$[A-Z]|<[A-Z_a-z -]{2,40}>|YOUR|\[?USERNAME\b|%[A-Z_]{3,}%|(?i:company|merchant|settings|config)\.\w|company(?:\[|\.get\()"
+)
+_SAMPLE = linear_pattern(
+    r"(?i)\b(?:examples?|e\.g\.|samples?|dummy|fake|test(?:net|ing|s)?|mock|placeholder|fixture|regex|format|valid(?:ate|ation|ator)?|checksum|contract|token|router|factory|abi|signer|sepolia|goerli|anvil|hardhat)\b"
+)
 _SAMPLES = linear_pattern(
     r"(?i)0x(?:742d35cc|d8da6bf2|0{6}|1234|dead|f39fd6e5|70997970|ab5801a7|beef|c02aaa39|a0b86991|dac17f95|6b175474|7a250d56|e592427a|abcdef)|DE89 ?3704|GB82 ?WEST|GB29 ?NWBK|GB33 ?BUKB|FR14 ?2004|FR76 ?3000|NL91 ?ABNA|ES91 ?2100|CH93 ?0076|AT61 ?1904|BE68 ?5390|DE75 ?5121|DE12 ?500|IT60 ?X|acct_1032D82e|@example\.|XXXX"
 )
 """Addresses that documentation everywhere uses, and contracts that everybody knows."""
-_SAMPLE_PATH = linear_pattern(r"(?i)(?:^|/)(?:tests?|fixtures?|evals?|samples?|mocks?)(?:/|$)|(?:^|[/._-])(?:test|sample|mock)s?[._-]")
+_SAMPLE_PATH = linear_pattern(
+    r"(?i)(?:^|/)(?:tests?|fixtures?|evals?|samples?|mocks?)(?:/|$)|(?:^|[/._-])(?:test|sample|mock)s?[._-]"
+)
 
 
 def judge_payment_addresses(declared: DeclaredSurface, place: TextPlaces) -> Iterator[Finding]:
@@ -54,10 +62,17 @@ def judge_payment_addresses(declared: DeclaredSurface, place: TextPlaces) -> Ite
     for pattern in _FORMS:
         for match in islice(place.matches(pattern), MOST):
             before = place.text[max(0, match.start() - BEFORE) : match.start()]
-            line = place.text[place.text.rfind("\n", 0, match.start()) + 1 : place.text.find("\n", match.end()) if "\n" in place.text[match.end() :] else len(place.text)]
-            if _SAMPLES.search(match.group()) or _SAMPLE.search(before) or _SAMPLE.search(line[:400]) or not _PAID.search(f"{before}{match.group()}"):
+            after = place.text[match.end() : match.end() + BEFORE].partition("\n")[0]
+            if (
+                _SAMPLES.search(match.group())
+                or _SAMPLE.search(f"{before} {after}")
+                or not _PAID.search(f"{before}{match.group()}")
+            ):
                 continue
-            if _is_fixed(place, about_money=about_money, settings=settings) and declared.text.count(match.group().lower()) <= 1:
+            if (
+                _is_fixed(place, about_money=about_money, settings=settings)
+                and declared.text.count(match.group().lower()) <= 1
+            ):
                 yield place.at(RULE, match.group(), match.start(), match.end(), place.command_context(match.start()))
 
 

@@ -14,9 +14,62 @@ _FORMATS = frozenset({FileKind.JSON, FileKind.YAML, FileKind.TOML})
 _PROGRAMS = frozenset({FileKind.PYTHON, FileKind.SHELL, FileKind.JAVASCRIPT, FileKind.POWERSHELL, FileKind.NOTEBOOK})
 _CODE_ENDINGS = (".tf", ".hcl", ".gradle", ".kts", "gemfile", "podfile", "vagrantfile", "fastfile")
 """Settings that are written in a programming language."""
-_NO_SETTINGS = (".txt", ".md", ".rst", ".adoc", ".org", ".csv", ".tsv", ".xsd", ".css", ".scss", ".less", ".tex", ".bib", ".log", ".html", ".htm", ".svg", ".xhtml", ".c", ".h", ".cpp", ".vue", ".svelte", ".astro", ".patch", ".diff", ".srt", ".vtt", ".pem", ".pub", ".lock", ".sum", ".nu", ".sentinel", ".rego", ".awk", ".zig", ".nim", ".clj", ".hs", ".ml", ".el", ".vim", ".glsl", ".proto", ".graphql", ".ps", ".eml", ".ics", ".jsonld")
+_NO_SETTINGS = (
+    ".txt",
+    ".md",
+    ".rst",
+    ".adoc",
+    ".org",
+    ".csv",
+    ".tsv",
+    ".xsd",
+    ".css",
+    ".scss",
+    ".less",
+    ".tex",
+    ".bib",
+    ".log",
+    ".html",
+    ".htm",
+    ".svg",
+    ".xhtml",
+    ".c",
+    ".h",
+    ".cpp",
+    ".vue",
+    ".svelte",
+    ".astro",
+    ".patch",
+    ".diff",
+    ".srt",
+    ".vtt",
+    ".pem",
+    ".pub",
+    ".lock",
+    ".sum",
+    ".nu",
+    ".sentinel",
+    ".rego",
+    ".awk",
+    ".zig",
+    ".nim",
+    ".clj",
+    ".hs",
+    ".ml",
+    ".el",
+    ".vim",
+    ".glsl",
+    ".proto",
+    ".graphql",
+    ".ps",
+    ".eml",
+    ".ics",
+    ".jsonld",
+)
 """Readable files that are prose, data, pages or programs in a language without a reader of its own."""
-_NO_SETTINGS_NAMES = name_set("license licence notice authors contributors changelog readme copying codeowners .gitkeep .gitignore .dockerignore .gitattributes")
+_NO_SETTINGS_NAMES = name_set(
+    "license licence notice authors contributors changelog readme copying codeowners .gitkeep .gitignore .dockerignore .gitattributes"
+)
 _BY_NAME = (".env", "dockerfile", "containerfile", "requirements", "constraints")
 _TEMPLATES = (".example", ".sample", ".tmpl", ".template", ".j2", ".dist")
 _LANGUAGES = name_set(

@@ -26,25 +26,53 @@ RUN_AT_INSTALL = "SIGMA-SUPPLY-053"
 UNNAMED = "SIGMA-MIS-019"
 MOST = 200
 """Entries of one form that are looked at in one file."""
+MOST_NAMES = 12
+"""Names of one manifest that are looked for in the other files."""
+NEAR = 200
+"""Characters before an entry, and after it in its line, whose comment may say why it is there."""
 LEAST, FEW = 2, 3
 """Known dependencies of a manifest, in all and for each that nobody knows, beside which the latter stands out."""
-_CODE_HOST = r"(?:git\+)?(?:https?|ssh|git)://(?:git@)?(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org|codeberg\.org)[/:]"
+_CODE_HOST = (
+    r"(?:git\+)?(?:https?|ssh|git)://(?:git@)?(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org|codeberg\.org)[/:]"
+)
 _REPOSITORY = r"([\w-]{1,60})/([\w.-]{1,80})"
-_NODE = WordedPattern(rf"\"(@?[\w./-]{{2,80}})\"\s{{0,4}}:\s{{0,4}}\"(?:(?:github|gitlab|bitbucket):|{_CODE_HOST}|(?:git\+ssh://)?git@github\.com:){_REPOSITORY}([^\"\s]{{0,80}})\"")
-_NODE_ALIAS = WordedPattern(r"\"(@?[\w./-]{2,80})\"\s{0,4}:\s{0,4}\"npm:(@?[\w./-]{2,80}?)@?([\d^~][\w.^~-]{0,20}|latest|next)?\"")
-_PYTHON = WordedPattern(rf"(?m)(?:^|[\"'])\s{{0,4}}([A-Za-z0-9][\w.-]{{1,60}})(?:\[[\w, -]{{1,60}}\])?\s{{0,2}}@\s{{0,2}}{_CODE_HOST}{_REPOSITORY}([^\"'\s]{{0,80}})")
-_TABLE = WordedPattern(rf"(?m)^\s{{0,8}}[\"']?([A-Za-z0-9][\w.-]{{1,60}})[\"']?\s{{0,4}}=\s{{0,4}}\{{[^}}\n]{{0,80}}\bgit\s{{0,2}}=\s{{0,2}}[\"']{_CODE_HOST}{_REPOSITORY}([^\n]{{0,120}})")
-_GEM = WordedPattern(rf"(?m)^\s{{0,8}}(?:gem|pod)\s+[\"']([\w-]{{2,60}})[\"'][^\n]{{0,60}}(?:github:\s{{0,2}}[\"']|git(?:\s?=>|:)\s{{0,2}}[\"']{_CODE_HOST}){_REPOSITORY}([^\n]{{0,80}})")
-_GO = WordedPattern(r"(?m)^[ \t]*(?:replace[ \t]+)?([a-z0-9-]+\.[a-z]{2,8}/[\w./-]{2,100})(?:[ \t]+v[\w.+-]{1,40})?[ \t]+=>[ \t]+[a-z0-9-]+\.[a-z]{2,8}/([\w-]{1,60})/([\w./-]{1,80})([ \t]+v[\w.+-]{1,60})")
-_HOOKS = WordedPattern(rf"(?m)^\s{{0,8}}-\s{{0,3}}repo:\s{{0,3}}[\"']?{_CODE_HOST}{_REPOSITORY}[\"']?\s{{0,12}}\n\s{{0,12}}rev:\s{{0,3}}[\"']?([\w./-]{{1,60}})")
-_ACTIONS = WordedPattern(r"(?m)^[ \t]*(?:-[ \t]+)?uses:[ \t]*[\"']?([\w-]{1,60})/([\w.-]{1,80})(/[\w./-]{1,120})?@([\w./-]{1,80})")
+_NODE = WordedPattern(
+    rf"\"(@?[\w./-]{{2,80}})\"\s{{0,4}}:\s{{0,4}}\"(?:(?:github|gitlab|bitbucket):|{_CODE_HOST}|(?:git\+ssh://)?git@github\.com:){_REPOSITORY}([^\"\s]{{0,80}})\""
+)
+_NODE_ALIAS = WordedPattern(
+    r"\"(@?[\w./-]{2,80})\"\s{0,4}:\s{0,4}\"npm:(@?[\w./-]{2,80}?)@?([\d^~][\w.^~-]{0,20}|latest|next)?\""
+)
+_PYTHON = WordedPattern(
+    rf"(?m)(?:^|[\"'])\s{{0,4}}([A-Za-z0-9][\w.-]{{1,60}})(?:\[[\w, -]{{1,60}}\])?\s{{0,2}}@\s{{0,2}}{_CODE_HOST}{_REPOSITORY}([^\"'\s]{{0,80}})"
+)
+_TABLE = WordedPattern(
+    rf"(?m)^\s{{0,8}}[\"']?([A-Za-z0-9][\w.-]{{1,60}})[\"']?\s{{0,4}}=\s{{0,4}}\{{[^}}\n]{{0,80}}\bgit\s{{0,2}}=\s{{0,2}}[\"']{_CODE_HOST}{_REPOSITORY}([^\n]{{0,120}})"
+)
+_GEM = WordedPattern(
+    rf"(?m)^\s{{0,8}}(?:gem|pod)\s+[\"']([\w-]{{2,60}})[\"'][^\n]{{0,60}}(?:github:\s{{0,2}}[\"']|git(?:\s?=>|:)\s{{0,2}}[\"']{_CODE_HOST}){_REPOSITORY}([^\n]{{0,80}})"
+)
+_GO = WordedPattern(
+    r"(?m)^[ \t]*(?:replace[ \t]+)?([a-z0-9-]+\.[a-z]{2,8}/[\w./-]{2,100})(?:[ \t]+v[\w.+-]{1,40})?[ \t]+=>[ \t]+[a-z0-9-]+\.[a-z]{2,8}/([\w-]{1,60})/([\w./-]{1,80})([ \t]+v[\w.+-]{1,60})"
+)
+_HOOKS = WordedPattern(
+    rf"(?m)^\s{{0,8}}-\s{{0,3}}repo:\s{{0,3}}[\"']?{_CODE_HOST}{_REPOSITORY}[\"']?\s{{0,12}}\n\s{{0,12}}rev:\s{{0,3}}[\"']?([\w./-]{{1,60}})"
+)
+_ACTIONS = WordedPattern(
+    r"(?m)^[ \t]*(?:-[ \t]+)?uses:[ \t]*[\"']?([\w-]{1,60})/([\w.-]{1,80})(/[\w./-]{1,120})?@([\w./-]{1,80})"
+)
 _COMMIT = linear_pattern(r"\b[0-9a-f]{40}\b")
-_WHY = linear_pattern(r"(?i)(?:#|//|<!--)[^\n]{0,200}\b(?:fork\w*|patch\w*|fix\w*|until|issue|upstream|backport\w*|pull request|PR|unreleased|merged)\b")
+_WHY = linear_pattern(
+    r"(?i)(?:#|//|<!--)[^\n]{0,200}\b(?:fork\w*|patch\w*|fix\w*|until|issue|upstream|backport\w*|pull request|PR|unreleased|merged)\b"
+)
 """A comment that says why a fork stands here."""
 _OWN = linear_pattern(r"(?i)^(?:your|my|our|the|org|owner|user(?:name)?|company|acme|example|org-?name|<|\$|\{)")
 _BRANCHES = name_set("main master head develop dev latest trunk next edge nightly")
-_CRATES = name_set("serde serde_json tokio reqwest clap anyhow thiserror rand regex log syn quote hyper axum tracing chrono openssl rustls ring futures bytes libc itertools uuid sqlx diesel actix-web")
-_GEMS = name_set("rails nokogiri puma devise sidekiq rspec rack jekyll pg redis faraday json bundler rubocop bootsnap sinatra activerecord capybara")
+_CRATES = name_set(
+    "serde serde_json tokio reqwest clap anyhow thiserror rand regex log syn quote hyper axum tracing chrono openssl rustls ring futures bytes libc itertools uuid sqlx diesel actix-web"
+)
+_GEMS = name_set(
+    "rails nokogiri puma devise sidekiq rspec rack jekyll pg redis faraday json bundler rubocop bootsnap sinatra activerecord capybara"
+)
 _OWNERS_OF = {
     "react": "facebook", "lodash": "lodash", "dayjs": "iamkun", "zod": "colinhacks", "axios": "axios", "express": "expressjs", "vue": "vuejs", "next": "vercel", "typescript": "microsoft", "webpack": "webpack", "vite": "vitejs", "eslint": "eslint", "prettier": "prettier",
     "requests": "psf kennethreitz", "black": "psf", "flask": "pallets", "django": "django", "numpy": "numpy", "pandas": "pandas-dev", "transformers": "huggingface", "diffusers": "huggingface", "accelerate": "huggingface", "peft": "huggingface", "trl": "huggingface", "fastapi": "fastapi tiangolo",
@@ -66,7 +94,7 @@ _OWNERS = name_set(
 def judge_strange_sources(declared: DeclaredSurface, place: TextPlaces) -> Iterator[Finding]:
     """Findings of forks that stand for well-known packages, and of branches of strangers' actions and hooks, whose owner nothing else in the package names. Time is linear in the text."""
     for name, owner, repository, rest, start, end in _replaced(place):
-        if _is_fork(name, owner, repository) and not _vouched(declared, place, owner, rest, start, end):
+        if _is_fork(name, owner) and not _vouched(declared, place, owner, rest, start, end):
             yield place.at(FORK, f"{name} from {owner}/{repository}", start, end, place.command_context(start))
     if "uses:" not in place.text and "repo:" not in place.text:
         return
@@ -75,12 +103,13 @@ def judge_strange_sources(declared: DeclaredSurface, place: TextPlaces) -> Itera
     pinned = any(owner.lower() in _OWNERS for owner, _, version, _ in found if version.lower() not in _BRANCHES)
     for owner, repository, version, match in found:
         # A whole workflow of another repository has all of its caller's rights.
-        alone = bool(match.re is not None and ".github/workflows" in match.group())
-        inherits = "secrets: inherit" in place.text[match.end() : match.end() + 300]
+        whole = (
+            ".github/workflows" in match.group() and "secrets: inherit" in place.text[match.end() : match.end() + 300]
+        )
         if (
             version.lower() in _BRANCHES
             and owner.lower() not in _OWNERS
-            and (pinned or (alone and inherits))
+            and (pinned or whole)
             and not _vouched(declared, place, owner, "", match.start(), match.end())
         ):
             context = place.command_context(match.start())
@@ -101,7 +130,7 @@ def _replaced(place: TextPlaces) -> Iterator[tuple[str, str, str, str, int, int]
             yield match[1], match[2].partition("/")[0], match[2], match[3] or "", match.start(), match.end()
 
 
-def _is_fork(name: str, owner: str, repository: str) -> bool:
+def _is_fork(name: str, owner: str) -> bool:
     """Whether ``name`` is a package that everybody uses, and ``owner`` not the one who keeps it."""
     name, owner = name.lower(), owner.lower()
     if "/" in name and not name.startswith("@"):
@@ -109,7 +138,14 @@ def _is_fork(name: str, owner: str, repository: str) -> bool:
     known = any(is_popular(registry, name) for registry in (Registry.NPM, Registry.PYPI)) or name in _CRATES | _GEMS
     plain = name.rpartition("/")[2].replace("-", "").replace("_", "")
     keeper = owner.replace("-", "").replace("_", "")
-    named_alike = keeper in {plain, f"{plain}js", f"{plain}org", f"{plain}hq", f"{plain}project", f"{plain}dev"} or keeper == name.lstrip("@").partition("/")[0].replace("-", "")
+    named_alike = keeper in {
+        plain,
+        f"{plain}js",
+        f"{plain}org",
+        f"{plain}hq",
+        f"{plain}project",
+        f"{plain}dev",
+    } or keeper == name.lstrip("@").partition("/")[0].replace("-", "")
     return known and not named_alike and owner not in _OWNERS_OF.get(name, "").split() and owner not in _OWNERS
 
 
@@ -117,18 +153,19 @@ def _vouched(declared: DeclaredSurface, place: TextPlaces, owner: str, rest: str
     """Whether the owner is to be filled in, spoken of elsewhere, or the entry fixed to a commit or explained beside it."""
     if _OWN.search(owner) or _COMMIT.search(rest):
         return True
-    line = place.text.rfind("\n", 0, max(0, place.text.rfind("\n", 0, max(0, start)))) + 1
-    if _WHY.search(place.text[line : place.text.find("\n", end) if "\n" in place.text[end:] else len(place.text)]):
+    if _WHY.search(f"{place.text[max(0, start - NEAR) : end]}{place.text[end : end + NEAR].partition(chr(10))[0]}"):
         return True
     low = owner.lower().lstrip("@")
     here = place.text[start:end].lower().count(low) if place.is_document else 0
     return low in declared.title or declared.text.count(low) > here
 
 
-def judge_unnamed_packages(declared: DeclaredSurface, place: TextPlaces, places: Mapping[str, TextPlaces]) -> Iterator[Finding]:
+def judge_unnamed_packages(
+    declared: DeclaredSurface, place: TextPlaces, places: Mapping[str, TextPlaces]
+) -> Iterator[Finding]:
     """Findings of packages that no list knows and that no other text of the package names: beside known ones in a manifest, as a server's program, or run when the package is installed."""
     registry, names = named_dependencies(place.path, place.text)
-    unknown = [name for name in islice(names, MOST) if not is_listed(registry, name)]
+    unknown = [name for name in islice(names, MOST) if not is_listed(registry, name)][:MOST_NAMES]
     if len(names) - len(unknown) >= max(LEAST, FEW * len(unknown) - 1):
         for name in unknown:
             if not _is_named(declared, places, place, name):
@@ -164,4 +201,6 @@ def _is_named(declared: DeclaredSurface, places: Mapping[str, TextPlaces], place
     owner = low.lstrip("@").partition("/")[0] if low.startswith("@") else ""
     if any(form in declared.title for form in forms) or (len(owner) > 2 and owner in declared.text):
         return True
-    return any(any(form in other.text.lower() for form in forms) for path, other in places.items() if path != place.path)
+    return any(
+        any(form in other.text.lower() for form in forms) for path, other in places.items() if path != place.path
+    )

@@ -52,7 +52,11 @@ class _Protection:
     @cached_property
     def settings(self) -> tuple[tuple[WordedPattern, bool], ...]:
         """Each setting, and whether nothing honest needs it."""
-        return tuple((WordedPattern(rf"(?im){text}"), never) for never, texts in ((True, self.never), (False, self.seldom)) for text in texts)
+        return tuple(
+            (WordedPattern(rf"(?im){text}"), never)
+            for never, texts in ((True, self.never), (False, self.seldom))
+            for text in texts
+        )
 
 
 _PROTECTIONS = (
@@ -79,7 +83,7 @@ _PROTECTIONS = (
         never=(
             rf"\balg(?:orithm)?s?{_IS}\[?[^\]\n]{{0,60}}[\"']none[\"']",
             rf"\bverify_(?:signature|exp|aud|iss){_IS}{_NO}|\bignoreExpiration{_IS}{_YES}|\bverify_signature[\"']?\s?:\s?False",
-            rf"\bprotected-mode\s+no\b|\b0\.0\.0\.0/0\s+trust\b|\banyRequest\(\)\.permitAll\(\)",
+            r"\bprotected-mode\s+no\b|\b0\.0\.0\.0/0\s+trust\b|\banyRequest\(\)\.permitAll\(\)",
             r"\bexposure\.include\s?[:=]\s?[\"']?\*|\bshow-values\s?[:=]\s?[\"']?ALWAYS",
             rf"\banonymous{_IS}\{{?\s{{0,12}}[\"']?enabled{_IS}{_YES}",
             rf"\b(?:mfa|2fa|two_?factor|totp)\w{{0,12}}{_IS}(?:\{{?\s{{0,12}}[\"']?(?:required|enabled|enforced){_IS})?{_NO}|\blockout_?(?:attempts|threshold){_IS}0\b",
@@ -157,11 +161,17 @@ _SCOPED = linear_pattern(
     r"(?i)(?:^|[^/\w.-])(?:dev|develop(?:er|ment)?|local(?:ly|host)?|demo\w{0,10}|sandbox|self-signed|playground|disposable|throw-?away|tests?|testing|ci only|lab|never|avoid|do not|don'?t|not (?:for|in) production|bad|insecure|unsafe|vulnerable|wrong|anti-?pattern|dangerous|because)\b|❌|127\.0\.0\.1"
 )
 """Words before a setting that say where it belongs, or that it does not."""
-_SCOPED_PATH = linear_pattern(r"(?i)(?:^|[/._-])(?:dev|devel|develop|development|local|tests?|testing|demo|sandbox|playground|fixtures?|vulnerable|insecure|bad|evals?)(?:[/._-]|$)")
-_SCOPED_WORDS = linear_pattern(r"(?i)\b(?:local(?:ly|host)?|development|demo\w{0,10}|sandbox|self-signed|playground|disposable|lab|not (?:for|in) production|never in production|only for|on purpose|deliberately|intentionally|because|since|so that)\b")
+_SCOPED_PATH = linear_pattern(
+    r"(?i)(?:^|[/._-])(?:dev|devel|develop|development|local|tests?|testing|demo|sandbox|playground|fixtures?|vulnerable|insecure|bad|evals?)(?:[/._-]|$)"
+)
+_SCOPED_WORDS = linear_pattern(
+    r"(?i)\b(?:local(?:ly|host)?|development|demo\w{0,10}|sandbox|self-signed|playground|disposable|lab|not (?:for|in) production|never in production|only for|on purpose|deliberately|intentionally|because|since|so that)\b"
+)
 """Words of a document that scope or explain a setting which they speak of."""
 _PRODUCTION = linear_pattern(r"(?i)(?:^|[/._-])(?:prod|production|release|deploy(?:ment)?)(?:[/._-]|$)")
-_REVIEWS = linear_pattern(r"(?i)audit|review|vulnerab|pen-?test|attack|scanner|footgun|foot-gun|threat|misconfig|insecure|exploit|detect|sharp")
+_REVIEWS = linear_pattern(
+    r"(?i)audit|review|vulnerab|pen-?test|attack|scanner|footgun|foot-gun|threat|misconfig|insecure|exploit|detect|sharp"
+)
 """What the title of a skill that shows others' faults says."""
 _HANDED_OUT = name_set("templates template assets boilerplate scaffold starter hooks")
 _PROGRAMS = frozenset({FileKind.PYTHON, FileKind.JAVASCRIPT, FileKind.CODE})
@@ -191,15 +201,28 @@ def _code(place: TextPlaces) -> Iterator[Settings]:
     if place.kind is FileKind.MARKDOWN:
         for fence in place.fences:
             if kind_of_language(fence.language) in _PROGRAMS:
-                yield Settings(fence.text[:MAX_LISTING], fence.start, "mention" if fence.cautionary else "use", FileKind.CODE, whole=False)
+                yield Settings(
+                    fence.text[:MAX_LISTING],
+                    fence.start,
+                    "mention" if fence.cautionary else "use",
+                    FileKind.CODE,
+                    whole=False,
+                )
     elif place.is_code and place.kind is not FileKind.NOTEBOOK and not is_settings_file(place.path, place.kind):
         handed_out = bool(_HANDED_OUT & set(place.path.lower().split("/")[:-1]))
         yield Settings(place.text[:MAX_LISTING], 0, "use", place.kind, whole=handed_out)
 
 
-def _rule(declared: DeclaredSurface, place: TextPlaces, settings: Settings, protection: _Protection, *, never: bool) -> str:
+def _rule(
+    declared: DeclaredSurface, place: TextPlaces, settings: Settings, protection: _Protection, *, never: bool
+) -> str:
     if settings.whole:
-        kept = never or _PRODUCTION.search(place.path) or protection.promised.search(declared.title) or protection.promised.search(declared.text)
+        kept = (
+            never
+            or _PRODUCTION.search(place.path)
+            or protection.promised.search(declared.title)
+            or protection.promised.search(declared.text)
+        )
         return BLOCKING if kept else SUSPICIOUS
     listing = settings.kind is FileKind.TEXT
     promised = protection.promised.search(declared.title) and not _REVIEWS.search(declared.title)
@@ -218,7 +241,7 @@ def _is_explained(declared: DeclaredSurface, place: TextPlaces, settings: Settin
         return True
     name = place.path.lower().rpartition("/")[2]
     key = max((key.group().lower() for key in _KEY.finditer(match.group())), key=len, default="")
-    return any(
-        (name in line or (len(key) > _SHORT_KEY and key in line)) and _SCOPED_WORDS.search(line)
-        for line in declared.text.split("\n")
+    named = [word for word in (name, key) if len(word) > _SHORT_KEY and word in declared.text]
+    return bool(named) and any(
+        any(word in line for word in named) and _SCOPED_WORDS.search(line) for line in declared.text.split("\n")
     )
