@@ -10,6 +10,7 @@ from itertools import islice
 
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.install_commands import Tool, install_commands
+from sigma_core.sandbox.layers import FileKind
 from sigma_core.sandbox.linear_pattern import linear_pattern
 from sigma_core.sandbox.package_sources import named_dependencies
 from sigma_core.sandbox.popular_names import Registry, extends, is_listed, is_popular
@@ -156,7 +157,7 @@ def _vouched(declared: DeclaredSurface, place: TextPlaces, owner: str, rest: str
     if _WHY.search(f"{place.text[max(0, start - NEAR) : end]}{place.text[end : end + NEAR].partition(chr(10))[0]}"):
         return True
     low = owner.lower().lstrip("@")
-    here = place.text[start:end].lower().count(low) if place.is_document else 0
+    here = place.text[start:end].lower().count(low) if place.kind is FileKind.MARKDOWN else 0
     return low in declared.title or declared.text.count(low) > here
 
 
