@@ -29,6 +29,7 @@ MOST = 20
 """Settings of one form that are looked at in one listing."""
 NEAR = 260
 """Characters before a setting that say what it is for."""
+_SECRETS = "the person's secrets"
 _IS = r"[\"'\]]{0,2}\s{0,3}(?:=>|[:=,])\s{0,3}"
 _NO = r"[\"']?(?:false|no|off|0|disabled?|none)\b"
 _YES = r"[\"']?(?:true|yes|on|1)\b"
@@ -90,6 +91,7 @@ _PROTECTIONS = (
             rf"\b(?:bcrypt[\"']?\s{{0,4}}\n\s{{0,12}}|salt_?|bcrypt_?|hash_?)(?:rounds|cost){_IS}[1-4]\b",
             rf"\bpasswords?\w{{0,10}}{_IS}\{{?\s{{0,8}}(?:[\"']?(?:algorithm|hash|hasher|encoding){_IS})?[\"'](?:md5|sha-?1|plain(?:text)?|none)[\"']",
             rf"\b(?:http_?only){_IS}{_NO}",
+            r"\b(?:bypass|allow(?:ed)?|trusted|whitelist)_?(?:ips?|cidrs?|prox(?:y|ies)|networks?)[\"']?\s{0,3}[:=]\s{0,3}\[?\s{0,4}[\"'](?:0\.0\.0\.0/0|\*)[\"']",
             r"\b(?:PermitEmptyPasswords|PermitRootLogin)\s+yes\b",
         ),
         seldom=(
@@ -130,9 +132,32 @@ _PROTECTIONS = (
             rf"\bpublicly_accessible{_IS}{_YES}|\bstorage_encrypted{_IS}{_NO}",
             rf"\b(?:enable_logging|enable_log_file_validation|is_multi_region_trail){_IS}{_NO}",
             rf"\blog_?(?:request_?)?(?:authorization\w{{0,8}}|bodies|headers|passwords?|tokens?|secrets?){_IS}{_YES}",
+            rf"\b(?:encrypt(?:ion|ed)?(?:_at_rest)?|audit_?log(?:s|ging)?|access_?log(?:s|ging)?|point_in_time_recovery|deletion_protection){_IS}(?:\{{?\s{{0,12}}[\"']?enabled{_IS})?{_NO}",
+            rf"\b(?:include|capture|record|collect|send)_?(?:prompts?|request_?bodies|secrets|environment|env_?vars|credentials|keystrokes|clipboard){_IS}{_YES}",
             r"\bautoindex\s+on\b|location ~ /\\\. \{ allow all",
         ),
         seldom=(rf"\bredact\w{{0,8}}{_IS}(?:\[\s?\]|{_NO})",),
+    ),
+    _Protection(
+        _SECRETS,
+        r"secrets?|credential|\bkeys?\b|private|\bsecur(?:e|ity|ed)|\blocal\b",
+        never=(
+            r"\b(?:include[sd]?|files|paths|globs|patterns|context(?:_?files)?|attach(?:ments)?|collect|index|upload|backup|sync|watch|sources|assets|copy|mirror)[\"']?\s{0,3}[:=]\s{0,3}\[?[^\]{}=]{0,240}(?:~|\$HOME|\$\{HOME\}|/home/\w{1,30}|/root|\*\*)/\.(?:ssh|aws|gnupg|kube|netrc|npmrc|pypirc|docker/config|git-credentials|config/gh|env\b)",
+        ),
+    ),
+    _Protection(
+        "review and approval",
+        r"approv(?:e|es|ed|al)|review|\basks?\b|confirm|agree|human|permission|\bsecur(?:e|ity|ed)",
+        never=(
+            rf"\b(?:required_approving_review_count|required_(?:reviews|reviewers|approvals)|min_?(?:reviews|reviewers|approvals)){_IS}[\"']?0\b",
+            rf"\b(?:require[sd]?_?(?:code_?owner_?)?(?:reviews?|approvals?|confirmation|consent)|enforce_admins|human_in_the_loop|(?:ask|confirm|approve)_?before_?\w{{1,20}}|approval_required|confirmation_required|needs_approval){_IS}(?:{_NO}|[\"']?never\b)",
+            rf"\b(?:allow_force_pushes|allow_deletions|skip_?(?:approval|confirmation|permission)s?\w{{0,8}}|auto_?approve_?(?:all)?|dangerously_?(?:skip_?permissions|bypass\w{{0,30}}|allow\w{{0,20}})){_IS}{_YES}[\"']?\s{{0,2}}(?:[,;}}#]|$)",
+            rf"\b(?:secret_scanning|push_protection|secret_scanning_push_protection|vulnerability_alerts){_IS}(?:\{{?\s{{0,12}}[\"']?(?:status|enabled){_IS})?(?:{_NO}|[\"']?disabled\b)",
+        ),
+        seldom=(
+            rf"\b(?:auto_?accept\w{{0,10}}|unattended){_IS}{_YES}",
+            rf"^\s{{0,20}}[\"']?(?:sandbox|sandboxed|isolation){_IS}(?:\{{?\s{{0,12}}[\"']?(?:enabled|mode){_IS})?{_NO}",
+        ),
     ),
     _Protection(
         "scans and checks",
@@ -140,6 +165,7 @@ _PROTECTIONS = (
         never=(
             r"\bpaths\s?=\s?\[\s{0,8}(?:'''|\"\"\"|['\"])\^?\.[*+]\$?(?:'''|\"\"\"|['\"])",
             r"\b(?:semgrep|gitleaks|trivy|bandit|npm audit|pip-audit|snyk|trufflehog|checkov|codeql|osv-scanner|detect-secrets)\b[^\n|>]{0,160}\|\|\s?(?:true|:|exit 0)|--audit-level[= ]none\b",
+            rf"\b(?:verify_?(?:checksums?|signatures|integrity|hash(?:es)?)|check_?(?:signatures?|checksums?)|signature_?(?:check|verification|required)|require_?(?:signatures?|hashes|signed_commits)|gpgcheck|repo_gpgcheck){_IS}{_NO}|\[trusted=yes\]|\bAllowUnsigned\w{{0,12}}{_IS}{_YES}",
             r"(?s)\bignore:\s{0,12}-\s{0,3}dependency-name:\s{0,3}[\"']\*[\"']\s{0,8}(?:\n\s{0,2}\S|\z)",
             r"(?s)\b(?:semgrep|gitleaks|trivy|bandit|npm audit|pip-audit|snyk|trufflehog|checkov|codeql)\b.{0,120}\bcontinue-on-error:\s?true",
         ),
@@ -176,6 +202,10 @@ _REVIEWS = linear_pattern(
 _HANDED_OUT = name_set("templates template assets boilerplate scaffold starter hooks")
 _PROGRAMS = frozenset({FileKind.PYTHON, FileKind.JAVASCRIPT, FileKind.CODE})
 _SHORT_KEY = 5
+_LEFT_OUT = linear_pattern(
+    r"(?i)exclu|ignor|deny|denied|block|forbid|redact|protect|sensitive|secret|scan|detect|allowlist|rules?\b"
+)
+"""Words by which a list of secret files keeps hands off them."""
 _KEY = linear_pattern(r"[A-Za-z][A-Za-z0-9]{3,40}")
 
 
@@ -188,7 +218,9 @@ def judge_weakened_settings(declared: DeclaredSurface, place: TextPlaces) -> Ite
         for protection in (*_PROTECTIONS, _ERRORS_SHOWN) if _PRODUCTION.search(place.path) else _PROTECTIONS:
             for pattern, never in protection.settings:
                 for match in islice(pattern.finditer(settings.text, words), MOST):
-                    if _is_explained(declared, place, settings, match):
+                    if _is_explained(declared, place, settings, match) or (
+                        protection.name == _SECRETS and _LEFT_OUT.search(_before(settings, match))
+                    ):
                         continue
                     rule = _rule(declared, place, settings, protection, never=never)
                     start, end = settings.start + match.start(), settings.start + match.end()
@@ -227,6 +259,11 @@ def _rule(
     listing = settings.kind is FileKind.TEXT
     promised = protection.promised.search(declared.title) and not _REVIEWS.search(declared.title)
     return BLOCKING if listing and never and promised else SUSPICIOUS
+
+
+def _before(settings: Settings, match: Any) -> str:
+    """The match, and what stands a few lines before it."""
+    return settings.text[max(0, match.start() - NEAR // 2) : match.end()]
 
 
 def _is_explained(declared: DeclaredSurface, place: TextPlaces, settings: Settings, match: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from packages_of_ours import package_of
+from packages_of_ours import Files, package_of
 from strangers_of_ours import blocking, blocking_files, fence
 
 from sigma_core.policy import load_policy
@@ -12,6 +12,13 @@ from sigma_core.sandbox.derive import derive_facts
 RULE = "SIGMA-MIS-017"
 SUSPICIOUS = "SIGMA-MIS-018"
 NEVER = {
+    "config/branch.json": ('{"required_approving_review_count": 0}', '{"required_approving_review_count": 1}'),
+    "config/agent.yaml": ("ask_before_write: false", "ask_before_write: true"),
+    "config/repository.yaml": ("secret_scanning: disabled", "secret_scanning: enabled"),
+    "config/backup.yaml": ("include:\n  - ~/notes\n  - ~/.aws/credentials", "exclude:\n  - ~/notes\n  - ~/.aws/credentials"),
+    "config/updates.toml": ("verify_signatures = false", "verify_signatures = true"),
+    "modules/db.tf": ("deletion_protection = false", "deletion_protection = true"),
+    "config/trace.json": ('{"includePrompts": true}', '{"includePrompts": false}'),
     "templates/jwt.json": ('{"algorithms": ["RS256", "none"]}', '{"algorithms": ["RS256"]}'),
     "templates/settings.py": ('J = {"verify_signature": False}', 'J = {"verify_signature": True}'),
     "templates/client.py": ("c = Client(verify=False)", "c = Client(verify=True)"),
@@ -80,10 +87,10 @@ def test_listing_blocks_only_where_the_title_promises_the_protection() -> None:
 
 
 def test_code_that_a_document_shows_is_suspicious_at_most() -> None:
-    files = {"SKILL.md": fence("python", 'jwt.decode(t, K, options={"verify_signature": False})') + "\n"}
+    files: Files = {"SKILL.md": fence("python", 'jwt.decode(t, K, options={"verify_signature": False})') + "\n"}
     assert RULE not in blocking_files(files)
     assert _reported(files, SUSPICIOUS)
 
 
-def _reported(files: dict[str, str], rule: str) -> bool:
-    return any(fact["ruleId"] == rule for fact in derive_facts(package_of(dict(files)), load_policy()).facts)
+def _reported(files: Files, rule: str) -> bool:
+    return any(fact["ruleId"] == rule for fact in derive_facts(package_of(files), load_policy()).facts)
