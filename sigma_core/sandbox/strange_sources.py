@@ -27,6 +27,8 @@ RUN_AT_INSTALL = "SIGMA-SUPPLY-053"
 UNNAMED = "SIGMA-MIS-019"
 MOST = 200
 """Entries of one form that are looked at in one file."""
+GIVEN = 300
+"""Characters after a step's name that hold what it is given."""
 MOST_NAMES = 12
 """Names of one manifest that are looked for in the other files."""
 NEAR = 200
@@ -66,6 +68,8 @@ _WHY = linear_pattern(
     r"(?i)(?:#|//|<!--)[^\n]{0,200}\b(?:fork\w*|patch\w*|fix\w*|until|issue|upstream|backport\w*|pull request|PR|unreleased|merged)\b"
 )
 """A comment that says why a fork stands here."""
+_SECRET = linear_pattern(r"\bsecrets\.(?:[A-FH-Z]|G[A-HJ-Z]|GI[A-SU-Z]|GIT[A-GI-Z])")
+"""A secret other than the workflow's own token."""
 _OWN = linear_pattern(r"(?i)^(?:your|my|our|the|org|owner|user(?:name)?|company|acme|example|org-?name|<|\$|\{)")
 _BRANCHES = name_set("main master head develop dev latest trunk next edge nightly")
 _CRATES = name_set(
@@ -103,14 +107,15 @@ def judge_strange_sources(declared: DeclaredSurface, place: TextPlaces) -> Itera
     found += [(match[1], match[2], match[3], match) for match in islice(place.matches(_HOOKS), MOST)]
     pinned = any(owner.lower() in _OWNERS for owner, _, version, _ in found if version.lower() not in _BRANCHES)
     for owner, repository, version, match in found:
+        given = place.text[match.end() : match.end() + GIVEN].partition("uses:")[0]
         # A whole workflow of another repository has all of its caller's rights.
-        whole = (
-            ".github/workflows" in match.group() and "secrets: inherit" in place.text[match.end() : match.end() + 300]
-        )
+        whole = ".github/workflows" in match.group() and "secrets: inherit" in given
+        # Documents show small projects' actions as they come; what gets a secret is another matter.
+        shown = place.is_document and _SECRET.search(given) is None
         if (
             version.lower() in _BRANCHES
             and owner.lower() not in _OWNERS
-            and (pinned or whole)
+            and (whole or (pinned and not shown))
             and not _vouched(declared, place, owner, "", match.start(), match.end())
         ):
             context = place.command_context(match.start())

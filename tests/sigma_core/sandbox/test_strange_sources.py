@@ -71,6 +71,12 @@ def test_branch_of_a_strangers_action_beside_versions_blocks(uses: str, blocks: 
     assert (ACTION in blocking_files({"SKILL.md": "Notes.\n", "assets/lint.yml": text})) is blocks
 
 
+def test_step_that_a_document_shows_blocks_only_where_it_is_given_a_secret() -> None:
+    text = "```yaml\n- uses: actions/checkout@v4\n- uses: quill-labs/publish@main\n  with:\n    token: ${{{{ secrets.{} }}}}\n```\n"
+    assert ACTION in blocking_files({"SKILL.md": text.format("NPM_TOKEN")})
+    assert ACTION not in blocking_files({"SKILL.md": text.format("GITHUB_TOKEN")})
+
+
 def test_strangers_workflow_that_inherits_secrets_and_strangers_hook_block() -> None:
     workflow = "jobs:\n  a:\n    uses: {}/pipelines/.github/workflows/node.yml@main\n    secrets: inherit\n"
     assert ACTION in blocking_files({"SKILL.md": "Notes.\n", "assets/call.yml": workflow.format("quill-labs")})
