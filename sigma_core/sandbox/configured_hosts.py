@@ -28,8 +28,8 @@ BEFORE = 120
 ABOVE = 320
 """Characters above a value that hold the names of the sections around it."""
 _ADDRESS = linear_pattern(
-    r"(?i)(?:(?:[a-z]{2,8}\+)?(?:https?|wss?|git|ssh|grpcs?|tcp|tls|redis|amqps?|postgres(?:ql)?|mongodb(?:\+srv)?|smtps?|ldaps?)\\?://(?:[^\s/@'\"<>`|$]{1,80}@)?)((?:[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?\.){1,5}[a-z]{2,16})\b"
-    r"|(?:^|[\s\"'=\[(@])((?:[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?\.){1,5}(?:com|net|org|io|dev|app|ai|co|xyz|cloud|tech|tools|site|online|host|run|network|systems|services|space|store|pro|eu|de|uk|us|me|info|sh|cc|ru|cn|tk|gg|so|to))(?:[:/][\w./:@-]{1,120}|[\"'\s;,)\]]|$)"
+    r"(?i)(?:(?:[a-z]{2,8}\+)?(?:https?|wss?|git|ssh|grpcs?|tcp|tls|redis|amqps?|postgres(?:ql)?|mongodb(?:\+srv)?|smtps?|ldaps?)\\?://(?:[^\s/@'\"<>`|$]+@)?)((?:[a-z0-9][a-z0-9-]*\.)+[a-z]+)\b"
+    r"|(?:^|[\s\"'=\[(@])((?:[a-z0-9][a-z0-9-]*\.)+(?:com|net|org|io|dev|app|ai|co|xyz|cloud|tech|tools|site|online|host|run|network|systems|services|space|store|pro|eu|de|uk|us|me|info|sh|cc|ru|cn|tk|gg|so|to))(?:[:/][\w./:@-]|[\"'\s;,)\]]|$)"
 )
 """An address with its scheme, or the name of a host alone, and what may follow one."""
 _READ = linear_pattern(
@@ -38,9 +38,9 @@ _READ = linear_pattern(
 )
 """A key whose value people or parsers read, and nothing goes to."""
 _RECEIVES = linear_pattern(
-    r"(?i)(?:^|[^a-z])(?:\w{0,30}(?:registr(?:y|ies)|mirrors?|prox(?:y|ies)|endpoint|web_?hooks?|callback\w{0,10}|base_?ur[il]|base_?path|api_?(?:ur[il]|base|host|server)|jwks(?:_?ur[il])?|issuer|authority|upstream|telemetry|analytics|collector|ingest\w{0,8}|remote(?:_?url)?|manifest(?:_?url)?|download(?:_?ur[il]|_?host|_?base)?|distributionUrl|update(?:_?ur[il]|_?server)"
+    r"(?i)(?:^|[^a-z])(?:\w*(?:registr(?:y|ies)|mirrors?|prox(?:y|ies)|endpoint|web_?hooks?|callback\w{0,10}|base_?ur[il]|base_?path|api_?(?:ur[il]|base|host|server)|jwks(?:_?ur[il])?|issuer|authority|upstream|telemetry|analytics|collector|ingest\w{0,8}|remote(?:_?url)?|manifest(?:_?url)?|download(?:_?ur[il]|_?host|_?base)?|distributionUrl|update(?:_?ur[il]|_?server)"
     r"|upload(?:_?ur[il]|_?to)?|publish(?:_?to|_?url)?|push_?(?:to|url)?|sync_?(?:to|url)?|copy_?to|backup_?(?:to|url)?|submit_?to|forward_?to|send_?to|report_?(?:to|ur[il])?|log_?(?:host|server|drain)|dsn|smtp_?(?:host|server)?|registry-mirrors|insecure-registries|sink|relay|gateway|broker|token_?ur[il]|auth_?ur[il]|server_?ur[il]|repo(?:sitory)?_?ur[il]|index(?:[-_]?ur[il])?|GOPROXY|OTLP_\w{0,10}|[A-Z]{2,16}_(?:ENDPOINT|HOST|SERVER|REMOTE|ISSUER|BROKER|GATEWAY))"
-    r"|proxy_pass|mirror|resolver|syslog:server|server|target|recipient|FROM|image|uses|source|origin|fetch|script-src[^;]{0,60}|connect-src[^;]{0,60}|form-action[^;]{0,60}|monetization|image:|maven|repo|address|funding|donate|(?:GOPROXY|PROXY|MIRROR|REGISTRY|HOST|SERVER)|host)[\"'\])}]{0,3}\s{0,3}(?:[:=]{0,2}|=>)\s{0,3}(?:[\"'\[({<]|\w{1,12}\(|href=|src=|- ){0,3}\s{0,2}$"
+    r"|proxy_pass|mirror|resolver|syslog:server|server|target|recipient|FROM|image|uses|source|origin|fetch|script-src[^;]*|connect-src[^;]*|form-action[^;]*|monetization|image:|maven|repo|address|funding|donate|(?:GOPROXY|PROXY|MIRROR|REGISTRY|HOST|SERVER)|host)[\"'\])}]{0,3}\s{0,3}(?:[:=]{0,2}|=>)\s{0,3}(?:[\"'\[({<]|\w{1,12}\(|href=|src=|- ){0,3}\s{0,2}$"
 )
 """A key, right before its value, whose value hands out code or receives what is sent."""
 _SCRIPT = linear_pattern(
@@ -52,7 +52,7 @@ _PLAIN = linear_pattern(
 )
 """A key that says nothing of its own: the sections above it say what it is for."""
 _SECTION = linear_pattern(
-    r"(?i)\b\w{0,20}(?:registr(?:y|ies)|registryUrls|mirrors?|prox(?:y|ies)|repositor(?:y|ies)|repositoryUrl|repos|maven|index|sources?|remote_?write|web_?hook\w{0,10}|receivers?|sinks?|exporters?|mcpServers|servers|hooks|collectors?|outputs?|telemetry|analytics|push_?to|publish|plugin_?repositories|insteadOf|funding|updates?|payment|checkout)\b"
+    r"(?i)\b\w*(?:registr(?:y|ies)|registryUrls|mirrors?|prox(?:y|ies)|repositor(?:y|ies)|repositoryUrl|repos|maven|index|sources?|remote_?write|web_?hook\w{0,10}|receivers?|sinks?|exporters?|mcpServers|servers|hooks|collectors?|outputs?|telemetry|analytics|push_?to|publish|plugin_?repositories|insteadOf|funding|updates?|payment|checkout)\b"
 )
 _SAMPLES = name_set("evals eval fixtures fixture tests test samples sample data schemas schema examples locales i18n")
 """Folders of texts that nothing is configured by."""
