@@ -37,6 +37,12 @@ def _judge_entries(declared: DeclaredSurface, place: TextPlaces, lock: LockFile)
     if unfixed:
         subject = f"{len(unfixed)} of {len(lock.packages)}: {', '.join(sorted(entry.name for entry in unfixed)[:5])}"
         yield place.at("SIGMA-SUPPLY-019", subject, unfixed[0].start, unfixed[0].end)
+    # Links and bundled packages have no address of their own.
+    for entry in unfixed if len(unfixed) < len(lock.packages) else ():
+        if not entry.local and any(
+            not vocabulary.package_host(host) for _, _, _, host in vocabulary.urls_in(entry.url)
+        ):
+            yield place.at("SIGMA-SUPPLY-054", f"{entry.name}: {entry.url}", entry.start, entry.end)
     for entry in lock.packages:
         if entry.renamed_to:
             subject = f"{entry.name} is fetched as {entry.renamed_to}"

@@ -38,10 +38,15 @@ _ENDS = _COMMON_ENDS | name_set(
 )
 _SERVE_EVERYONE = PUBLIC_REGISTRIES | name_set(
     "k8s.io golang.org godoc.org maven.org gradle.org nuget.org debian.org ubuntu.com archlinux.org alpinelinux.org fedoraproject.org openwrt.org videolan.org gnu.org gnupg.org sqlite.org kde.org gnome.org mozilla.org freedesktop.org r-project.org "
-    "bioconductor.org cpan.org metacpan.org hex.pm pub.dev packagist.com"
+    "bioconductor.org cpan.org metacpan.org hex.pm pub.dev packagist.com bitnami.com chocolatey.org jitpack.io sonatype.org apache.org wpackagist.org drupal.org jfrog.io hashicorp.com terraform.io pulumi.com jetbrains.com spring.io jenkins.io unity3d.com openupm.com eclipse.org confluent.io "
+    "archive.org helm.sh fluentbit.io sheetjs.com jquery.com fontawesome.com bootstrapcdn.com tailwindcss.com googletagmanager.com google-analytics.com plausible.io posthog.com mixpanel.com segment.io segment.com amplitude.com hotjar.com matomo.cloud opencollective.com ko-fi.com patreon.com buymeacoffee.com liberapay.com tidelift.com thanks.dev "
+    "honeycomb.io lightstep.com signoz.io signoz.cloud axiom.co betterstack.com logtail.com logz.io loggly.com papertrailapp.com splunkcloud.com splunk.com sumologic.com elastic.co elastic-cloud.com dynatrace.com uptrace.dev bugsnag.com rollbar.com sonarcloud.io sonarqube.org codecov.io coveralls.io snyk.io circleci.com travis-ci.com travis-ci.org buildkite.com semaphoreci.com "
+    "auth0.com okta.com clerk.com clerk.dev clerk.accounts.dev workos.com stytch.com authgear.com keycloak.org neon.tech planetscale.com upstash.io turso.io mongodb.net mongodb.com redislabs.com redis.io cockroachlabs.cloud adyen.com klarna.com lemonsqueezy.com paddle.com squareup.com square.com plaid.com braintreegateway.com mollie.com razorpay.com checkout.com "
+    "githubcopilot.com browserstack.com saucelabs.com mailchimp.com intercom.io zapier.com make.com ifttt.com linear.app datadoghq.eu ddog-gov.com oracle.com oraclecloud.com ibm.com servicenow.com sap.com adobe.com mcr.microsoft.com letsencrypt.org opendns.com quad9.net nextdns.io vault.io docs.rs deno.com jsr.io esm.sh skypack.dev aiven.io timescale.com"
 )
-"""Registries and projects that publish for all."""
-_OWN_WORDS = linear_pattern(r"(?:[a-z0-9_-]+\.)+[a-z]{2,}|[^a-z0-9]+")
+"""Registries, projects and services that serve everyone and say who they are."""
+OWN_WORDS = linear_pattern(r"(?:[a-z0-9_-]+\.)+[a-z]{2,}|[^a-z0-9]+")
+"""What is not a word of a document: the names of hosts, and what stands between words."""
 _ADDRESS_TO_COME = r"[\"'`(<\[=*]{0,3}$"
 _TURNED = linear_pattern(
     r"(?i)\b(?:point(?:s|ed|ing)?|chang(?:e|es|ed|ing)|set(?:s|ting)?|switch(?:es|ed|ing)?|swap(?:s|ped|ping)?|replac(?:e|es|ed|ing)|substitut(?:e|es|ed|ing)|map(?:s|ped|ping)?|redirect(?:s|ed|ing)?|rout(?:e|es|ed|ing)|repoint\w*|bump(?:s|ed)?|overrid\w+"
@@ -134,8 +139,8 @@ def judge_stranger_hosts(place: TextPlaces, named_only_at: Callable[[str, Locati
         # A setting's value stands in quotes; what stands before them decides.
         context = place.prose_context(named.start - _quotes(named.before), named.end)
         finding = place.at(rule, f"{named.host}: {how}", named.start, named.end, context)
-        own_words = own_words or _OWN_WORDS.sub("", place.text.lower()) or " "
-        if named_only_at(f"https://{named.host}/", finding.location) and not _spoken_of(named.host, own_words):
+        own_words = own_words or OWN_WORDS.sub("", place.text.lower()) or " "
+        if named_only_at(f"https://{named.host}/", finding.location) and not is_spoken_of(named.host, own_words):
             yield finding
 
 
@@ -162,8 +167,7 @@ def _strangers(text: str) -> Iterator[_Named]:
         led = _LED.search(text[max(0, match.start() - 10) : match.start()]) is not None
         if not _is_host(host, scheme=bool(match[1]), led=led, followed=match[3]) or not strange_host(host):
             continue
-        labels = host.split(".")
-        if any(".".join(labels[at:]) in _SERVE_EVERYONE for at in range(len(labels))):
+        if serves_everyone(host):
             continue
         start, end = match.start(), match.end(2)
         head, tail = text[max(0, start - NEAR) : start], text[end : end + NEAR]
@@ -174,6 +178,17 @@ def _strangers(text: str) -> Iterator[_Named]:
             row = text[text.rfind("\n", 0, start) + 1 : start][-NEAR:]
             line = f"{row}{match[0]}{tail.split(chr(10), 1)[0]}" if _ITEM.search(row) else around
             yield _Named(host, start, end, head, line, around, text[end : end + NEAR])
+
+
+def serves_everyone(host: str) -> bool:
+    """Whether ``host`` belongs to a registry, project or service that publishes for all."""
+    labels = host.split(".")
+    return any(".".join(labels[at:]) in _SERVE_EVERYONE for at in range(len(labels)))
+
+
+def ends_like_a_host(host: str) -> bool:
+    """Whether the last label of ``host`` is one that hosts on the internet have: names within a cluster have others."""
+    return host.rsplit(".", 1)[-1] in _ENDS
 
 
 def _quotes(before: str) -> int:
@@ -188,7 +203,7 @@ def _is_host(host: str, *, scheme: bool, led: bool, followed: str) -> bool:
     return end in _ENDS and (host.count(".") > 1 or "-" in host or led or followed == "/")
 
 
-def _spoken_of(host: str, own_words: str) -> bool:
+def is_spoken_of(host: str, own_words: str) -> bool:
     """Whether the document says the name of the host's owner apart from its address, as pages of a product do."""
     labels = vocabulary.registrable(host).split(".")[:-1]
     names = (label.replace("-", "") for label in labels if len(label) >= _SHORTEST_LABEL)

@@ -10,6 +10,7 @@ import re2
 from sigma_core.sandbox import vocabulary
 from sigma_core.sandbox.agent_configuration import judge_agent_configuration
 from sigma_core.sandbox.carried_keys import judge_carried_keys, judge_comments
+from sigma_core.sandbox.configured_hosts import judge_configured_hosts
 from sigma_core.sandbox.container_rights import judge_container_commands, judge_containers
 from sigma_core.sandbox.declared import DeclaredSurface
 from sigma_core.sandbox.facts import Location
@@ -19,18 +20,21 @@ from sigma_core.sandbox.lock_files import is_lock_file
 from sigma_core.sandbox.locked_packages import judge_locks
 from sigma_core.sandbox.loosened_configuration import judge_loosened_configuration
 from sigma_core.sandbox.package_sources import judge_commands, judge_dependencies, judge_listed_dependencies
+from sigma_core.sandbox.payment_addresses import judge_payment_addresses
 from sigma_core.sandbox.popular_names import Registry, Slip, imitation_of
 from sigma_core.sandbox.readings import Finding, Reading
 from sigma_core.sandbox.redirected_traffic import judge_redirected_traffic
 from sigma_core.sandbox.replaced_packages import judge_replacements
 from sigma_core.sandbox.rules import RuleBook
 from sigma_core.sandbox.self_starting import judge_started, judge_starting_files
+from sigma_core.sandbox.strange_sources import judge_strange_sources, judge_unnamed_packages
 from sigma_core.sandbox.stranger_hosts import judge_stranger_hosts
 from sigma_core.sandbox.text_places import TextPlaces
 from sigma_core.sandbox.undeclared_parts import judge_first_scripts, judge_inner_skills, judge_unrelated_keys
 from sigma_core.sandbox.unverified_sources import judge_added_sources, judge_unverified_sources
 from sigma_core.sandbox.vocabulary import HostClass
 from sigma_core.sandbox.warned_programs import judge_pasted_commands, judge_warned_programs
+from sigma_core.sandbox.weakened_settings import judge_weakened_settings
 from sigma_core.sandbox.workflow_rights import judge_workflows
 from sigma_core.submissions.package import Package
 
@@ -85,6 +89,11 @@ def supply_chain(
             findings += judge_carried_keys(declared, place)
             findings += judge_redirected_traffic(place, judgement.named_only_at)
             findings += judge_stranger_hosts(place, judgement.named_only_at)
+            findings += judge_configured_hosts(declared, place, judgement.named_only_at)
+            findings += judge_weakened_settings(declared, place)
+            findings += judge_strange_sources(declared, place)
+            findings += judge_unnamed_packages(declared, place, places)
+            findings += judge_payment_addresses(declared, place)
             findings += judge_listed_dependencies(place)
             findings += judge_unverified_sources(place)
             findings += judge_installed_names(declared, place)
