@@ -59,7 +59,7 @@ MOST_SENTENCES_OF_A_HOST = 4_000
 OFFERED_HOSTS = 12
 TITLES = ("Notes", "Before you start", "Conventions", "Details", "Housekeeping", "Output", "Finishing up", "Workflow")
 MARGIN_PER_LOG_ODD = 1_000
-TARGET_PPM = 20_000
+TARGET_PPM = 10_000
 """Share of honest published skills that may pass the threshold, judged by tables that did not see them."""
 WEIGHTS = {"published": 1.0, "written": 1.0, "harmless set in": 1.0, "around": 0.2}
 """What one window of each kind of honest text weighs."""
