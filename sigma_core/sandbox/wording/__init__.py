@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,7 @@ from sigma_core.sandbox.wording.windows import (
     WINDOW_SENTENCES,
     Classes,
     Weights,
+    Windows,
     features_of,
     tokens_of,
     windows_in,
@@ -61,16 +63,20 @@ class Model:
 
     def windows(self, sentences: Sequence[Sentence]) -> list[Window]:
         """Every window of ``sentences``, in order of place. Memory is that of `_AT_ONCE` sentences."""
-        found = []
+        return [window for windows in self.runs(sentences) for window in self.weighed(windows)]
+
+    def runs(self, sentences: Sequence[Sentence]) -> Iterator[Windows]:
+        """Every window of ``sentences`` once, in order of place, those that begin in `_AT_ONCE` sentences at a time."""
         for start in range(0, len(sentences), _AT_ONCE):
             windows = windows_in(sentences[start : start + _AT_ONCE + WINDOW_SENTENCES - 1], self.classes)
-            margins = (windows.margins(self.weights) + self.bias).tolist()
-            found += [
-                Window(margin, start + first, start + last)
-                for margin, (first, last) in zip(margins, windows.places, strict=True)
-                if first < _AT_ONCE
-            ]
-        return found
+            kept = bisect_left(windows.places, (_AT_ONCE, 0))
+            places = [(start + first, start + last) for first, last in windows.places[:kept]]
+            yield Windows(places, windows.indices[: windows.starts[kept]], windows.starts[: kept + 1])
+
+    def weighed(self, windows: Windows) -> list[Window]:
+        """The margin of each window."""
+        margins = (windows.margins(self.weights) + self.bias).tolist()
+        return [Window(margin, first, last) for margin, (first, last) in zip(margins, windows.places, strict=True)]
 
     def harmful_windows(self, sentences: Sequence[Sentence]) -> Iterator[Window]:
         """The windows that are facts, none of which overlap: the strongest of each run."""

@@ -115,6 +115,17 @@ def _read_chunk(chunk: str) -> tuple[str, ...]:
     )
 
 
+def hosts_in(sentence: str) -> list[str]:
+    """The hosts that a sentence names, lower case, told from files as `tokens_of` does."""
+    return [host for chunk in sentence.split() if "." in chunk for host in _hosts_of(chunk[:_MAX_SENTENCE_CHARACTERS])]
+
+
+def _hosts_of(chunk: str) -> Iterator[str]:
+    for match in _TOKEN.finditer(chunk):
+        if match.lastgroup in {"address", "host"}:
+            yield match.group().lower().partition("://")[2 if "://" in match.group() else 0].partition("/")[0]
+
+
 def _read_token(kind: str, text: str) -> tuple[str, ...]:
     lower = text.lower()
     if kind == "word":
