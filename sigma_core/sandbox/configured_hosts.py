@@ -54,6 +54,7 @@ _PLAIN = linear_pattern(
 _SECTION = linear_pattern(
     r"(?i)\b\w*(?:registr(?:y|ies)|registryUrls|mirrors?|prox(?:y|ies)|repositor(?:y|ies)|repositoryUrl|repos|maven|index|sources?|remote_?write|web_?hook\w{0,10}|receivers?|sinks?|exporters?|mcpServers|servers|hooks|collectors?|outputs?|telemetry|analytics|push_?to|publish|plugin_?repositories|insteadOf|funding|updates?|payment|checkout)\b"
 )
+_PAGES = (".html", ".htm")
 _SAMPLES = name_set("evals eval fixtures fixture tests test samples sample data schemas schema examples locales i18n")
 """Folders of texts that nothing is configured by."""
 
@@ -65,6 +66,7 @@ def judge_configured_hosts(
     if _SAMPLES & set(place.path.lower().split("/")[:-1]):
         return
     own_words = ""
+    page = place.path.lower().endswith(_PAGES)
     done: set[str] = set()
     for settings in [*settings_listings(place), *_pages(place)]:
         for match in islice(_ADDRESS.finditer(settings.text), MOST):
@@ -73,7 +75,7 @@ def judge_configured_hosts(
             start, end = match.start(group), match.end(group)
             if host in done or not ends_like_a_host(host) or serves_everyone(host) or not strange_host(host):
                 continue
-            key = _key(settings, match.start() if group == 1 else start, scheme=group == 1)
+            key = _key(settings, match.start() if group == 1 else start, scheme=group == 1, page=page)
             if not key:
                 continue
             at = settings.start + start, settings.start + end
@@ -86,18 +88,19 @@ def judge_configured_hosts(
 
 def _pages(place: TextPlaces) -> Iterator[Settings]:
     """A page that is handed out: what it loads and where it sends is set up in its markup."""
-    if place.path.lower().endswith((".html", ".htm")):
+    if place.path.lower().endswith(_PAGES):
         yield Settings(place.text[:MAX_LISTING], 0, "use", FileKind.HTML, whole=True)
 
 
-def _key(settings: Settings, start: int, *, scheme: bool) -> str:
+def _key(settings: Settings, start: int, *, scheme: bool, page: bool) -> str:
     """What the value at ``start`` is for, where it hands out or receives something; else empty."""
     text = settings.text
     row = text[text.rfind("\n", 0, start) + 1 : start][-BEFORE:]
     if row.lstrip().startswith(("#", "//", ";", "<!--", "* ", "--")) or _READ.search(row):
         return ""
     if settings.kind is FileKind.HTML:
-        return "page" if _SCRIPT.search(row) or (scheme and _in_markup(text, start)) else ""
+        in_source = scheme and not page and _in_markup(text, start)
+        return "page" if _SCRIPT.search(row) or in_source else ""
     found = _RECEIVES.search(row)
     if found is not None:
         return str(found.group()).strip(" \t\"'=:[({<-.") or "setting"
