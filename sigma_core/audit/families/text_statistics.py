@@ -27,9 +27,9 @@ from sigma_core.sandbox.wording.context import Survey, Suspect, load_context
 from sigma_core.sandbox.wording.windows import DOCUMENT_SUFFIXES, sentences_in
 from sigma_core.submissions.package import Package, PackageFile
 
-_THRESHOLD_PPM, _SLOPE_PPM = 170_000, 150
+_THRESHOLD_PPM, _SLOPE_PPM = 165_000, 150
 """What margin 0 in context is worth, and each unit of it."""
-_ALONE_PPM, _ALONE_SLOPE_PPM = 500_000, 407
+_ALONE_PPM, _ALONE_SLOPE_PPM = 500_000, 127
 """The same for the margin of a window alone, which is a fact from 0 on."""
 _REPORTED_SCORE_PPM = 60_000
 
