@@ -28,7 +28,7 @@ from sigma_core.sandbox.supply_chain import supply_chain
 from sigma_core.sandbox.use_or_mention import TOLD
 from sigma_core.submissions.package import Package, PackageFile
 
-SANDBOX_VERSION = "5"
+SANDBOX_VERSION = "6"
 """Raised with every change that can change facts."""
 
 
