@@ -8,7 +8,7 @@ from sigma_pipelines.defs.canaries.assets import canary_sensitivity, families_ci
 from sigma_pipelines.defs.canaries.jobs import canary_intake, canary_schedule
 from sigma_pipelines.defs.language_models.jobs import daily_ladder, model_ladder
 from sigma_pipelines.defs.models.assets import LAKE_ASSETS, MODEL_ASSETS, MODEL_CHECKS
-from sigma_pipelines.defs.rounds.definitions import round_defs
+from sigma_pipelines.defs.rounds import definitions as rounds
 from sigma_pipelines.defs.rounds.resumption import round_request_sensor, stalled_round_sensor
 from sigma_pipelines.defs.rounds.sensors import beacon_sensor, failed_submission_sensor, intake_sensor
 from sigma_pipelines.defs.simulation.assets import policy_simulation, simulation
@@ -21,7 +21,8 @@ from sigma_pipelines.defs.transparency.jobs import hourly_transparency, transpar
 from sigma_pipelines.defs.usage.checks import USAGE_CHECKS
 
 defs = dg.Definitions.merge(
-    round_defs,
+    # Not by a name of its own: Dagster takes one Definitions in a module that it loads.
+    rounds.round_defs,
     dg.Definitions(
         assets=[
             *TRANSPARENCY_ASSETS,

@@ -14,7 +14,10 @@ from sigma_core.errors import ExitCode, SigmaError, Unavailable
 def all_errors() -> list[type[SigmaError]]:
     for module in pkgutil.walk_packages(sigma_core.__path__, "sigma_core."):
         # Programs and migration environments do their work on import.
-        if not module.name.endswith((".__main__", ".env", ".train")) and ".versions." not in module.name:
+        if (
+            not module.name.endswith((".__main__", ".env", ".train", ".train_context"))
+            and ".versions." not in module.name
+        ):
             importlib.import_module(module.name)
     found: list[type[SigmaError]] = [SigmaError]
     for error in found:

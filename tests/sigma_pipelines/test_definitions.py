@@ -109,3 +109,10 @@ def test_the_sensors_and_the_schedule_run_from_the_first_start(defs: dg.Definiti
     assert schedules == dict.fromkeys(
         ("hourly_transparency", "daily_standing", "daily_ladder", "canary_schedule"), dg.DefaultScheduleStatus.RUNNING
     )
+
+
+def test_dagster_finds_one_code_location_in_the_module_of_the_workspace() -> None:
+    from dagster._core.workspace.autodiscovery import loadable_targets_from_python_module
+
+    [target] = loadable_targets_from_python_module("sigma_pipelines.definitions", working_directory=None)
+    assert target.attribute == "defs"
