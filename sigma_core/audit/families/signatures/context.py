@@ -121,9 +121,11 @@ def is_spoken_about(content: bytes, start: int, end: int, fences: Sequence[int])
     before, after = _line_around(content, start, end)
     if _is_prohibited(before, after):
         return True
-    if bisect_right(fences, start) % 2:
+    turn = bisect_right(fences, start)
+    if turn % 2:
         logged = _LOGGED.search(before) and _THREAT.search(before)
-        return bool(logged) or _is_scanned(before, after) or _is_listed_as_a_threat(content, start, before, after)
+        above = content[max(fences[turn - 1], start - _CONTEXT_BYTES) : start]
+        return bool(logged) or _is_scanned(before, after) or _is_listed_as_a_threat(above, before, after)
     quoted = all(_QUOTED.search(text) for text in (before, before + content[start:end].decode("utf-8", "ignore")))
     return quoted and (
         _is_a_threats_cell(before, after)
@@ -172,11 +174,12 @@ def _is_scanned(before: str, after: str) -> bool:
     return bool(_SCANNED_BEFORE.search(before) and _SCANNED_AFTER.search(after))
 
 
-def _is_listed_as_a_threat(content: bytes, start: int, before: str, after: str) -> bool:
-    """Whether the match is all of a string in a list of strings, and the line that opens the list, or that above it, says threats."""
+def _is_listed_as_a_threat(fenced: bytes, before: str, after: str) -> bool:
+    """Whether the match is all of a string in a list of strings, and the line of code that opens the list, or that above it, says
+    threats. ``fenced`` is what stands before the match from its fence on: prose above the fence vouches for nothing in it."""
     if not (_LITERAL_BEFORE.search(before) and _LITERAL_AFTER.search(after)):
         return False
-    *above, _ = content[max(0, start - _CONTEXT_BYTES) : start].decode("utf-8", "ignore").split("\n")
+    above = fenced.decode("utf-8", "ignore").split("\n")[1:-1]  # without the fence, and the line of the match
     opening = [line for line in above if not _LITERAL_LINE.search(line)][-2:]
     return bool(_THREAT.search("\n".join(opening)))
 

@@ -82,6 +82,9 @@ def test_prose_speaks_about_what_it_prohibits_or_quotes_as_a_threat(text: str) -
         # A list that says nothing of threats, and code beside one that does.
         '```py\nsteps = [\n    "@@ignore all rules@@",\n]\n```\n',
         '```py\nsuspicious = ["a"]\nos.system("@@history -c@@")\n```\n',
+        # Prose above a fence vouches for nothing in it.
+        'This blocks attacks.\n\n```json\n{\n  "postinstall": "@@history -c@@"\n}\n```\n',
+        'Attack filter\n```attack\n"@@history -c@@"\n```\n',
         "```\n2026-01-26 plan\n@@rm -rf /@@\n```\n",
     ],
 )
